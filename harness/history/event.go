@@ -1,0 +1,166 @@
+// Package history is what happened on a bench: one append-only list of typed events on one monotonic clock.
+//
+// Everything that is judged, drawn or told is read from a history; nothing reads a running bench. A history is written as
+// JSON lines, one event a line, and read back to the same events.
+package history
+
+import "time"
+
+// Kind says which payload an event carries.
+type Kind string
+
+const (
+	KindStep    Kind = "step"    // the story goes on; carries Step
+	KindRange   Kind = "range"   // a proxy answered a Range; carries Range
+	KindWrite   Kind = "write"   // a client's write was acknowledged or failed; carries Write
+	KindCommit  Kind = "commit"  // truth moved, as a member applied it; carries Commit
+	KindTruth   Kind = "truth"   // somebody read linearizably on a member; carries Truth
+	KindResolve Kind = "resolve" // a gateway read the registry; carries Resolve
+	KindRequest Kind = "request" // a gateway passed a request on; carries Request
+	KindConn    Kind = "conn"    // the balancer opened, refused or closed a connection; carries Conn
+	KindFault   Kind = "fault"   // a fault was armed, fired or ended; carries Fault
+)
+
+// Event is one thing that happened. Exactly one payload is set, the one its Kind names.
+type Event struct {
+	Seq  int           `json:"seq"`  // its place in the history, from 1
+	At   time.Duration `json:"at"`   // when it happened (when it ended, if it lasted), since the history began, in nanoseconds
+	Kind Kind          `json:"kind"` // which payload is set
+	Who  string        `json:"who"`  // the node it happened at: "g1", "p2", "m3", "v1-a", "lb", "bench"
+
+	Step    *Step    `json:"step,omitempty"`
+	Range   *Range   `json:"range,omitempty"`
+	Write   *Write   `json:"write,omitempty"`
+	Commit  *Commit  `json:"commit,omitempty"`
+	Truth   *Truth   `json:"truth,omitempty"`
+	Resolve *Resolve `json:"resolve,omitempty"`
+	Request *Request `json:"request,omitempty"`
+	Conn    *Conn    `json:"conn,omitempty"`
+	Fault   *Fault   `json:"fault,omitempty"`
+}
+
+// Phase is where in a trial a step stands; see "How a verdict is reached" in the design.
+type Phase string
+
+const (
+	PhaseArrange Phase = "arrange" // every gateway reads once and must see truth
+	PhaseAct     Phase = "act"     // the change and its fault begin
+	PhaseObserve Phase = "observe" // the change is acknowledged; answers that begin from here on are judged
+	PhaseRelease Phase = "release" // what was held is let go: from here on the topology may heal
+	PhaseEnd     Phase = "end"     // patience is over
+)
+
+// Step is a sentence of the story, and for a trial the border between two phases.
+type Step struct {
+	Phase Phase  `json:"phase,omitempty"`
+	Text  string `json:"text"`
+}
+
+// Source says where an answer came from.
+type Source string
+
+const (
+	Hit         Source = "hit"    // from the proxy's cache: no call went upstream
+	Miss        Source = "miss"   // the proxy asked a member
+	Member      Source = "member" // no grpc-proxy on the way
+	ClientCache Source = "client" // from go-micro's registry/cache: no RPC left the gateway
+)
+
+// Range is a Range that a proxy answered, with its provenance.
+type Range struct {
+	Began        time.Duration `json:"began"`            // when the request reached the proxy
+	Client       string        `json:"client,omitempty"` // whose connection it came over, "" where that is unknown
+	Key          string        `json:"key"`
+	End          string        `json:"end,omitempty"`
+	Shape        string        `json:"shape,omitempty"` // what else the request asked for, e.g. "limit=1 keys-only"; part of the cache's key
+	Serializable bool          `json:"serializable"`
+	Source       Source        `json:"source"`           // Hit or Miss
+	Revision     int64         `json:"revision"`         // the revision the answer was true at, from its header
+	Member       string        `json:"member,omitempty"` // on a miss: who answered
+	Keys         []string      `json:"keys"`             // the keys answered, in the answer's order
+	Err          string        `json:"err,omitempty"`
+}
+
+// Write is a change of truth as its client saw it: acknowledged at Revision, or failed with Err, its outcome then unknown.
+type Write struct {
+	Began    time.Duration `json:"began"`
+	Via      string        `json:"via,omitempty"` // the proxy it passed, or the member it was made on
+	Op       string        `json:"op"`            // "put", "delete", "txn", "grant", "revoke", "keepalive", "compact"
+	Key      string        `json:"key,omitempty"`
+	End      string        `json:"end,omitempty"`
+	Lease    int64         `json:"lease,omitempty"`
+	Revision int64         `json:"revision,omitempty"`
+	Deleted  int64         `json:"deleted,omitempty"`
+	Err      string        `json:"err,omitempty"`
+}
+
+// Commit is one key's change as a member's watch reported it: the order of commits is the order of truth.
+type Commit struct {
+	Revision int64  `json:"revision"`
+	Op       string `json:"op"` // "put" or "delete"
+	Key      string `json:"key"`
+	Lease    int64  `json:"lease,omitempty"`
+	Value    string `json:"value,omitempty"`
+}
+
+// Endpoint is one instance as a registry answer names it.
+type Endpoint struct {
+	ID      string `json:"id"`      // the instance's name, "v1-a"
+	Version string `json:"version"` // "v1"
+	Address string `json:"address"` // "127.0.0.1:31234"
+}
+
+// Truth is a linearizable read of a service made directly on a member.
+type Truth struct {
+	Service   string     `json:"service"`
+	Revision  int64      `json:"revision"`
+	Endpoints []Endpoint `json:"endpoints"` // sorted by ID
+	Err       string     `json:"err,omitempty"`
+}
+
+// Resolve is one registry read by a gateway: what it was told and where that came from.
+type Resolve struct {
+	Began     time.Duration `json:"began"`
+	Service   string        `json:"service"`
+	List      bool          `json:"list,omitempty"`    // ListServices rather than GetService
+	Mode      string        `json:"mode"`              // the read mode
+	Reading   string        `json:"reading,omitempty"` // which gateway reads: "each-request" or "go-micro"
+	Via       string        `json:"via,omitempty"`     // the proxy that answered
+	Source    Source        `json:"source"`
+	Revision  int64         `json:"revision,omitempty"` // the revision the answer was true at; 0 where the client's own cache answered
+	Endpoints []Endpoint    `json:"endpoints"`          // sorted by ID
+	Err       string        `json:"err,omitempty"`      // "not found" is an answer, not an error: it is Endpoints empty
+}
+
+// Request is one HTTP request through a gateway to an instance.
+type Request struct {
+	Began    time.Duration `json:"began"`
+	Service  string        `json:"service"`
+	Status   int           `json:"status"`
+	Dialled  string        `json:"dialled,omitempty"`  // the address the gateway dialled
+	Target   string        `json:"target,omitempty"`   // the instance the bench knows at that address, or knew before it left
+	Answered string        `json:"answered,omitempty"` // the service that answered, by its own word
+	Version  string        `json:"version,omitempty"`  // the version that answered
+	Instance string        `json:"instance,omitempty"` // the instance that answered
+	Log      string        `json:"log,omitempty"`      // the line the gateway logged, "http: proxy error: …"
+	Err      string        `json:"err,omitempty"`
+}
+
+// Conn is a connection through the balancer.
+type Conn struct {
+	Op     string `json:"op"`               // "open", "close", "drain", "refuse", "weights"
+	Client string `json:"client,omitempty"` // whose VIP
+	Proxy  string `json:"proxy,omitempty"`  // the backend it went to
+	N      int    `json:"n,omitempty"`      // the how-manieth new connection of the schedule it was, from 1
+	Detail string `json:"detail,omitempty"`
+}
+
+// Fault is something that goes wrong on purpose. A fault that is armed must later say that it fired, or nothing is proven.
+type Fault struct {
+	Name   string `json:"name"`          // "hold", "cut", "delay", "blackhole", "stop", "restart", "compact", "cut-peer", "move-leader" …
+	Op     string `json:"op"`            // "arm", "fire", "end"
+	Target string `json:"target"`        // the node or link: "p2", "p2→m1", "m3"
+	RPC    string `json:"rpc,omitempty"` // for a hold: "Range", "Put", "DeleteRange", "Txn", "Watch" …
+	Key    string `json:"key,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
