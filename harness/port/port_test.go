@@ -1,0 +1,45 @@
+package port_test
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/port"
+)
+
+func TestAReservedPortIsRefusedUntilListenedOnAndAgainAfterwards(t *testing.T) {
+	t.Parallel()
+	p, err := port.Reserve()
+	require.NoError(t, err)
+	defer p.Close()
+
+	for range 3 {
+		_, err = net.Dial("tcp", p.Addr())
+		require.ErrorContains(t, err, "connection refused")
+
+		l, err := p.Listen()
+		require.NoError(t, err)
+		require.Equal(t, p.Addr(), l.Addr().String())
+		c, err := net.Dial("tcp", p.Addr())
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.NoError(t, l.Close())
+	}
+}
+
+func TestNobodyElseIsGivenAReservedPort(t *testing.T) {
+	t.Parallel()
+	p, err := port.Reserve()
+	require.NoError(t, err)
+	defer p.Close()
+	_, err = net.Listen("tcp", p.Addr())
+	require.ErrorContains(t, err, "address already in use")
+
+	require.NoError(t, p.Close())
+	require.NoError(t, p.Close(), "a second Close does nothing")
+	l, err := net.Listen("tcp", p.Addr())
+	require.NoError(t, err, "a closed reservation gives the port back")
+	require.NoError(t, l.Close())
+}
