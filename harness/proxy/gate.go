@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
+
+	"ghostroute/harness/history"
+)
+
+// Point is where between proxy and member an RPC is held.
+type Point string
+
+const (
+	BeforeMember Point = "before" // on its way to the member: etcd has not seen it
+	AfterMember  Point = "after"  // on its way back: etcd has answered, the proxy has not heard
+)
+
+// Hold says which RPCs a gate holds. RPC is required.
+type Hold struct {
+	RPC   string // "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for the delivery of a watch's events
+	Key   string // only requests (for a watch: events) whose first key starts with it; "" for all
+	Point Point  // the zero value is AfterMember
+	Count int    // how many to hold; what comes after passes. 0 means 1; Watch always holds all until it is released
+}
+
+// Gate is a hold that is set on one proxy. Release it; a stopped proxy releases its gates itself.
+type Gate struct {
+	hold  Hold
+	proxy *Proxy
+
+	mu     sync.Mutex
+	left   int
+	caught chan struct{} // closed when the first RPC stands at the gate
+	open   chan struct{} // closed by Release
+	once   sync.Once
+}
+
+// Hold sets a gate. What it says of whether it fired is in the history: "arm", "fire" for each RPC it caught, "end".
+func (p *Proxy) Hold(h Hold) *Gate {
+	if h.Point == "" {
+		h.Point = AfterMember
+	}
+	if h.Count == 0 {
+		h.Count = 1
+	}
+	g := &Gate{hold: h, proxy: p, left: h.Count, caught: make(chan struct{}), open: make(chan struct{})}
+	g.tell("arm")
+	p.gates.add(g)
+	return g
+}
+
+// Caught waits until an RPC stands at the gate.
+func (g *Gate) Caught(ctx context.Context) error {
+	select {
+	case <-g.caught:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no %s of %q came to be held at %s (%s the member): %w", g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point, context.Cause(ctx))
+	}
+}
+
+// Release lets go what is held and holds nothing more.
+func (g *Gate) Release() {
+	g.once.Do(func() {
+		g.proxy.gates.remove(g)
+		g.tell("end")
+		close(g.open)
+	})
+}
+
+func (g *Gate) tell(op string) {
+	g.proxy.cfg.History.Add(history.Event{Kind: history.KindFault, Who: g.proxy.cfg.Name, Fault: &history.Fault{
+		Name: "hold", Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Detail: string(g.hold.Point) + " the member"}})
+}
+
+// take says whether the gate holds this RPC, and if so counts it.
+func (g *Gate) take(at Point, rpc, key string) bool {
+	if g.hold.RPC != rpc || g.hold.Point != at || !strings.HasPrefix(key, g.hold.Key) {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.left == 0 {
+		return false
+	}
+	if rpc != "Watch" {
+		g.left--
+	}
+	g.tell("fire")
+	select {
+	case <-g.caught:
+	default:
+		close(g.caught)
+	}
+	return true
+}
+
+// gates are the gates set on one proxy.
+type gates struct {
+	mu  sync.Mutex
+	all []*Gate
+}
+
+func (s *gates) add(g *Gate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, g)
+}
+
+func (s *gates) remove(g *Gate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.all {
+		if s.all[i] == g {
+			s.all = append(s.all[:i:i], s.all[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *gates) releaseAll() {
+	s.mu.Lock()
+	all := s.all
+	s.mu.Unlock()
+	for _, g := range all {
+		g.Release()
+	}
+}
+
+// pass waits at the first gate that takes the RPC until it is released or the call is given up.
+func (s *gates) pass(ctx context.Context, at Point, rpc, key string) error {
+	s.mu.Lock()
+	var caught *Gate
+	for _, g := range s.all {
+		if g.take(at, rpc, key) {
+			caught = g
+			break
+		}
+	}
+	s.mu.Unlock()
+	if caught == nil {
+		return nil
+	}
+	select {
+	case <-caught.open:
+		return nil
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+// tapStream is the upstream client's stream interceptor: the watch's events pass the gates.
+func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := grpcproxy.AuthStreamClientInterceptor(ctx, desc, cc, method, streamer, opts...)
+	if err != nil || !strings.HasSuffix(method, "/Watch") {
+		return s, err
+	}
+	return &watchStream{ClientStream: s, proxy: p}, nil
+}
+
+type watchStream struct {
+	grpc.ClientStream
+	proxy *Proxy
+}
+
+// RecvMsg holds a response that carries an event a gate asks for. The stream carries every watch of the proxy in order, so what
+// comes behind it waits too, as it would behind a slow link.
+func (w *watchStream) RecvMsg(m any) error {
+	if err := w.ClientStream.RecvMsg(m); err != nil {
+		return err
+	}
+	r, ok := m.(*pb.WatchResponse)
+	if !ok {
+		return errors.New("a watch stream delivered something that is no watch response")
+	}
+	for _, ev := range r.Events {
+		if err := w.proxy.gates.pass(w.Context(), AfterMember, "Watch", string(ev.Kv.Key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package proxy
+
+import (
+	"context"
+
+	"go.etcd.io/etcd/client/v3/leasing"
+)
+
+// Leasing is stock with --experimental-leasing-prefix: the upstream client takes a lease on each key it reads linearizably, alone,
+// and answers it from memory while it holds it; whoever else writes the key through leasing asks it to let go first. Ranges of many keys,
+// which is what a registry reads, are not leased, and the proxy's own cache stands in front of it all. prefix "" means "/leasing/".
+func Leasing(prefix string) Variant {
+	if prefix == "" {
+		prefix = "/leasing/"
+	}
+	return Variant{
+		Name:   "leasing",
+		Source: "etcd grpc-proxy --experimental-leasing-prefix (etcdmain/grpc_proxy.go)",
+		Claim:  "linearizable reads answered locally, invalidated by whoever writes through the same prefix",
+		client: func(_ context.Context, w *Wiring) error {
+			kv, stop, err := leasing.NewKV(w.Client, prefix)
+			if stop != nil {
+				w.After(stop)
+			}
+			if err != nil {
+				return err
+			}
+			w.Client.KV = kv
+			return nil
+		},
+	}
+}

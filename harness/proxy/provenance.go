@@ -1,0 +1,235 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
+
+	"ghostroute/harness/history"
+)
+
+// The response headers that tell a client where an answer of the KV service came from. An answer without them did not pass a proxy.
+const (
+	HeaderProxy    = "ghostroute-proxy"    // the proxy's name
+	HeaderSource   = "ghostroute-source"   // "hit" or "miss"; on a Range only
+	HeaderRevision = "ghostroute-revision" // the revision the answer was true at
+	HeaderMember   = "ghostroute-member"   // on a miss: the member that answered
+)
+
+// call is what the server's interceptor and the client's share about one call, through its context: a Range that sent nothing
+// upstream was answered from the cache. The proxy's own metrics cannot tell, they are shared by every proxy of a process.
+type call struct {
+	upstream atomic.Int32
+	peek     bool // answer from the cache or not at all
+}
+
+type callKey struct{}
+
+var errNotCached = status.Error(codes.NotFound, "not cached")
+
+// provenance is the server's interceptor: it says whence each answer came, in the history and in the response's headers. It must
+// not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says "consider shadow copy").
+func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if !strings.HasPrefix(info.FullMethod, "/etcdserverpb.KV/") {
+		return handler(ctx, req)
+	}
+	began, c := p.cfg.History.Now(), new(call)
+	resp, err := handler(context.WithValue(ctx, callKey{}, c), req)
+
+	md := metadata.MD{HeaderProxy: {p.cfg.Name}}
+	if h, ok := resp.(interface{ GetHeader() *pb.ResponseHeader }); ok && err == nil {
+		md[HeaderRevision] = []string{strconv.FormatInt(h.GetHeader().GetRevision(), 10)}
+	}
+	if r, ok := req.(*pb.RangeRequest); ok {
+		e := &history.Range{Began: began, Client: p.clientOf(ctx), Source: history.Hit, Serializable: r.Serializable,
+			Key: string(r.Key), End: string(r.RangeEnd), Shape: Shape(r)}
+		if c.upstream.Load() > 0 {
+			e.Source = history.Miss
+		}
+		if rr, ok := resp.(*pb.RangeResponse); ok && err == nil {
+			p.seen.add(r)
+			e.Revision = rr.GetHeader().GetRevision()
+			e.Keys = keysOf(rr)
+			if e.Source == history.Miss {
+				e.Member = p.memberOf(rr.GetHeader().GetMemberId())
+				md[HeaderMember] = []string{e.Member}
+			}
+		} else if err != nil {
+			e.Err = err.Error()
+		}
+		md[HeaderSource] = []string{string(e.Source)}
+		p.cfg.History.Add(history.Event{Kind: history.KindRange, Who: p.cfg.Name, Range: e})
+	}
+	if herr := grpc.SetHeader(ctx, md); herr != nil {
+		return nil, fmt.Errorf("proxy %s could not say whence its answer came: %w", p.cfg.Name, herr)
+	}
+	return resp, err
+}
+
+// tapUnary is the upstream client's interceptor: it counts the call, holds it where a gate says so, and hands it to the
+// interceptor etcdmain uses, which passes the caller's token on.
+func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		if c.peek {
+			return errNotCached
+		}
+		c.upstream.Add(1)
+	}
+	rpc := method[strings.LastIndexByte(method, '/')+1:]
+	if err := p.gates.pass(ctx, BeforeMember, rpc, keyOf(req)); err != nil {
+		return err
+	}
+	err := grpcproxy.AuthUnaryClientInterceptor(ctx, method, req, reply, cc, invoker, opts...)
+	if gerr := p.gates.pass(ctx, AfterMember, rpc, keyOf(req)); gerr != nil && err == nil {
+		return gerr
+	}
+	return err
+}
+
+func (p *Proxy) clientOf(ctx context.Context) string {
+	if pr, ok := peer.FromContext(ctx); ok && p.cfg.ClientOf != nil && pr.Addr != nil {
+		return p.cfg.ClientOf(pr.Addr.String())
+	}
+	return ""
+}
+
+func (p *Proxy) memberOf(id uint64) string {
+	for _, u := range p.cfg.Upstream {
+		if u.ID == id && id != 0 {
+			return u.Name
+		}
+	}
+	return ""
+}
+
+// Shape is what a Range asks for beside its keys and whether it is serializable, in words: "limit=1 keys-only". It is part of what
+// the cache is keyed by, so two shapes of the same range are two entries.
+func Shape(r *pb.RangeRequest) string {
+	var s []string
+	number := func(name string, n int64) {
+		if n != 0 {
+			s = append(s, fmt.Sprintf("%s=%d", name, n))
+		}
+	}
+	number("limit", r.Limit)
+	number("revision", r.Revision)
+	if r.SortOrder != pb.RangeRequest_NONE || r.SortTarget != pb.RangeRequest_KEY {
+		s = append(s, fmt.Sprintf("sort=%s/%s", strings.ToLower(r.SortTarget.String()), strings.ToLower(r.SortOrder.String())))
+	}
+	if r.KeysOnly {
+		s = append(s, "keys-only")
+	}
+	if r.CountOnly {
+		s = append(s, "count-only")
+	}
+	number("min-mod", r.MinModRevision)
+	number("max-mod", r.MaxModRevision)
+	number("min-create", r.MinCreateRevision)
+	number("max-create", r.MaxCreateRevision)
+	return strings.Join(s, " ")
+}
+
+func keysOf(r *pb.RangeResponse) []string {
+	keys := make([]string, len(r.Kvs))
+	for i, kv := range r.Kvs {
+		keys[i] = string(kv.Key)
+	}
+	return keys
+}
+
+// keyOf is the first key a request is about, "" where it is about none.
+func keyOf(req any) string {
+	switch r := req.(type) {
+	case *pb.RangeRequest:
+		return string(r.Key)
+	case *pb.PutRequest:
+		return string(r.Key)
+	case *pb.DeleteRangeRequest:
+		return string(r.Key)
+	case *pb.TxnRequest:
+		for _, op := range append(append([]*pb.RequestOp(nil), r.Success...), r.Failure...) {
+			for _, in := range []any{op.GetRequestPut(), op.GetRequestDeleteRange(), op.GetRequestRange()} {
+				if k := keyOf(in); k != "" {
+					return k
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// requests are the distinct Ranges a proxy answered, so that Cache knows what to look for.
+type requests struct {
+	mu  sync.Mutex
+	all map[string]*pb.RangeRequest
+}
+
+func (s *requests) add(r *pb.RangeRequest) {
+	key := string(r.Key) + "\x00\xff" + string(r.RangeEnd) + "\x00\xff" + Shape(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]*pb.RangeRequest{}
+	}
+	if s.all[key] == nil {
+		s.all[key] = &pb.RangeRequest{Key: r.Key, RangeEnd: r.RangeEnd, Limit: r.Limit, Revision: r.Revision, SortOrder: r.SortOrder,
+			SortTarget: r.SortTarget, Serializable: true, KeysOnly: r.KeysOnly, CountOnly: r.CountOnly, MinModRevision: r.MinModRevision,
+			MaxModRevision: r.MaxModRevision, MinCreateRevision: r.MinCreateRevision, MaxCreateRevision: r.MaxCreateRevision}
+	}
+}
+
+func (s *requests) list() []*pb.RangeRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*pb.RangeRequest
+	for _, r := range s.all {
+		all = append(all, r)
+	}
+	return all
+}
+
+// Entry is one answer a proxy holds in its cache.
+type Entry struct {
+	Key, End, Shape string
+	Revision        int64    // the revision it was true at
+	Keys            []string // the keys it names
+}
+
+// Cache lists what the proxy would answer from its cache, sorted by key: it asks the proxy's KV server for each range it ever
+// answered, with the way upstream barred, so looking fills nothing. It does move what it finds to the young end of the LRU.
+func (p *Proxy) Cache(ctx context.Context) []Entry {
+	p.mu.Lock()
+	r := p.run
+	p.mu.Unlock()
+	if r == nil || r.kv == nil {
+		return nil
+	}
+	ctx = context.WithValue(ctx, callKey{}, &call{peek: true})
+	var entries []Entry
+	for _, req := range p.seen.list() {
+		resp, err := r.kv.Range(ctx, req)
+		if err != nil {
+			continue // not cached, or compacted: nothing it would answer with
+		}
+		entries = append(entries, Entry{Key: string(req.Key), End: string(req.RangeEnd), Shape: Shape(req),
+			Revision: resp.GetHeader().GetRevision(), Keys: keysOf(resp)})
+	}
+	slices.SortFunc(entries, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.End, b.End), cmp.Compare(a.Shape, b.Shape))
+	})
+	return entries
+}

@@ -1,0 +1,290 @@
+// Package proxy serves etcd's grpc-proxy: the upstream grpcproxy package behind a real gRPC listener, wired as
+// etcd's server/etcdmain/grpc_proxy.go wires it, in stock form or as one of the variants somebody proposed.
+//
+// Around the proxy, never in it, are provenance (who answered a Range, from its cache or not, true at which revision) and
+// gates (an RPC to or from a member that is held until released).
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/link"
+	"ghostroute/harness/port"
+)
+
+// Upstream is a member as a proxy reaches it.
+type Upstream struct {
+	Name string // "m1"
+	Addr string // "127.0.0.1:port"
+	ID   uint64 // the member's id, by which an answer's header says who gave it; 0 where that is not known
+}
+
+// Config says what a proxy is. Name, Upstream and History are required.
+type Config struct {
+	Name     string                   // "p1"
+	Upstream []Upstream               // the members it may ask; gRPC balances over them
+	Variant  Variant                  // how it differs from stock; the zero Variant is stock
+	History  *history.History         // where its answers and faults are written
+	ClientOf func(addr string) string // whose connection comes from addr; the balancer knows. May be nil
+	Logger   *zap.Logger              // nil for none
+	Bare     bool                     // no provenance and no gates: what a benchmark compares with
+}
+
+// Proxy is one grpc-proxy. Its address stays the same for its whole life, however often it is restarted.
+type Proxy struct {
+	cfg   Config
+	door  *port.Port
+	links map[string]*link.Link // by member: the proxy's way to it
+	gates gates
+	seen  requests
+
+	mu     sync.Mutex
+	run    *running // nil while stopped
+	narrow []string // the members it may ask now
+}
+
+// running is what ends with a stop: the server, its client and with them the cache.
+type running struct {
+	cancel context.CancelFunc
+	client *clientv3.Client
+	kv     pb.KVServer
+	serve  func() error // blocks until stop
+	stop   func()
+	done   chan struct{}
+	after  []func() // what the variant wants ended, last first
+}
+
+// Start starts a proxy and returns once it listens. It does not wait for its members to be reachable; etcd's does not either.
+func Start(ctx context.Context, cfg Config) (*Proxy, error) {
+	if cfg.Name == "" || len(cfg.Upstream) == 0 || cfg.History == nil {
+		return nil, fmt.Errorf("a proxy needs a name, at least one upstream member and a history: got name %q, %d members", cfg.Name, len(cfg.Upstream))
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	door, err := port.Reserve()
+	if err != nil {
+		return nil, fmt.Errorf("proxy %s: %w", cfg.Name, err)
+	}
+	p := &Proxy{cfg: cfg, door: door, links: map[string]*link.Link{}}
+	for _, u := range cfg.Upstream {
+		l, err := link.Listen(cfg.Name+"→"+u.Name, link.To("tcp", u.Addr))
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.links[u.Name] = l
+		p.narrow = append(p.narrow, u.Name)
+	}
+	if err := p.start(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// Name is the proxy's name, "p1".
+func (p *Proxy) Name() string { return p.cfg.Name }
+
+// Addr is where it listens, "127.0.0.1:port"; refused while it is stopped.
+func (p *Proxy) Addr() string { return p.door.Addr() }
+
+// Variant is how it differs from stock.
+func (p *Proxy) Variant() Variant { return p.cfg.Variant }
+
+// Link is the proxy's way to a member: it can be delayed, cut or made a black hole. It is nil for a member it does not have.
+func (p *Proxy) Link(member string) *link.Link { return p.links[member] }
+
+// Running says whether it listens.
+func (p *Proxy) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.run != nil
+}
+
+// Narrow lets the proxy ask only these members from now on; no names at all means every member it was given.
+func (p *Proxy) Narrow(members ...string) error {
+	if len(members) == 0 {
+		for _, u := range p.cfg.Upstream {
+			members = append(members, u.Name)
+		}
+	}
+	for _, m := range members {
+		if p.links[m] == nil {
+			return fmt.Errorf("proxy %s has no upstream member %q: it has %v", p.cfg.Name, m, p.cfg.Upstream)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.narrow = slices.Clone(members)
+	if p.run != nil && p.run.client != nil {
+		p.run.client.SetEndpoints(p.endpoints()...)
+	}
+	return nil
+}
+
+// endpoints are the addresses of the members it may ask. p.mu is held, or nobody else has p yet.
+func (p *Proxy) endpoints() []string {
+	var eps []string
+	for _, m := range p.narrow {
+		eps = append(eps, p.links[m].Addr())
+	}
+	return eps
+}
+
+// Stop ends the proxy as a killed process ends: connections break, what was held upstream is given up, the cache is gone.
+func (p *Proxy) Stop() {
+	p.mu.Lock()
+	r := p.run
+	p.run = nil
+	p.mu.Unlock()
+	if r == nil {
+		return
+	}
+	p.gates.releaseAll()
+	r.end()
+	p.fault("stop", "fire", "its cache is gone")
+}
+
+// Restart stops the proxy if it runs and starts it again on the same address with an empty cache.
+func (p *Proxy) Restart(ctx context.Context) error {
+	p.Stop()
+	if err := p.start(ctx); err != nil {
+		return err
+	}
+	p.fault("restart", "fire", "its cache is empty")
+	return nil
+}
+
+// Close stops the proxy and gives its port and its links back.
+func (p *Proxy) Close() error {
+	p.Stop()
+	var err error
+	for _, l := range p.links {
+		err = errors.Join(err, l.Close())
+	}
+	return errors.Join(err, p.door.Close())
+}
+
+func (p *Proxy) fault(name, op, detail string) {
+	p.cfg.History.Add(history.Event{Kind: history.KindFault, Who: p.cfg.Name,
+		Fault: &history.Fault{Name: name, Op: op, Target: p.cfg.Name, Detail: detail}})
+}
+
+func (p *Proxy) start(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.run != nil {
+		return fmt.Errorf("proxy %s already runs", p.cfg.Name)
+	}
+	r := &running{done: make(chan struct{})}
+	wire := p.wire
+	if p.cfg.Variant.serve != nil {
+		wire = func(ctx context.Context, r *running) error { return p.cfg.Variant.serve(p, r) }
+	}
+	if err := wire(ctx, r); err != nil {
+		r.end()
+		return fmt.Errorf("proxy %s (%s) did not start: %w", p.cfg.Name, p.cfg.Variant, err)
+	}
+	go func() {
+		defer close(r.done)
+		r.serve() // ends by stop; a listener that fails is seen by every client at once
+	}()
+	p.run = r
+	return nil
+}
+
+// wire builds what newGRPCProxyServer of etcdmain/grpc_proxy.go builds, in its order.
+func (p *Proxy) wire(ctx context.Context, r *running) error {
+	lg := p.cfg.Logger
+	unary, stream := grpcproxy.AuthUnaryClientInterceptor, grpcproxy.AuthStreamClientInterceptor
+	if !p.cfg.Bare {
+		unary, stream = p.tapUnary, p.tapStream
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:   p.endpoints(),
+		DialTimeout: 5 * time.Second,
+		Logger:      lg.Named("client"),
+		// As etcdmain does: these replace clientv3's retry interceptors, they do not join them.
+		DialOptions: []grpc.DialOption{grpc.WithUnaryInterceptor(unary), grpc.WithStreamInterceptor(stream)},
+	})
+	if err != nil {
+		return err
+	}
+	r.client = client
+	wctx, cancel := context.WithCancel(client.Ctx())
+	r.cancel = cancel
+
+	w := &Wiring{Name: p.cfg.Name, Ctx: wctx, Client: client, run: r}
+	if p.cfg.Variant.client != nil {
+		if err := p.cfg.Variant.client(ctx, w); err != nil {
+			return err
+		}
+	}
+	if p.cfg.Variant.kv != nil {
+		r.kv = p.cfg.Variant.kv(w)
+	} else {
+		r.kv, _ = grpcproxy.NewKvProxy(client)
+	}
+	watchp, watchDone := grpcproxy.NewWatchProxy(wctx, lg, client)
+	// No resolver prefix and no advertised address are given: the bench's proxies are found through the balancer.
+	clusterp, _ := grpcproxy.NewClusterProxy(lg, client, "", "")
+	leasep, leaseDone := grpcproxy.NewLeaseProxy(wctx, client)
+
+	opts := []grpc.ServerOption{grpc.MaxConcurrentStreams(math.MaxUint32), grpc.ChainUnaryInterceptor(w.unary...)}
+	if !p.cfg.Bare {
+		opts = append(opts, grpc.UnaryInterceptor(p.provenance))
+	}
+	server := grpc.NewServer(opts...)
+	pb.RegisterKVServer(server, r.kv)
+	pb.RegisterWatchServer(server, watchp)
+	pb.RegisterClusterServer(server, clusterp)
+	pb.RegisterLeaseServer(server, leasep)
+	pb.RegisterMaintenanceServer(server, grpcproxy.NewMaintenanceProxy(client))
+	pb.RegisterAuthServer(server, grpcproxy.NewAuthProxy(client))
+	v3electionpb.RegisterElectionServer(server, grpcproxy.NewElectionProxy(client))
+	v3lockpb.RegisterLockServer(server, grpcproxy.NewLockProxy(client))
+
+	l, err := p.door.Listen()
+	if err != nil {
+		return err
+	}
+	r.serve = func() error { return server.Serve(l) }
+	r.stop = func() {
+		server.Stop()
+		cancel()
+		<-watchDone
+		<-leaseDone
+	}
+	return nil
+}
+
+// end ends what runs and waits for it.
+func (r *running) end() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	if r.stop != nil {
+		r.stop()
+		<-r.done
+	}
+	for _, f := range slices.Backward(r.after) {
+		f()
+	}
+	if r.client != nil {
+		r.client.Close()
+	}
+}

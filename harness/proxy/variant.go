@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+)
+
+// Variant is how a proxy differs from stock: a flag that etcd has, a patch somebody proposed, or our own. The zero Variant is stock.
+// Each is made by a function in a file of its own.
+type Variant struct {
+	Name   string // "ttl"; "" is stock
+	Source string // who proposed it, or where etcd has it
+	Claim  string // what it is said to cure
+
+	client func(ctx context.Context, w *Wiring) error // wraps the upstream client before anything is built on it
+	kv     func(w *Wiring) pb.KVServer                // takes the place of grpcproxy.NewKvProxy
+	serve  func(p *Proxy, r *running) error           // takes the place of the whole gRPC proxy
+}
+
+// Stock is grpc-proxy as it is.
+func Stock() Variant { return Variant{} }
+
+// String is the variant's name, "stock" for the zero one.
+func (v Variant) String() string {
+	if v.Name == "" {
+		return "stock"
+	}
+	return v.Name
+}
+
+// Wiring is what a variant may change while a proxy is put together.
+type Wiring struct {
+	Name   string           // the proxy's name
+	Ctx    context.Context  // ends when the proxy stops
+	Client *clientv3.Client // the upstream client
+
+	unary []grpc.UnaryServerInterceptor
+	run   *running
+}
+
+// Intercept adds a server interceptor, inside provenance.
+func (w *Wiring) Intercept(i grpc.UnaryServerInterceptor) { w.unary = append(w.unary, i) }
+
+// Own starts a goroutine that the proxy waits for when it stops; it must end with Ctx.
+func (w *Wiring) Own(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	w.run.after = append(w.run.after, func() { <-done })
+}
+
+// After is called when the proxy stops, after its server ended and before its client is closed.
+func (w *Wiring) After(f func()) { w.run.after = append(w.run.after, f) }
+
+// variants are made once a call: each has parameters with defaults, and none has state.
+func variants() []Variant {
+	return []Variant{Stock(), Ordering(), Leasing(""), Upgrade(), CacheOff(), TTL(0), InvalidateAfter(), ByIdentity(), Watching(), OpenEnded(), L4()}
+}
+
+// Variants lists every variant with its default parameters, stock first.
+func Variants() []Variant { return variants() }
+
+// VariantNamed finds a variant by its name.
+func VariantNamed(name string) (Variant, error) {
+	var names []string
+	for _, v := range variants() {
+		if v.String() == name {
+			return v, nil
+		}
+		names = append(names, v.String())
+	}
+	return Variant{}, fmt.Errorf("there is no proxy variant %q: there are %s", name, strings.Join(names, ", "))
+}
