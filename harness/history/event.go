@@ -53,7 +53,8 @@ const (
 // Step is a sentence of the story, and for a trial the border between two phases.
 type Step struct {
 	Phase Phase  `json:"phase,omitempty"`
-	Text  string `json:"text"`
+	Title string `json:"title,omitempty"` // a chapter begins
+	Text  string `json:"text,omitempty"`
 }
 
 // Source says where an answer came from.
