@@ -18,6 +18,7 @@ type lane struct {
 	src, dst net.Conn
 	passed   atomic.Int64 // bytes delivered
 	late     queue        // what is delayed
+	torn     bool         // a black hole ate something: nothing may follow it, not even between Mend's mending and its resetting
 }
 
 // chunk is what one read of a lane's source gave: bytes, or the error that ended it.
@@ -56,7 +57,8 @@ func (n *lane) carry(c chunk) {
 // deliver tells dst, unless a black hole is in the way. A dst that cannot be told ends the pair, which ends the lane's reads.
 func (n *lane) deliver(c chunk) {
 	switch {
-	case n.pair.link.faults.Load().hole&n.dir != 0:
+	case n.torn || n.pair.link.faults.Load().hole&n.dir != 0:
+		n.torn = true
 		n.pair.eaten(len(c.data))
 		if c.err != nil {
 			<-n.pair.done // src is gone and dst must not know: only a reset ends this

@@ -5,7 +5,8 @@
 // are JSON handed to a server. Why not etcd's pkg/v3/proxy: it listens on every interface, and after its black hole a
 // stream goes on with bytes missing, which HTTP/2 takes for corruption and no TCP ever does. A link resets every connection
 // that lost something when the hole is mended. It reads and writes in one loop that looks at the faults before each write
-// (one atomic load, no lock), so a fault bites live connections at once; splice would cost the same system calls and hide the bytes.
+// (one atomic load), so a fault bites live connections at once; splice hides the bytes and is slower for small calls
+// (BenchmarkRoundTrip: 16 µs direct, 31 through a link, 50 through io.Copy).
 package link
 
 import (

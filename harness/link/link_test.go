@@ -1,98 +1,136 @@
 package link_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
-	"path/filepath"
-	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"ghostroute/harness/link"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func TestBothWays(t *testing.T) {
+func TestRelaysBothWays(t *testing.T) {
 	t.Parallel()
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
-			l := listen(t, echo(t, network))
-			conn := dial(t, l)
-			require.Equal(t, "hello", say(t, conn, "hello"))
+			l := listen(t, serve(t, network, echo))
+			require.Equal(t, "hello", say(t, dial(t, l), "hello"))
+			require.Equal(t, link.Stats{Accepted: 1}, l.Stats())
 		})
 	}
 }
 
-// listen is a link to target that ends with the test.
-func listen(t testing.TB, target link.Target) *link.Link {
-	t.Helper()
-	l, err := link.Listen(t.Name(), target)
+func TestEndOfStreamPassesOnByHalves(t *testing.T) {
+	t.Parallel()
+	words := bytes.Repeat([]byte("0123456789abcdef"), 64<<10) // 1 MiB: many chunks and full socket buffers
+	l := listen(t, serve(t, "tcp", func(conn net.Conn) {
+		heard, _ := io.ReadAll(conn) // ends only if the FIN came through
+		_, _ = conn.Write(heard)
+	}))
+	conn := dial(t, l)
+	_, err := conn.Write(words)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, l.Close()) })
-	return l
+	require.NoError(t, conn.CloseWrite())
+	heard, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(words, heard), "a stream through a link came back changed: %d bytes of %d", len(heard), len(words))
+	until(t, "a connection that ended is forgotten", func() bool { return len(l.Conns()) == 0 })
+	require.Equal(t, link.Stats{Accepted: 1}, l.Stats())
 }
 
-// echo is a server that says what it hears until it hears no more. It ends with the test.
-func echo(t testing.TB, network string) link.Target {
-	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
+func TestResetPassesOn(t *testing.T) {
+	t.Parallel()
+	t.Run("up", func(t *testing.T) {
+		t.Parallel()
+		heard := make(chan error, 1)
+		l := listen(t, serve(t, "tcp", func(conn net.Conn) {
+			_, err := io.Copy(conn, conn)
+			heard <- err
+		}))
+		conn := dial(t, l)
+		say(t, conn, "hello")
+		require.NoError(t, conn.SetLinger(0))
+		require.NoError(t, conn.Close())
+		require.ErrorIs(t, <-heard, syscall.ECONNRESET)
+	})
+	t.Run("down", func(t *testing.T) {
+		t.Parallel()
+		l := listen(t, serve(t, "tcp", func(conn net.Conn) {
+			_, _ = io.ReadFull(conn, make([]byte, 5))
+			_ = conn.(*net.TCPConn).SetLinger(0)
+		}))
+		conn := dial(t, l)
+		_, err := io.WriteString(conn, "hello")
+		require.NoError(t, err)
+		requireReset(t, conn)
+	})
+}
+
+func TestTargetThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	errNobody := errors.New("nobody there")
+	l := listen(t, func(context.Context) (net.Conn, error) { return nil, errNobody })
+	requireRefused(t, l)
+	require.Equal(t, link.Stats{Accepted: 1, Unreached: 1, DialErr: errNobody}, l.Stats())
+}
+
+func TestToNamesWhoWasNotReached(t *testing.T) {
+	t.Parallel()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := gone.Addr().String()
+	require.NoError(t, gone.Close())
+	_, err = link.To("tcp", address)(t.Context())
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.ErrorContains(t, err, "nobody reached at "+address)
+}
+
+func TestConnsSayWhoIsWho(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 2)
+	l := listen(t, serve(t, "tcp", func(conn net.Conn) {
+		seen <- conn.RemoteAddr().String()
+		echo(conn)
+	}))
+	one := dial(t, l)
+	say(t, one, "hello")
+	two := dial(t, l)
+	say(t, two, "hi")
+
+	conns := l.Conns()
+	require.Len(t, conns, 2)
+	for i, want := range []struct {
+		conn  net.Conn
+		bytes int64
+	}{{one, 5}, {two, 2}} {
+		got := conns[i]
+		require.Equal(t, i+1, got.ID)
+		require.Equal(t, want.conn.LocalAddr().String(), got.From)
+		require.Equal(t, <-seen, got.Local, "the target sees a connection come from its Local address")
+		require.Equal(t, want.bytes, got.Up)
+		until(t, "what was heard is counted", func() bool { return l.Conns()[i].Down == want.bytes })
 	}
-	listener, err := net.Listen(network, address)
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
-			})
-		}
+}
+
+func TestCloseWhileDialling(t *testing.T) {
+	t.Parallel()
+	dialling := make(chan struct{})
+	l := listen(t, func(ctx context.Context) (net.Conn, error) {
+		close(dialling)
+		<-ctx.Done()
+		return nil, ctx.Err()
 	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		wg.Wait()
-	})
-	return link.To(network, listener.Addr().String())
+	conn := dial(t, l)
+	<-dialling
+	require.NoError(t, l.Close())
+	requireReset(t, conn)
+	require.NoError(t, l.Close(), "closing twice is allowed")
+	_, err := net.Dial("tcp", l.Addr())
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
-
-// dial is a connection to l that ends with the test, before l does.
-func dial(t testing.TB, l *link.Link) *net.TCPConn {
-	t.Helper()
-	conn, err := net.Dial("tcp", l.Addr())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn.(*net.TCPConn)
-}
-
-// say writes words and reads as many bytes.
-func say(t testing.TB, conn net.Conn, words string) string {
-	t.Helper()
-	_, err := io.WriteString(conn, words)
-	require.NoError(t, err)
-	return hear(t, conn, len(words))
-}
-
-// hear reads n bytes.
-func hear(t testing.TB, conn net.Conn, n int) string {
-	t.Helper()
-	heard := make([]byte, n)
-	_, err := io.ReadFull(conn, heard)
-	require.NoError(t, err)
-	return string(heard)
-}
-
-var errNobody = errors.New("nobody there")
-
-func nobody(context.Context) (net.Conn, error) { return nil, errNobody }
