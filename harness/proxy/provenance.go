@@ -154,16 +154,12 @@ func keysOf(r *pb.RangeResponse) []string {
 // keyOf is the first key a request is about, "" where it is about none.
 func keyOf(req any) string {
 	switch r := req.(type) {
-	case *pb.RangeRequest:
-		return string(r.Key)
-	case *pb.PutRequest:
-		return string(r.Key)
-	case *pb.DeleteRangeRequest:
-		return string(r.Key)
+	case interface{ GetKey() []byte }: // Range, Put, DeleteRange
+		return string(r.GetKey())
 	case *pb.TxnRequest:
-		for _, op := range append(append([]*pb.RequestOp(nil), r.Success...), r.Failure...) {
-			for _, in := range []any{op.GetRequestPut(), op.GetRequestDeleteRange(), op.GetRequestRange()} {
-				if k := keyOf(in); k != "" {
+		for _, op := range slices.Concat(r.Success, r.Failure) {
+			for _, in := range []interface{ GetKey() []byte }{op.GetRequestPut(), op.GetRequestDeleteRange(), op.GetRequestRange()} {
+				if k := string(in.GetKey()); k != "" {
 					return k
 				}
 			}
