@@ -1,0 +1,468 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ghostroute/harness/history"
+)
+
+// Judge reaches a verdict on events. It changes nothing and depends on nothing else; events may come in any order, Seq tells theirs.
+//
+// The premises are looked at first, in this order: gateways were named; truth is known and does not contradict itself; every
+// gateway saw truth before the act; every fault that was armed fired; the change was acknowledged and moved truth; every gateway
+// answered afterwards, and once more after the last release. Then the answers that began after the acknowledgement decide.
+func Judge(events []history.Event, q Question) Verdict {
+	t, failed := newTrial(events, q)
+	if failed != nil {
+		return *failed
+	}
+	var wrong []answer
+	for _, s := range t.streams {
+		for _, a := range s.answers {
+			if a.Wrong {
+				wrong = append(wrong, a)
+			}
+		}
+	}
+	if len(wrong) == 0 {
+		return t.fresh()
+	}
+	var still []answer
+	for _, s := range t.streams {
+		if a, ok := s.last(); ok && a.Wrong {
+			still = append(still, a)
+		}
+	}
+	if len(still) == 0 {
+		return t.heals(wrong)
+	}
+	return t.stale(still)
+}
+
+// answer is an event that answers, and how it stands to truth.
+type answer struct {
+	Answer
+	event  history.Event
+	failed bool // it is no answer but an error
+}
+
+// began is when the gateway asked.
+func (a answer) began() time.Duration {
+	if a.event.Resolve != nil {
+		return a.event.Resolve.Began
+	}
+	return a.event.Request.Began
+}
+
+// stream is the answers of one gateway to one kind of question: GetService, ListServices, or a request passed on. A gateway agrees
+// with truth when the last answer of each does, because one may be healed and not the other.
+type stream struct {
+	gateway string
+	kind    string
+	answers []answer // after observe
+	before  []answer // before the act
+}
+
+// last is the last answer that says something.
+func (s *stream) last() (answer, bool) { return lastOf(s.answers) }
+
+func lastOf(answers []answer) (answer, bool) {
+	for i := len(answers) - 1; i >= 0; i-- {
+		if answers[i].Right || answers[i].Wrong {
+			return answers[i], true
+		}
+	}
+	return answer{}, false
+}
+
+// trial is a history whose premises hold.
+type trial struct {
+	Question
+	events  []history.Event
+	truths  truths
+	streams []*stream
+	observe time.Duration // when the change was acknowledged
+	settled time.Duration // when the last thing that was held was let go; observe if nothing was
+	let     string        // what was let go then
+	pending []string      // faults that have not ended
+}
+
+const (
+	getService   = "GetService"
+	listServices = "ListServices"
+	requests     = "requests"
+)
+
+// newTrial looks at the premises, and returns the unknown verdict that says which one failed.
+func newTrial(events []history.Event, q Question) (*trial, *Verdict) {
+	fail := func(format string, args ...any) (*trial, *Verdict) {
+		v := unknown(format, args...)
+		return nil, &v
+	}
+	t := &trial{Question: q, events: inOrder(events)}
+	if len(q.Gateways) == 0 {
+		return fail("the question names no gateway, so nothing was asked")
+	}
+	if end := boundary(t.events, history.PhaseEnd); end < 1<<63-1 {
+		for i, e := range t.events {
+			if e.Step != nil && e.Step.Phase == history.PhaseEnd {
+				t.events = t.events[:i] // what follows is tidying up
+				break
+			}
+		}
+	}
+	var err error
+	if t.truths, err = fold(t.events, q.Service); err != nil {
+		return fail("truth contradicts itself: %v", err)
+	}
+	if len(t.truths) == 0 {
+		return fail("truth about %s is not known: no commit and no linearizable read on a member tells it", q.Service)
+	}
+
+	t.observe = boundary(t.events, history.PhaseObserve)
+	act := min(boundary(t.events, history.PhaseAct), t.observe)
+	t.gather(act)
+	if why := t.arranged(); why != "" {
+		return fail("%s", why)
+	}
+	if why := t.fired(); why != "" {
+		return fail("%s", why)
+	}
+	if t.observe == 1<<63-1 {
+		return fail("the change was never acknowledged: there is no step of phase observe")
+	}
+	if !q.Unchanged && !t.moved(act) {
+		return fail("the change never reached truth: %s had the same endpoints at act and at observe", q.Service)
+	}
+	t.settle()
+	if why := t.answered(); why != "" {
+		return fail("%s", why)
+	}
+	return t, nil
+}
+
+// gather sorts the gateways' answers into streams, in the order of the question's gateways.
+func (t *trial) gather(act time.Duration) {
+	for _, g := range t.Gateways {
+		for _, kind := range [...]string{getService, listServices, requests} {
+			s := &stream{gateway: g, kind: kind}
+			for _, e := range t.events {
+				if e.Who != g {
+					continue
+				}
+				var a answer
+				switch r := e.Resolve; {
+				case r != nil && r.Service == t.Service && r.List == (kind == listServices) && kind != requests && (t.Reading == "" || r.Reading == t.Reading):
+					a = answer{Answer: resolve(e, t.truths, t.Question, t.observe), event: e}
+					a.failed = r.Err != "" && !a.Right
+				case e.Request != nil && e.Request.Service == t.Service && kind == requests:
+					a = answer{Answer: request(e), event: e}
+				default:
+					continue
+				}
+				switch {
+				case a.began() >= t.observe:
+					s.answers = append(s.answers, a)
+				case e.At <= act:
+					s.before = append(s.before, a)
+				}
+			}
+			if len(s.answers)+len(s.before) > 0 {
+				t.streams = append(t.streams, s)
+			}
+		}
+	}
+}
+
+// resolves are the streams of a gateway's registry reads.
+func (t *trial) resolves(gateway string) []*stream {
+	var own []*stream
+	for _, s := range t.streams {
+		if s.gateway == gateway && s.kind != requests {
+			own = append(own, s)
+		}
+	}
+	return own
+}
+
+// arranged checks that every gateway had seen truth when the act began.
+func (t *trial) arranged() string {
+	for _, g := range t.Gateways {
+		own := t.resolves(g)
+		if len(own) == 0 {
+			return fmt.Sprintf("%s never read %s%s", g, t.Service, t.asReading())
+		}
+		for _, s := range own {
+			a, ok := lastOf(s.before)
+			switch {
+			case !ok && len(s.before) > 0 && s.before[len(s.before)-1].failed:
+				return fmt.Sprintf("%s had not seen truth before the act: its %s failed: %s", g, s.kind, s.before[len(s.before)-1].event.Resolve.Err)
+			case !ok:
+				return fmt.Sprintf("%s had not seen truth before the act: no answer to its %s%s that can be held against truth", g, s.kind, t.asReading())
+			case a.Wrong:
+				return fmt.Sprintf("%s had not seen truth before the act: %s", g, t.says(a))
+			}
+		}
+	}
+	return ""
+}
+
+func (t *trial) asReading() string {
+	if t.Reading == "" {
+		return ""
+	}
+	return " as reading " + t.Reading
+}
+
+// means says whether a written fault, "hold" or "hold p2", is f.
+func means(written string, f *history.Fault) bool {
+	return written == f.Name || written == f.Name+" "+f.Target
+}
+
+// serves says whether fire tells that the fault armed was met. A fault is armed for a node or a pattern and fires on a link or a
+// key of it.
+func serves(armed, fire *history.Fault) bool {
+	return armed.Name == fire.Name &&
+		strings.HasPrefix(fire.Target, armed.Target) &&
+		(armed.RPC == "" || fire.RPC == "" || armed.RPC == fire.RPC) &&
+		(armed.Key == "" || fire.Key == "" || strings.HasPrefix(fire.Key, armed.Key))
+}
+
+// fired checks that every fault took place.
+func (t *trial) fired() string {
+	for i, e := range t.events {
+		if e.Fault == nil || e.Fault.Op != "arm" {
+			continue
+		}
+		met := false
+		for _, later := range t.events[i+1:] {
+			met = met || later.Fault != nil && later.Fault.Op == "fire" && serves(e.Fault, later.Fault)
+		}
+		if !met {
+			return fmt.Sprintf("a fault never fired: %s was armed and never met", fault(e.Fault))
+		}
+	}
+	for _, m := range t.MustFire {
+		met := false
+		for _, e := range t.events {
+			met = met || e.Fault != nil && e.Fault.Op == "fire" && means(m, e.Fault)
+		}
+		if !met {
+			return fmt.Sprintf("a fault never fired: %s had to and is not in the history", m)
+		}
+	}
+	return ""
+}
+
+// fault names a fault in a sentence.
+func fault(f *history.Fault) string {
+	what := f.Name
+	if f.RPC != "" {
+		what += " of " + f.RPC
+	}
+	return what + " at " + f.Target
+}
+
+// moved says whether truth changed between act and observe.
+func (t *trial) moved(act time.Duration) bool {
+	for _, s := range t.truths[1:] {
+		if s.surely >= act && s.surely <= t.observe {
+			return true
+		}
+	}
+	return false
+}
+
+// momentary are faults that are over as soon as they have fired.
+var momentary = [...]string{"restart", "compact", "move-leader", "drain", "drop", "crash", "panic"}
+
+// isOver says whether nothing is to be waited for after f: it is momentary, or meant to last.
+func (t *trial) isOver(f *history.Fault) bool {
+	for _, m := range momentary {
+		if f.Name == m {
+			return true
+		}
+	}
+	for _, l := range t.Lasting {
+		if means(l, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was armed, as a link of
+// a node is.
+func ends(f, open *history.Fault) bool {
+	if f.Op != "end" {
+		return open.Name == "stop" && open.Target == f.Target
+	}
+	return f.Name == open.Name &&
+		(f.RPC == "" || open.RPC == "" || f.RPC == open.RPC) &&
+		(f.Key == "" || open.Key == "" || strings.HasPrefix(open.Key, f.Key)) &&
+		(strings.HasPrefix(open.Target, f.Target) || strings.HasPrefix(f.Target, open.Target))
+}
+
+// settle finds when the topology was last let go, and which faults still hold it.
+func (t *trial) settle() {
+	t.settled = t.observe
+	open := map[string]*history.Fault{}
+	var order []string
+	for _, e := range t.events {
+		if e.Step != nil && e.Step.Phase == history.PhaseRelease && e.At >= t.observe {
+			t.settled, t.let = e.At, "the release"
+		}
+		f := e.Fault
+		switch {
+		case f == nil:
+		case f.Op == "end" || f.Name == "restart":
+			ended := false
+			for k, o := range open {
+				if ends(f, o) {
+					delete(open, k)
+					ended = true
+				}
+			}
+			if ended && e.At >= t.observe {
+				t.settled, t.let = e.At, "the end of "+fault(f)
+			}
+		case !t.isOver(f):
+			key := f.Name + "\x00" + f.Target + "\x00" + f.RPC + "\x00" + f.Key
+			open[key] = f
+			order = append(order, key)
+		}
+	}
+	for _, key := range order {
+		if f := open[key]; f != nil {
+			t.pending = append(t.pending, fault(f))
+			delete(open, key)
+		}
+	}
+}
+
+// answered checks that every gateway was asked after the change, and again after the last release.
+func (t *trial) answered() string {
+	for _, g := range t.Gateways {
+		asked := false
+		for _, s := range t.resolves(g) {
+			if len(s.answers) == 0 {
+				continue
+			}
+			asked = true
+			a, ok := s.last()
+			if !ok {
+				if last := s.answers[len(s.answers)-1]; last.failed {
+					return fmt.Sprintf("%s was not answered after the change was acknowledged: its %s failed: %s", g, s.kind, last.event.Resolve.Err)
+				}
+				return fmt.Sprintf("%s gave no answer after the change was acknowledged that can be held against truth", g)
+			}
+			if a.began() < t.settled {
+				return fmt.Sprintf("no answer of %s to %s began after %s, and only such an answer shows what it left behind", g, s.kind, t.let)
+			}
+		}
+		if !asked {
+			return fmt.Sprintf("%s was not asked after the change was acknowledged", g)
+		}
+	}
+	return ""
+}
+
+// fresh is the verdict when no answer disagreed.
+func (t *trial) fresh() Verdict {
+	v := Verdict{Outcome: Fresh}
+	n := 0
+	for _, s := range t.streams {
+		n += len(s.answers)
+		if a, ok := s.last(); ok && s.kind != requests {
+			v.Evidence = append(v.Evidence, t.evidence(a))
+		}
+	}
+	last := t.truths[len(t.truths)-1]
+	v.Why = fmt.Sprintf("none of the %d answers of %s that began after the change was acknowledged disagreed with truth (r%d: %s)",
+		n, and(t.Gateways), last.revision, ids(last.endpoints()))
+	if len(t.Denied) > 0 {
+		v.Why += fmt.Sprintf("; %s was refused", and(t.Denied))
+	}
+	return v
+}
+
+// heals is the verdict when some answers disagreed and each gateway's last ones agree.
+func (t *trial) heals(wrong []answer) Verdict {
+	v := Verdict{Outcome: Heals, Symptom: worst(wrong)}
+	var lastWrong, firstRight answer
+	for _, s := range t.streams {
+		w, r, ok := s.healing()
+		if !ok {
+			continue
+		}
+		e := t.evidence(w)
+		e.Events = append(e.Events, r.event.Seq)
+		v.Evidence = append(v.Evidence, e)
+		if r.event.At >= firstRight.event.At {
+			lastWrong, firstRight = w, r
+		}
+	}
+	v.After = firstRight.event.At - t.observe
+	v.HealedBy = t.healer(lastWrong, firstRight)
+	v.Why = fmt.Sprintf("%s; every gateway agreed after %s, healed by %s", t.says(lastWrong), v.After.Round(10*time.Microsecond), v.HealedBy)
+	return v
+}
+
+// healing is the last wrong answer of the stream and the first right one after it.
+func (s *stream) healing() (wrong, right answer, ok bool) {
+	for _, a := range s.answers {
+		switch {
+		case a.Wrong:
+			wrong, ok, right = a, true, answer{}
+		case a.Right && ok && right.event.Seq == 0:
+			right = a
+		}
+	}
+	return wrong, right, ok && right.event.Seq != 0
+}
+
+// stale is the verdict when some gateway's last answer disagrees: stale if one of them is proven to last, else unknown.
+func (t *trial) stale(still []answer) Verdict {
+	var why string
+	var evidence []Evidence
+	v := Verdict{Outcome: Stale}
+	var proven []answer
+	for _, a := range still {
+		e, doubt := t.prove(a)
+		if doubt == "" && len(proven) == 0 {
+			v.Why = e.sentence(t, a)
+		}
+		if doubt == "" {
+			proven = append(proven, a)
+		} else if why == "" {
+			why = doubt
+		}
+		evidence = append(evidence, e)
+	}
+	if len(proven) == 0 {
+		u := unknown("%s, and nothing explains why it should stay so: %s", t.says(still[0]), why)
+		u.Symptom, u.Evidence = worst(still), evidence
+		return u
+	}
+	if len(t.pending) > 0 {
+		u := unknown("%s, but that may yet heal: %s has not ended", t.says(proven[0]), and(t.pending))
+		u.Symptom, u.Evidence = worst(still), evidence
+		return u
+	}
+	v.Symptom, v.Evidence = worst(still), evidence
+	return v
+}
+
+// worst is the symptom to report for several answers: a leak before a ghost before something hidden.
+func worst(answers []answer) Symptom {
+	rank := map[Symptom]int{None: 0, Hidden: 1, Ghost: 2, Leak: 3}
+	w := None
+	for _, a := range answers {
+		if rank[a.Symptom] > rank[w] {
+			w = a.Symptom
+		}
+	}
+	return w
+}

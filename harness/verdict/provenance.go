@@ -1,0 +1,271 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ghostroute/harness/history"
+)
+
+// says is the wrong answer as a sentence: who was answered what by whom, and what was true.
+func (t *trial) says(a answer) string {
+	if r := a.event.Request; r != nil {
+		return fmt.Sprintf("%s asked for %s and was answered 200 by %s at %s", a.event.Who, r.Service, r.Answered, r.Dialled)
+	}
+	r := a.event.Resolve
+	var what []string
+	switch {
+	case a.Symptom == Leak && len(a.Ghosts) == 0:
+		what = append(what, "was answered, though truth denies it "+t.Service)
+	case a.Symptom == Leak:
+		what = append(what, fmt.Sprintf("was answered %s, which truth denies it", and(a.Ghosts)))
+	default:
+		if len(a.Ghosts) > 0 {
+			what = append(what, "was answered the ghost of "+and(a.Ghosts))
+		}
+		if len(a.Hidden) > 0 {
+			what = append(what, fmt.Sprintf("was not told of %s", and(a.Hidden)))
+		}
+	}
+	s := fmt.Sprintf("%s %s by %s", a.event.Who, strings.Join(what, " and "), origin(r))
+	if a.Truth > 0 {
+		s += fmt.Sprintf(" while truth was that of r%d", a.Truth)
+	}
+	return s
+}
+
+// origin names where an answer came from.
+func origin(r *history.Resolve) string {
+	entry := ""
+	if r.Revision > 0 {
+		entry = fmt.Sprintf(" at r%d", r.Revision)
+	}
+	switch r.Source {
+	case history.Hit:
+		return fmt.Sprintf("a hit at %s, an entry of r%d", r.Via, r.Revision)
+	case history.Miss:
+		return "a miss at " + r.Via + entry
+	case history.Member:
+		return "a member" + entry
+	case history.ClientCache:
+		return "its own go-micro cache"
+	default:
+		return "an answer of unknown provenance"
+	}
+}
+
+// evidence is what an answer shows.
+func (t *trial) evidence(a answer) Evidence {
+	e := Evidence{Gateway: a.event.Who, Service: t.Service, Truth: a.Truth, Ghosts: a.Ghosts, Hidden: a.Hidden, Events: []int{a.event.Seq}}
+	if r := a.event.Resolve; r != nil {
+		e.Proxy, e.Source, e.Revision = r.Via, r.Source, r.Revision
+		if r.List {
+			e.Note = listServices
+		}
+	}
+	if r := a.event.Request; r != nil {
+		e.Note = fmt.Sprintf("200 from %s at %s", r.Answered, r.Dialled)
+	}
+	return e
+}
+
+// sentence is why the proven wrong answer stays.
+func (e Evidence) sentence(t *trial, a answer) string {
+	s := t.says(a)
+	if e.Note != "" && e.Note != listServices {
+		s += ": " + e.Note
+	}
+	return s + "; nothing that could heal it is pending"
+}
+
+// prove looks for the reason why the gateway's last answer will stay wrong. doubt is empty where it found one.
+func (t *trial) prove(a answer) (e Evidence, doubt string) {
+	e = t.evidence(a)
+	if a.event.Request != nil {
+		return e, "its registry reads do not tell where that address came from"
+	}
+	if n := t.failuresAfter(a); n > 0 {
+		return e, fmt.Sprintf("its last %d reads failed, so nobody knows what it would be answered", n)
+	}
+	if over := t.settled + t.HealsWithin; a.began() < over {
+		return e, fmt.Sprintf("it was last asked %s after %s, and the topology may take %s to heal", (a.began() - t.settled).Round(time.Millisecond), t.letGo(), t.HealsWithin)
+	}
+	r := a.event.Resolve
+	if a.Symptom == Leak {
+		if r.Source == history.Hit {
+			e.Note = fmt.Sprintf("%s answers from its cache whoever asks", r.Via)
+			return e, ""
+		}
+		if r.Source == history.ClientCache {
+			return t.proveCopy(a, e)
+		}
+		return e, fmt.Sprintf("it was answered by %s and from no cache, so it is truth that does not deny it", origin(r))
+	}
+	if len(a.Ghosts) == 0 && t.onlyRegistered(a) {
+		return t.proveSkipped(a, e)
+	}
+	switch {
+	case r.Source == history.ClientCache:
+		return t.proveCopy(a, e)
+	case r.Source == "":
+		return e, "the answer has no provenance"
+	case r.Revision > 0 && r.Revision >= a.Truth && r.Reading == goMicro:
+		return t.proveCopy(a, e) // the registry answered right and go-micro's cache did not pass it on
+	case r.Source == history.Hit && r.Revision == 0:
+		return e, "the hit at " + r.Via + " does not say its entry's revision"
+	case r.Source == history.Hit && r.Revision < a.Truth:
+		e.Events = append(e.Events, t.rangesBehind(a)...)
+		return e, ""
+	case r.Revision > 0 && r.Revision < a.Truth:
+		return e, "the member that answered lags, and may catch up"
+	default:
+		return e, fmt.Sprintf("%s is not older than r%d, so the answer and truth contradict each other", origin(r), a.Truth)
+	}
+}
+
+// goMicro is the reading whose gateways keep a copy of what the registry answered.
+const goMicro = "go-micro"
+
+// letGo is what settled refers to, in a sentence.
+func (t *trial) letGo() string {
+	if t.let == "" {
+		return "the change was acknowledged"
+	}
+	return t.let
+}
+
+// failuresAfter counts the reads of the same stream that failed after a.
+func (t *trial) failuresAfter(a answer) int {
+	n := 0
+	for _, s := range t.resolves(a.event.Who) {
+		for _, later := range s.answers {
+			if later.failed && later.event.Seq > a.event.Seq && later.event.Resolve.List == a.event.Resolve.List {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// isRead says whether a Range asks just what GetService of the service asks, or ListServices: it then has their entry in the cache.
+func (t *trial) isRead(r *history.Range, list bool) bool {
+	key := servicePrefix(t.Service)
+	if list {
+		key = registry
+	}
+	return r.Key == key && r.End != "" && r.Shape == ""
+}
+
+// rangesBehind are the proxy's own record of the answer: the Range that the gateway's read was.
+func (t *trial) rangesBehind(a answer) []int {
+	r := a.event.Resolve
+	for i := len(t.events) - 1; i >= 0; i-- {
+		e := t.events[i]
+		if e.Range != nil && e.Who == r.Via && e.Range.Began >= r.Began && e.At <= a.event.At &&
+			e.Range.Revision == r.Revision && e.Range.Source == r.Source && t.isRead(e.Range, r.List) &&
+			(e.Range.Client == "" || e.Range.Client == a.event.Who) {
+			return []int{e.Seq}
+		}
+	}
+	return nil
+}
+
+// onlyRegistered says whether all that a hides was missing from etcd as well: its Register returned nil and put nothing.
+func (t *trial) onlyRegistered(a answer) bool {
+	from, to := t.truths.at(a.began(), a.event.At)
+	for _, id := range a.Hidden {
+		if !contains(t.Registered, id) || from < to && t.truths[from].has(id) {
+			return false
+		}
+	}
+	return len(a.Hidden) > 0
+}
+
+// proveSkipped looks for the lookup that told go-micro's registerNode that its key was still there, when it was not.
+func (t *trial) proveSkipped(a answer, e Evidence) (Evidence, string) {
+	id := a.Hidden[0]
+	key := nodePath(t.Service, id)
+	for i := len(t.events) - 1; i >= 0; i-- {
+		ev := t.events[i]
+		r := ev.Range
+		if r == nil || r.Err != "" || r.Key != key || r.End != "" || r.Source != history.Hit || len(r.Keys) == 0 {
+			continue
+		}
+		from, to := t.truths.at(r.Began, ev.At)
+		if from == to || r.Revision >= t.truths[from].revision || t.truths[from].keys[key] != nil {
+			continue
+		}
+		e.Note = fmt.Sprintf("Register looked %s up and was told by a hit at %s, an entry of r%d, that it was there, so it put nothing and returned nil", id, ev.Who, r.Revision)
+		e.Events = append(e.Events, ev.Seq)
+		return e, ""
+	}
+	return e, fmt.Sprintf("%s is missing from etcd too, though its Register returned nil, and no proxy answered its lookup from a cache", id)
+}
+
+// proveCopy looks at how go-micro's own cache came by the copy it answers from, and whether it will be rid of it. That the answer
+// began later than HealsWithin after things settled has been seen to; where HealsWithin is 0 the copy's TTL may still be running.
+func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
+	fill, found := t.fill(a)
+	if !found {
+		return e, "no read shows how its go-micro cache came by that copy"
+	}
+	e.Events = append(e.Events, fill.seq)
+	e.Proxy, e.Revision = fill.proxy, fill.revision
+	ghostly := fill.source == history.Hit && fill.revision > 0 && fill.revision < a.Truth || a.Symptom == Leak && fill.source == history.Hit
+	switch {
+	case ghostly && fill.at >= t.settled:
+		e.Note = fmt.Sprintf("go-micro's cache was filled by a hit at %s, an entry of r%d", fill.proxy, fill.revision)
+		return e, ""
+	case fill.at >= t.settled && a.Symptom != Leak:
+		if from, to := t.truths.at(a.began(), a.event.At); fill.revision >= a.Truth && from < to && len(t.truths[from].keys) == 0 {
+			e.Note = fmt.Sprintf("the registry answered not found at r%d, and go-micro's cache keeps its expired copy on any error", fill.revision)
+			return e, ""
+		}
+		return e, fmt.Sprintf("its go-micro cache was filled by %s at r%d and yet it answers otherwise than truth was then", fill.who(), fill.revision)
+	case t.HealsWithin > 0:
+		e.Note = fmt.Sprintf("go-micro's cache was filled by %s at r%d, has not been since, and its TTL is long over", fill.who(), fill.revision)
+		return e, ""
+	default:
+		return e, fmt.Sprintf("its go-micro cache was filled at r%d, before %s, and will read again when its TTL is over", fill.revision, t.letGo())
+	}
+}
+
+// filling is a registry read that go-micro's cache took its copy from.
+type filling struct {
+	seq      int
+	at       time.Duration
+	proxy    string
+	source   history.Source
+	revision int64
+}
+
+func (f filling) who() string {
+	if f.proxy == "" {
+		return "a member"
+	}
+	return fmt.Sprintf("a %s at %s", f.source, f.proxy)
+}
+
+// fill is the gateway's last registry read up to a. A gateway notes it itself; where it does not, the proxy's record of a Range
+// over its connection tells, unless another reading of the same gateway uses that connection too.
+func (t *trial) fill(a answer) (filling, bool) {
+	shared := false
+	for _, e := range t.events {
+		shared = shared || e.Resolve != nil && e.Who == a.event.Who && e.Resolve.Reading != a.event.Resolve.Reading
+	}
+	for i := len(t.events) - 1; i >= 0; i-- {
+		e := t.events[i]
+		if e.Seq > a.event.Seq {
+			continue
+		}
+		if r := e.Resolve; r != nil && e.Who == a.event.Who && r.Service == t.Service && r.Reading == a.event.Resolve.Reading &&
+			r.Err == "" && r.Source != history.ClientCache && r.Source != "" && r.List == a.event.Resolve.List {
+			return filling{e.Seq, e.At, r.Via, r.Source, r.Revision}, true
+		}
+		if r := e.Range; r != nil && !shared && r.Client == a.event.Who && r.Err == "" && t.isRead(r, a.event.Resolve.List) {
+			return filling{e.Seq, e.At, e.Who, r.Source, r.Revision}, true
+		}
+	}
+	return filling{}, false
+}
