@@ -1,0 +1,254 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/connectivity"
+
+	"ghostroute/harness/balancer"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/registry"
+	"ghostroute/harness/service"
+)
+
+// Proxies are p1, p2 … in this order.
+func (b *Bench) Proxies() []*proxy.Proxy { return b.proxies }
+
+// Proxy is the proxy of that name. It panics where there is none, as a typo in a test should.
+func (b *Bench) Proxy(name string) *proxy.Proxy {
+	for _, p := range b.proxies {
+		if p.Name() == name {
+			return p
+		}
+	}
+	panic(fmt.Sprintf("this bench has no proxy %q: it has %s", name, strings.Join(names("p", len(b.proxies)), ", ")))
+}
+
+// Gateways are g1, g2 … in this order.
+func (b *Bench) Gateways() []*gateway.Gateway { return b.gateways }
+
+// Gateway is the gateway of that name. It panics where there is none.
+func (b *Bench) Gateway(name string) *gateway.Gateway {
+	for _, g := range b.gateways {
+		if g.Name() == name {
+			return g
+		}
+	}
+	panic(fmt.Sprintf("this bench has no gateway %q: it has %s", name, strings.Join(names("g", len(b.gateways)), ", ")))
+}
+
+// Instance is the instance of that name, running or not. It panics where there never was one.
+func (b *Bench) Instance(id string) *service.Instance {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := b.instances[id]; i != nil {
+		return i
+	}
+	panic(fmt.Sprintf("this bench never had an instance %q", id))
+}
+
+// VIP is a client's own address at the balancer: its connection can be cut, delayed or dropped there. It is nil for a client that has none.
+func (b *Bench) VIP(client string) *balancer.VIP {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.vips[client]
+}
+
+// PinnedTo is the proxy that a client's live connection goes to, "" where it has none.
+func (b *Bench) PinnedTo(client string) string {
+	if b.Balancer == nil {
+		return ""
+	}
+	if pinned := b.Balancer.Pinned()[client]; len(pinned) > 0 {
+		return pinned[len(pinned)-1]
+	}
+	return ""
+}
+
+// Instances for a change of an instance's config before it starts.
+type Change = func(*service.Config)
+
+// Register starts an instance, "v2-a" being instance a of version v2, which registers itself through its own VIP.
+func (b *Bench) Register(ctx context.Context, id string, change ...Change) (*service.Instance, error) {
+	reg, err := b.registryOf(id, b.Topology.Mode)
+	if err != nil {
+		return nil, err
+	}
+	version, _, _ := strings.Cut(id, "-")
+	cfg := service.Config{Service: b.Topology.Service, Version: version, ID: id, Registry: reg, TTL: b.Topology.TTL, Interval: b.Topology.Interval, History: b.History}
+	for _, f := range change {
+		f(&cfg)
+	}
+	i, err := service.Start(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	b.adopt(i)
+	return i, nil
+}
+
+// adopt makes an instance the bench's: known by its name and address, and ended with the bench.
+func (b *Bench) adopt(i *service.Instance) {
+	b.ends(i.Close)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.instances[i.Config().ID] = i
+	b.known[i.Addr()] = i.Config().ID
+}
+
+// Restart has an instance's process end and start again, the same name at the same address.
+func (b *Bench) Restart(ctx context.Context, id string, change ...Change) (*service.Instance, error) {
+	i, err := b.Instance(id).Restart(ctx, change...)
+	if err != nil {
+		return nil, err
+	}
+	b.adopt(i)
+	return i, nil
+}
+
+// Deregister has an instance leave in good order: it deregisters and stops. With Topology.Scatter its key is deleted through every other
+// proxy too, as the fix of that name has it.
+func (b *Bench) Deregister(ctx context.Context, id string) error {
+	i := b.Instance(id)
+	if err := i.Stop(ctx); err != nil {
+		return err
+	}
+	if !b.Topology.Scatter {
+		return nil
+	}
+	return b.Scatter(ctx, i.Key())
+}
+
+// Scatter deletes a key through every proxy, one after another.
+func (b *Bench) Scatter(ctx context.Context, key string) error {
+	for _, p := range b.proxies {
+		c, err := b.at(p.Addr(), b.rootIf(), b.rootIf())
+		if err != nil {
+			return err
+		}
+		r, err := c.Delete(ctx, key)
+		w := &history.Write{Began: b.History.Now(), Via: p.Name(), Op: "delete", Key: key}
+		if err != nil {
+			w.Err = err.Error()
+		} else {
+			w.Revision, w.Deleted = r.Header.Revision, r.Deleted
+		}
+		b.History.Add(history.Event{Kind: history.KindWrite, Who: "scatter", Write: w})
+		if err := errors.Join(err, c.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Client is a plain etcd client of that name, connected through its own VIP, or to the members where there is no proxy: an operator with
+// etcdctl, a cron job, another team. With Topology.Auth it is root.
+func (b *Bench) Client(ctx context.Context, name string) (*clientv3.Client, error) {
+	return b.ClientAs(ctx, name, b.rootIf(), b.rootIf())
+}
+
+// ClientAs is Client for a user of its own.
+func (b *Bench) ClientAs(ctx context.Context, name, user, password string) (*clientv3.Client, error) {
+	b.mu.Lock()
+	c := b.clients[name]
+	b.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	addrs, err := b.addresses(name)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = b.at(addrs[0], user, password, addrs[1:]...); err != nil {
+		return nil, err
+	}
+	b.ends(c.Close)
+	b.mu.Lock()
+	b.clients[name] = c
+	b.mu.Unlock()
+	return c, connected(ctx, name, c)
+}
+
+// At is a plain etcd client of one proxy, past the balancer, ended with the bench.
+func (b *Bench) At(p *proxy.Proxy) (*clientv3.Client, error) {
+	c, err := b.at(p.Addr(), b.rootIf(), b.rootIf())
+	if err == nil {
+		b.ends(c.Close)
+	}
+	return c, err
+}
+
+func (b *Bench) at(addr, user, password string, more ...string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{Endpoints: append([]string{addr}, more...), Username: user, Password: password, DialTimeout: 5 * time.Second})
+}
+
+// connected waits until a client has a connection, so that it is pinned before anybody asks where to.
+func connected(ctx context.Context, name string, c *clientv3.Client) error {
+	conn := c.ActiveConnection()
+	for {
+		s := conn.GetState()
+		if s == connectivity.Ready {
+			return nil
+		}
+		conn.Connect()
+		if !conn.WaitForStateChange(ctx, s) {
+			return fmt.Errorf("%s was not connected, its connection is %s: %w", name, s, context.Cause(ctx))
+		}
+	}
+}
+
+// Reconnect drops a client's connections and waits until it has another: the balancer's schedule says where to.
+func (b *Bench) Reconnect(ctx context.Context, client string) error {
+	v := b.VIP(client)
+	if v == nil {
+		return fmt.Errorf("%s cannot reconnect: it has no VIP", client)
+	}
+	for _, g := range b.gateways {
+		if g.Name() == client {
+			v.Drop()
+			return g.Registry().Connect(ctx)
+		}
+	}
+	b.mu.Lock()
+	i, c := b.instances[client], b.clients[client]
+	b.mu.Unlock()
+	v.Drop()
+	switch {
+	case i != nil:
+		return i.Registry().Connect(ctx)
+	case c != nil:
+		return connected(ctx, client, c)
+	}
+	return fmt.Errorf("nobody called %q is connected", client)
+}
+
+// Compact compacts through a client, and records it.
+func (b *Bench) record(who string, w history.Write) {
+	b.History.Add(history.Event{Kind: history.KindWrite, Who: who, Write: &w})
+}
+
+// Delete deletes a key, or with clientv3.WithPrefix a range, through a client, and records who did and where.
+func (b *Bench) Delete(ctx context.Context, who, via string, c *clientv3.Client, key string, opts ...clientv3.OpOption) error {
+	w := history.Write{Began: b.History.Now(), Via: via, Op: "delete", Key: key, End: string(clientv3.OpDelete(key, opts...).RangeBytes())}
+	r, err := c.Delete(ctx, key, opts...)
+	if err != nil {
+		w.Err = err.Error()
+	} else {
+		w.Revision, w.Deleted = r.Header.Revision, r.Deleted
+	}
+	b.record(who, w)
+	return err
+}
+
+// ServiceKey is the key of an instance of the bench's service.
+func (b *Bench) ServiceKey(id string) string { return registry.NodeKey(b.Topology.Service, id) }
+
+// ServicePrefix is the range that GetService reads for the bench's service.
+func (b *Bench) ServicePrefix() string { return registry.ServicePrefix(b.Topology.Service) }

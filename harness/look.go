@@ -1,0 +1,143 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/registry"
+)
+
+// Tell adds a sentence to the story.
+func (b *Bench) Tell(format string, args ...any) {
+	b.History.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Text: fmt.Sprintf(format, args...)}})
+}
+
+// Phase begins a phase of a trial.
+func (b *Bench) Phase(p history.Phase, format string, args ...any) {
+	b.History.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Phase: p, Text: fmt.Sprintf(format, args...)}})
+}
+
+// Truth reads the service linearizably on a member, past every proxy, once every member has applied what any of them has. It is recorded.
+func (b *Bench) Truth(ctx context.Context) (history.Truth, error) {
+	return b.TruthOf(ctx, b.Topology.Service)
+}
+
+// TruthOf is Truth for a service of that name.
+func (b *Bench) TruthOf(ctx context.Context, name string) (history.Truth, error) {
+	t := history.Truth{Service: name, Endpoints: []history.Endpoint{}}
+	r, err := b.Cluster.Truth(ctx, registry.ServicePrefix(name), clientv3.WithPrefix())
+	if err == nil {
+		t.Revision = r.Header.Revision
+		for _, kv := range r.Kvs {
+			_, es, derr := registry.Decode(kv.Value)
+			if derr != nil {
+				return t, fmt.Errorf("truth has at %s what is no registration: %w", kv.Key, derr)
+			}
+			t.Endpoints = append(t.Endpoints, es...)
+		}
+		slices.SortFunc(t.Endpoints, func(a, b history.Endpoint) int { return strings.Compare(a.ID, b.ID) })
+	} else {
+		t.Err = err.Error()
+	}
+	b.History.Add(history.Event{Kind: history.KindTruth, Who: "truth", Truth: &t})
+	return t, err
+}
+
+// Settle waits until every connected member has applied what any of them has, and says what the truth then is.
+func (b *Bench) Settle(ctx context.Context) (history.Truth, error) {
+	if err := b.Cluster.WaitApplied(ctx, 0); err != nil {
+		return history.Truth{}, err
+	}
+	return b.Truth(ctx)
+}
+
+// Look has a gateway read the registry once and call each endpoint it is told.
+func (b *Bench) Look(ctx context.Context, gateway string) (history.Resolve, []history.Request) {
+	return b.Gateway(gateway).CallEach(ctx, b.Topology.Service)
+}
+
+// Agrees says whether an answer names exactly the endpoints that truth has.
+func Agrees(r history.Resolve, t history.Truth) bool {
+	return r.Err == "" && maps.Equal(byID(r.Endpoints), byID(t.Endpoints))
+}
+
+// Ghosts are the instances an answer names that truth has not, at that address; Hidden are those truth has and the answer has not.
+func Ghosts(r history.Resolve, t history.Truth) []string { return without(r.Endpoints, t.Endpoints) }
+
+// Hidden are the instances that truth has and the answer lacks.
+func Hidden(r history.Resolve, t history.Truth) []string { return without(t.Endpoints, r.Endpoints) }
+
+func without(these, those []history.Endpoint) []string {
+	have := byID(those)
+	ids := []string{}
+	for _, e := range these {
+		if have[e.ID] != e.Address {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
+}
+
+func byID(all []history.Endpoint) map[string]string {
+	m := map[string]string{}
+	for _, e := range all {
+		m[e.ID] = e.Address
+	}
+	return m
+}
+
+// Prime has every gateway read once and waits until each sees truth: the premise of everything judged later. A go-micro gateway has then
+// also begun to listen to the registry.
+func (b *Bench) Prime(ctx context.Context) error {
+	truth, err := b.Settle(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range b.gateways {
+		var last history.Resolve
+		if err := Until(ctx, func() bool { last = g.Resolve(ctx, b.Topology.Service); return Agrees(last, truth) }); err != nil {
+			return fmt.Errorf("%s never saw truth at the start: it was told %v (%s), truth at revision %d is %v: %w",
+				g.Name(), last.Endpoints, last.Err, truth.Revision, truth.Endpoints, err)
+		}
+		if err := g.Settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WaitGone waits until truth no longer has any of the instances, and returns it.
+func (b *Bench) WaitGone(ctx context.Context, ids ...string) (history.Truth, error) {
+	for _, id := range ids {
+		key := b.ServiceKey(id)
+		err := Until(ctx, func() bool {
+			r, err := b.Cluster.Truth(ctx, key, clientv3.WithCountOnly())
+			return err == nil && r.Count == 0
+		})
+		if err != nil {
+			return history.Truth{}, fmt.Errorf("%s is still in truth, its lease has not ended: %w", id, err)
+		}
+	}
+	return b.Settle(ctx)
+}
+
+// Until polls for a condition until it holds or ctx ends: for what nobody announces.
+func Until(ctx context.Context, condition func() bool) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		if condition() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
