@@ -239,19 +239,38 @@ func (b *Bench) startInstances(ctx context.Context, _ *options) error {
 
 func (b *Bench) startGateways(ctx context.Context, _ *options) error {
 	for i, name := range names("g", b.Topology.Gateways) {
-		cfg, err := b.registryOf(name, b.Topology.ModeOf(i+1))
-		if err != nil {
+		if _, err := b.StartGateway(ctx, name, b.Topology.ModeOf(i+1)); err != nil {
 			return err
 		}
-		g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg, CacheTTL: b.Topology.CacheTTL,
-			Retry: b.Topology.Retry, History: b.History, Target: b.targetAt})
-		if err != nil {
-			return err
-		}
-		b.ends(g.Close)
-		b.gateways = append(b.gateways, g)
 	}
 	return nil
+}
+
+// StartGateway starts a gateway of the topology's kind in that read mode, in place of the one of that name if there is one: another
+// process, which makes a connection of its own.
+func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mode) (*gateway.Gateway, error) {
+	at := slices.IndexFunc(b.gateways, func(g *gateway.Gateway) bool { return g.Name() == name })
+	if at >= 0 {
+		if err := b.gateways[at].Close(); err != nil {
+			return nil, err
+		}
+	}
+	cfg, err := b.registryOf(name, mode)
+	if err != nil {
+		return nil, err
+	}
+	g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg, CacheTTL: b.Topology.CacheTTL,
+		Retry: b.Topology.Retry, History: b.History, Target: b.targetAt})
+	if err != nil {
+		return nil, err
+	}
+	b.ends(g.Close)
+	if at >= 0 {
+		b.gateways[at] = g
+	} else {
+		b.gateways = append(b.gateways, g)
+	}
+	return g, nil
 }
 
 // registryOf is how a client of that name reaches the registry: its own VIP, or the members where there is no proxy.

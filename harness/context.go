@@ -5,7 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,11 +15,14 @@ import (
 const grace = 10 * time.Second
 
 // Context is a context for a test: it ends with the test, shortly before `go test -timeout` would panic and leave everything behind,
-// and on Ctrl-C, after which no further test gets far. Its cause says which.
+// and on Ctrl-C, after which no further test begins. Its cause says which.
 func Context(t testing.TB) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := context.AfterFunc(interrupted(), func() { cancel(context.Cause(interrupted())) })
-	end := func() { stop(); cancel(context.Canceled) }
+	if interrupted.Load() {
+		t.Skip("not begun: the process was told to end")
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	forget := context.AfterFunc(ctx, func() { interrupted.Store(t.Context().Err() == nil) })
+	end := func() { forget(); stop() }
 	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if at, ok := d.Deadline(); ok {
 			ctx, done := context.WithDeadlineCause(ctx, at.Add(-grace), errors.New("go test's -timeout is about to end the process"))
@@ -29,15 +32,5 @@ func Context(t testing.TB) (context.Context, context.CancelFunc) {
 	return ctx, end
 }
 
-// interrupted ends when the process is told to. Signals are the process's: there is one such context for all benches.
-var interrupted = sync.OnceValue(func() context.Context {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		s := <-c
-		cancel(errors.New("the process was told to end: " + s.String()))
-		signal.Stop(c) // a second one kills
-	}()
-	return ctx
-})
+// interrupted says that the process was told to end: a signal is the process's, whichever test was running when it came.
+var interrupted atomic.Bool

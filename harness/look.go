@@ -76,7 +76,7 @@ func Hidden(r history.Resolve, t history.Truth) []string { return without(t.Endp
 
 func without(these, those []history.Endpoint) []string {
 	have := byID(those)
-	ids := []string{}
+	var ids []string
 	for _, e := range these {
 		if have[e.ID] != e.Address {
 			ids = append(ids, e.ID)
