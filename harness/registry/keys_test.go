@@ -1,0 +1,65 @@
+package registry_test
+
+import (
+	"testing"
+	"time"
+
+	micro "github.com/micro/go-micro/v2/registry"
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/registry"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+func TestKeysAreGoMicros(t *testing.T) {
+	f := start(t)
+	r := f.registry("v1-a", "", f.member())
+	for _, name := range []string{"greeter", "go.micro.srv.greeter", "a/b"} {
+		f.NoError(r.Register(service(name, "v1", "v1-a", "127.0.0.1:1"), micro.RegisterTTL(30*time.Second)))
+		all, err := f.cluster.Truth(f.ctx, registry.ServicePrefix(name), clientv3.WithPrefix())
+		f.NoError(err)
+		f.Len(all.Kvs, 1)
+		f.Equal(registry.NodeKey(name, "v1-a"), string(all.Kvs[0].Key))
+
+		decoded, endpoints, err := registry.Decode(all.Kvs[0].Value)
+		f.NoError(err)
+		f.Equal(name, decoded)
+		f.Equal([]history.Endpoint{{ID: "v1-a", Version: "v1", Address: "127.0.0.1:1"}}, endpoints)
+	}
+}
+
+func TestParseKey(t *testing.T) {
+	t.Parallel()
+	service, id, ok := registry.ParseKey(registry.NodeKey("greeter", "v1-a"))
+	require.Equal(t, []any{"greeter", "v1-a", true}, []any{service, id, ok})
+	service, id, ok = registry.ParseKey("/micro/registry/greeter/elsewhere")
+	require.Equal(t, []any{"greeter", "elsewhere", true}, []any{service, id, ok})
+	for _, key := range []string{"", "/micro/registry/", "/micro/registry/greeter", "/micro/registry/greeter/", "/micro/registry//x", "/micro/registry/a/b/c", "/other/greeter/x"} {
+		_, _, ok := registry.ParseKey(key)
+		require.False(t, ok, key)
+	}
+}
+
+func TestDecodeRefusesWhatIsNoValue(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"", "null", "[]", "x"} {
+		_, _, err := registry.Decode([]byte(value))
+		require.ErrorContains(t, err, "none of go-micro's registry", value)
+	}
+}
+
+func TestEndpointsAreSortedAndNeverNil(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []history.Endpoint{}, registry.Endpoints(nil))
+	require.Equal(t, []history.Endpoint{
+		{ID: "v1-a", Version: "v1", Address: "127.0.0.1:1"},
+		{ID: "v1-a", Version: "v1", Address: "127.0.0.1:3"},
+		{ID: "v2-a", Version: "v2", Address: "127.0.0.1:2"},
+	}, registry.Endpoints([]*micro.Service{
+		service("greeter", "v2", "v2-a", "127.0.0.1:2"),
+		service("greeter", "v1", "v1-a", "127.0.0.1:3"),
+		service("greeter", "v1", "v1-a", "127.0.0.1:1"),
+	}))
+}

@@ -1,0 +1,256 @@
+// Package registry gives go-micro's etcd registry, unmodified, by read mode, with an end, and with a witness.
+//
+// A Registry is one process's view of etcd: one client with one connection. go-micro's registry/etcd does the work; what is
+// added stands under it, between it and etcd's client (tap.go): reads are made linearizable where the mode says so, each read's
+// provenance can be asked for (Trace), each write goes into the history, and Close ends what go-micro leaves running.
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/micro/go-micro/v2/logger"
+	"github.com/micro/go-micro/v2/registry"
+	"github.com/micro/go-micro/v2/registry/etcd"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/connectivity"
+
+	"ghostroute/harness/history"
+)
+
+// Config is one client of the registry. Client, Addresses and History are required.
+type Config struct {
+	Client    string        // who reads and writes, in the history: "g1", "v1-a"
+	Addresses []string      // "host:port" of a VIP, or of proxies or members
+	Mode      Mode          // the read mode; Serializable where it is empty
+	Timeout   time.Duration // of each of go-micro's calls that has one; 5 s, as in go-micro, where it is 0
+	Username  string        // for a cluster with auth on; needs Password
+	Password  string
+	History   *history.History
+}
+
+func (c *Config) complete() error {
+	if c.Mode == "" {
+		c.Mode = Serializable
+	}
+	var errs []error
+	if c.Client == "" {
+		errs = append(errs, errors.New("client is empty; it may be any name"))
+	}
+	if len(c.Addresses) == 0 {
+		errs = append(errs, errors.New("addresses is empty; it may be one or more of host:port"))
+	}
+	for _, a := range c.Addresses {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			errs = append(errs, fmt.Errorf("addresses has %q; it may be host:port", a))
+		}
+	}
+	if c.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("timeout is %s; it may be 0 or more", c.Timeout))
+	}
+	if (c.Username == "") != (c.Password == "") {
+		errs = append(errs, errors.New("one of username and password is empty; it may be both or none"))
+	}
+	if c.History == nil {
+		errs = append(errs, errors.New("history is nil; it may be history.New()"))
+	}
+	if err := errors.Join(append(errs, c.Mode.check())...); err != nil {
+		return fmt.Errorf("registry of %q cannot be: %w", c.Client, err)
+	}
+	return nil
+}
+
+// Registry is go-micro's registry/etcd. It is safe for use by many goroutines.
+type Registry struct {
+	cfg   Config
+	calls calls
+
+	mu     sync.RWMutex
+	now    session
+	closed bool
+}
+
+var _ registry.Registry = (*Registry)(nil)
+
+// session is a registry of go-micro's from its beginning to its end.
+type session struct {
+	registry.Registry
+	client *clientv3.Client
+	close  func() error // once
+}
+
+// New gives a registry. It does not connect, but for a user with a password, for whom etcd's client fetches a token at once;
+// ctx is how long that may take.
+func New(ctx context.Context, cfg Config) (*Registry, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	quiet()
+	r := &Registry{cfg: cfg, calls: calls{now: map[uint64]*call{}, last: map[string]Read{}}}
+	var err error
+	if r.now, err = r.open(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// open begins a session: go-micro's registry, over a client configured as go-micro configures its own.
+func (r *Registry) open(ctx context.Context) (session, error) {
+	base, end := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, end) // the client asks for its token with no other deadline
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: r.cfg.Addresses,
+		Username:  r.cfg.Username,
+		Password:  r.cfg.Password,
+		Context:   base,
+		Logger:    zap.NewNop(), // the default logs each retry to the terminal; errors are returned all the same
+	})
+	if !stop() && err == nil {
+		err = errors.Join(context.Cause(ctx), client.Close())
+	}
+	if err != nil {
+		end()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return session{}, fmt.Errorf("registry of %s was not opened at %v: %w", r.cfg.Client, r.cfg.Addresses, err)
+	}
+	// The client that go-micro makes has not been used, so it has not connected: closing it is seen by nobody.
+	inner := etcd.NewRegistry(registry.Addrs(r.cfg.Addresses...), registry.Timeout(r.cfg.Timeout))
+	made, err := exchangeClient(inner, tapped(client, &r.cfg, &r.calls))
+	if made != nil {
+		err = errors.Join(err, ended(made.Close()))
+	}
+	if err != nil {
+		err = errors.Join(err, ended(client.Close()))
+		end()
+		return session{}, err
+	}
+	return session{Registry: inner, client: client, close: sync.OnceValue(func() error {
+		defer end()
+		return ended(client.Close())
+	})}, nil
+}
+
+// ended is the error of a client's Close, which returns its own context's end.
+func ended(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (r *Registry) session() session {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.now
+}
+
+// Config is what the registry was made of, defaults filled in.
+func (r *Registry) Config() Config { return r.cfg }
+
+// Client is etcd's client under the registry, tapped: what is read and written with it is seen as go-micro's calls are. It is
+// another one after Reconnect.
+func (r *Registry) Client() *clientv3.Client { return r.session().client }
+
+// Connect waits until the client has a connection, and asks nothing over it: it pins the client to a proxy.
+func (r *Registry) Connect(ctx context.Context) error {
+	conn := r.session().client.ActiveConnection()
+	conn.Connect()
+	conn.ResetConnectBackoff() // whoever asks knows better than gRPC, which waits a second after a refusal
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if state == connectivity.Shutdown {
+			return fmt.Errorf("%s has no connection to %v: its registry was closed", r.cfg.Client, r.cfg.Addresses)
+		}
+		if !conn.WaitForStateChange(ctx, state) {
+			return fmt.Errorf("%s has no connection to %v (%s): %w", r.cfg.Client, r.cfg.Addresses, state, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// Reconnect is the client's process started again: the connection is closed, and what go-micro remembers of leases and
+// registrations is gone. The next call dials. Calls and watches under way fail.
+func (r *Registry) Reconnect(ctx context.Context) error {
+	next, err := r.open(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	last := r.now
+	if r.closed {
+		last, err = next, fmt.Errorf("%s was not reconnected: its registry was closed", r.cfg.Client)
+	} else {
+		r.now = next
+	}
+	r.mu.Unlock()
+	return errors.Join(err, last.close())
+}
+
+// Close ends the client: its connection, its watches and every call under way. It deregisters nothing and revokes nothing, as a
+// process that ends does not. What is asked of r afterwards fails.
+func (r *Registry) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	last := r.now
+	r.mu.Unlock()
+	return last.close()
+}
+
+// Init is refused: go-micro's would make another client and forget this one without closing it.
+func (r *Registry) Init(opts ...registry.Option) error {
+	if len(opts) == 0 {
+		return nil
+	}
+	return errors.New("a registry of the harness is configured when it is made: make another one")
+}
+
+// Options are go-micro's.
+func (r *Registry) Options() registry.Options { return r.session().Options() }
+
+// Register is go-micro's. It has a deadline inside Trace only: it renews a lease it knows with none.
+func (r *Registry) Register(s *registry.Service, opts ...registry.RegisterOption) error {
+	return r.session().Register(s, opts...)
+}
+
+// Deregister is go-micro's. It deletes the instance's key and leaves its lease.
+func (r *Registry) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
+	return r.session().Deregister(s, opts...)
+}
+
+// GetService is go-micro's, in the registry's read mode.
+func (r *Registry) GetService(name string, opts ...registry.GetOption) ([]*registry.Service, error) {
+	return r.session().GetService(name, opts...)
+}
+
+// ListServices is go-micro's, in the registry's read mode.
+func (r *Registry) ListServices(opts ...registry.ListOption) ([]*registry.Service, error) {
+	return r.session().ListServices(opts...)
+}
+
+// Watch is go-micro's, with its panic made an error (watcher.go). It waits, with no deadline, until the watch is established.
+func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
+	w, err := r.session().Watch(opts...)
+	if err != nil {
+		return nil, err
+	}
+	return &watcher{Watcher: w, cfg: &r.cfg}, nil
+}
+
+// String is go-micro's name of it, "etcd".
+func (r *Registry) String() string { return r.session().String() }
+
+// quiet keeps go-micro's logger off the terminal, where it would print "unable to list services" into a told story: what it
+// says is in the history, as the read that failed. Its level is one variable of the process with no lock, so it is set once,
+// before anything here has started a goroutine of go-micro's. A MICRO_LOG_LEVEL in the environment is left alone.
+var quiet = sync.OnceFunc(func() {
+	if os.Getenv("MICRO_LOG_LEVEL") == "" {
+		_ = logger.Init(logger.WithLevel(logger.FatalLevel)) // it returns nil always
+	}
+})

@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"ghostroute/harness/history"
+)
+
+// Read is one read of the registry that went over the wire, with its provenance.
+type Read struct {
+	Began        time.Duration  // on the history's clock
+	Key, End     string         // the range that was asked for; End is empty where it was one key
+	Service      string         // whose keys, "" for ListServices
+	Serializable bool           // as it was sent, after the read mode
+	Via          string         // the proxy that answered, "" where a member did
+	Source       history.Source // Hit, Miss or Member; "" where nothing was answered
+	Revision     int64          // the revision the answer was true at
+	Found        int            // how many keys were answered
+	Err          string
+}
+
+// List says whether it was ListServices' read, of the whole registry.
+func (r Read) List() bool { return r.Key == Root && r.End != "" }
+
+// call is what one goroutine does inside Trace.
+type call struct {
+	ctx   context.Context
+	reads []Read
+}
+
+// calls are the goroutines inside Trace, and the last read of each service.
+type calls struct {
+	mu   sync.Mutex
+	now  map[uint64]*call
+	last map[string]Read
+}
+
+// Trace runs f and returns the reads that f made of r on the goroutine it was called on, in order: none, where a cache of
+// go-micro's answered. Whatever f asks of r on that goroutine, writes included, ends when ctx does: go-micro's registry takes no
+// context of its own, and some of its calls have no deadline (registry/etcd's KeepAliveOnce).
+func (r *Registry) Trace(ctx context.Context, f func()) []Read {
+	id, mine := Goroutine(), &call{ctx: ctx}
+
+	r.calls.mu.Lock()
+	outer := r.calls.now[id]
+	r.calls.now[id] = mine
+	r.calls.mu.Unlock()
+
+	defer func() {
+		r.calls.mu.Lock()
+		defer r.calls.mu.Unlock()
+		if outer == nil {
+			delete(r.calls.now, id)
+		} else {
+			r.calls.now[id] = outer
+		}
+	}()
+	f()
+	return mine.reads
+}
+
+// LastRead is the last read of a service's keys (ListServices' read for "") that anything made through r, go-micro's own
+// goroutines included: what a cache behind r was last filled from. It is false where there was none.
+func (r *Registry) LastRead(service string) (Read, bool) {
+	r.calls.mu.Lock()
+	defer r.calls.mu.Unlock()
+	read, ok := r.calls.last[service]
+	return read, ok
+}
+
+// current is the call that the calling goroutine is in, nil where it is in none.
+func (c *calls) current() *call {
+	id := Goroutine()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now[id]
+}
+
+// add notes a read that the calling goroutine made inside mine, which may be nil.
+func (c *calls) add(mine *call, read Read) {
+	if mine != nil {
+		mine.reads = append(mine.reads, read)
+	}
+	if read.End == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last[read.Service] = read
+}
+
+// bound is ctx, ended also when the call's own context ends. release must be called.
+func (m *call) bound(ctx context.Context) (bounded context.Context, release func()) {
+	if m == nil {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.ctx, func() { cancel(context.Cause(m.ctx)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// why is err, or why the call was ended if that was what ended it: etcd's client says "context canceled" for both.
+func (m *call) why(err error) error {
+	if err != nil && m != nil && m.ctx.Err() != nil {
+		return context.Cause(m.ctx)
+	}
+	return err
+}
