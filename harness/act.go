@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,32 +205,38 @@ func connected(ctx context.Context, name string, c *clientv3.Client) error {
 	}
 }
 
-// Reconnect drops a client's connections and waits until it has another: the balancer's schedule says where to.
+// Reconnect drops a client's connections and waits until the balancer has given it another.
 func (b *Bench) Reconnect(ctx context.Context, client string) error {
 	v := b.VIP(client)
 	if v == nil {
 		return fmt.Errorf("%s cannot reconnect: it has no VIP", client)
 	}
-	for _, g := range b.gateways {
-		if g.Name() == client {
-			v.Drop()
-			return g.Registry().Connect(ctx)
-		}
-	}
 	b.mu.Lock()
 	i, c := b.instances[client], b.clients[client]
 	b.mu.Unlock()
-	v.Drop()
 	switch {
 	case i != nil:
-		return i.Registry().Connect(ctx)
-	case c != nil:
-		return connected(ctx, client, c)
+		c = i.Registry().Client()
+	case slices.ContainsFunc(b.gateways, func(g *gateway.Gateway) bool { return g.Name() == client }):
+		c = b.Gateway(client).Registry().Client()
+	case c == nil:
+		return fmt.Errorf("%s cannot reconnect: nobody of that name is connected", client)
 	}
-	return fmt.Errorf("nobody called %q is connected", client)
+	seen := b.History.Len()
+	v.Drop()
+	if err := connected(ctx, client, c); err != nil {
+		return err
+	}
+	// A client may not have noticed yet that its connection is gone; the balancer has noticed the new one.
+	_, err := b.History.Wait(ctx, seen, func(e history.Event) bool {
+		return e.Kind == history.KindConn && e.Conn.Op == "open" && e.Conn.Client == client
+	})
+	if err != nil {
+		return fmt.Errorf("%s did not reconnect: %w", client, err)
+	}
+	return nil
 }
 
-// Compact compacts through a client, and records it.
 func (b *Bench) record(who string, w history.Write) {
 	b.History.Add(history.Event{Kind: history.KindWrite, Who: who, Write: &w})
 }

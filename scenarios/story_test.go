@@ -153,3 +153,12 @@ func contains(all []string, s string) bool {
 	}
 	return false
 }
+
+// statuses are what became of each call: "v1-a 502".
+func statuses(all []history.Request) []string {
+	var s []string
+	for _, q := range all {
+		s = append(s, fmt.Sprintf("%s %d", q.Target, q.Status))
+	}
+	return s
+}

@@ -147,21 +147,28 @@ func (p *Proxy) endpoints() []string {
 
 // Stop ends the proxy as a killed process ends: connections break, what was held upstream is given up, the cache is gone.
 func (p *Proxy) Stop() {
+	if p.halt() {
+		p.fault("stop", "fire", "its cache is gone")
+	}
+}
+
+// halt is Stop untold; it says whether there was anything to stop.
+func (p *Proxy) halt() bool {
 	p.mu.Lock()
 	r := p.run
 	p.run = nil
 	p.mu.Unlock()
 	if r == nil {
-		return
+		return false
 	}
 	p.gates.releaseAll()
 	r.end()
-	p.fault("stop", "fire", "its cache is gone")
+	return true
 }
 
 // Restart stops the proxy if it runs and starts it again on the same address with an empty cache.
 func (p *Proxy) Restart(ctx context.Context) error {
-	p.Stop()
+	p.halt()
 	if err := p.start(ctx); err != nil {
 		return err
 	}
@@ -171,7 +178,7 @@ func (p *Proxy) Restart(ctx context.Context) error {
 
 // Close stops the proxy and gives its port and its links back.
 func (p *Proxy) Close() error {
-	p.Stop()
+	p.halt()
 	var err error
 	for _, l := range p.links {
 		err = errors.Join(err, l.Close())

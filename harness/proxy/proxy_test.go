@@ -43,7 +43,7 @@ func (f *fixture) proxy(name string, v proxy.Variant) *proxy.Proxy {
 	f.t.Helper()
 	m := f.cluster.Members[0]
 	p, err := proxy.Start(f.ctx, proxy.Config{Name: name, Variant: v, History: f.history,
-		Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint()}}})
+		Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()}}})
 	require.NoError(f.t, err)
 	f.t.Cleanup(func() { require.NoError(f.t, p.Close()) })
 	return p

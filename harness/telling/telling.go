@@ -151,7 +151,7 @@ func (t *Teller) resolve(who string, r *history.Resolve) {
 		}
 	}
 	slices.Sort(hidden)
-	source := map[history.Source]string{history.Hit: "cache HIT ", history.Miss: "cache miss", history.Member: "no proxy  ", history.ClientCache: "own cache "}[r.Source]
+	source := map[history.Source]string{history.Hit: "cache HIT ", history.Miss: "cache miss", history.Member: "a member  ", history.ClientCache: "own cache "}[r.Source]
 	against := fmt.Sprintf("revision %d", r.Revision)
 	if r.Revision == 0 {
 		against = "no revision"
@@ -166,11 +166,10 @@ func (t *Teller) resolve(who string, r *history.Resolve) {
 	if len(hidden) > 0 {
 		wrong, colour = wrong+"  HIDDEN "+strings.Join(hidden, " "), red
 	}
-	mode := ""
-	if strings.HasPrefix(r.Mode, "linearizable") {
-		mode = " linearizably"
+	if strings.HasPrefix(r.Mode, "linearizable") && r.Source == history.Miss {
+		source = "asked etcd"
 	}
-	t.line("  %-11s is told%s: %s  %s%s", reads, mode, t.paint(colour, pad(names(r.Endpoints), 22)), t.paint(dim, source+" "+against), t.paint(red, wrong))
+	t.line("  %-11s is told: %s  %s%s", reads, t.paint(colour, pad(names(r.Endpoints), 22)), t.paint(dim, source+" "+against), t.paint(red, wrong))
 }
 
 func (t *Teller) request(r *history.Request) {
