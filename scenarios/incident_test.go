@@ -223,6 +223,7 @@ func TestIncidentNatural(t *testing.T) {
 			require.Contains(s.t, statuses(requests), "v1-a 502")
 		}
 		require.NoError(s.t, harness.Until(s.ctx, func() bool { // g1's TTL has lapsed too
+			s.Gateway("g1").Resolve(s.ctx, s.Topology.Service)
 			read, ok := s.Gateway("g1").Registry().LastRead(s.Topology.Service)
 			return ok && read.Revision >= s.truth.Revision
 		}), "g1 was to read again")

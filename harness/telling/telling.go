@@ -16,7 +16,8 @@ import (
 type Teller struct {
 	out    io.Writer
 	colour bool
-	quiet  bool // nothing is told before the first title
+	quiet  bool   // nothing is told before the first title
+	last   string // the last line, which is not told twice in a row: somebody waits by asking again and again
 
 	truth    map[string]string // instance → address, as the last Truth said
 	revision int64             // of that truth
@@ -59,8 +60,10 @@ func (t *Teller) paint(code, s string) string {
 }
 
 func (t *Teller) line(format string, args ...any) {
-	if !t.quiet {
-		fmt.Fprintf(t.out, format+"\n", args...)
+	line := fmt.Sprintf(format, args...)
+	if !t.quiet && line != t.last {
+		fmt.Fprintln(t.out, line)
+		t.last = line
 	}
 }
 
