@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestEveryPlanIsReadBackAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := Plans(Config{Auth: true}).Draw(t, "plan")
+		for _, text := range []string{p.Format(), p.Line()} {
+			again, err := Parse(text)
+			require.NoError(t, err, text)
+			require.Equal(t, p, again, text)
+		}
+		require.Equal(t, p, p.Repair(), "a random plan makes sense as it is")
+	})
+}
+
+func TestPlansAreDrawnFromTheWholeVocabulary(t *testing.T) {
+	t.Parallel()
+	seen := map[Verb]bool{}
+	for seed := range uint64(1000) {
+		p := Random(Config{Auth: true}, seed)
+		require.Equal(t, p, Random(Config{Auth: true}, seed), "a seed means one plan")
+		for _, s := range p.Steps {
+			seen[s.Verb] = true
+		}
+	}
+	for v := range forms {
+		if v != Flood {
+			require.True(t, seen[v], "%s is never drawn", v)
+		}
+	}
+}
+
+func TestATypoIsAnErrorThatNamesLineAndNearestWord(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"reed g1 p1 k1": `line 1: "reed" is nothing a step can do (did you mean "read"?)`,
+		"put g1 p1 k1\n2. read g1 p1 k1 lineariz": `line 2: read cannot take "lineariz" (did you mean "linearizable"?)`,
+		"\n\nread g1 x1 k1":                       `line 3: read: "x1" is no door: say p1, m1 or vip`,
+		"put g1 p1 k*":                            `line 1: put: "k*" is more than one key`,
+		"read g1 p1":                              `line 1: read: the keys is missing`,
+		"read g1 p9 k1":                           `line 1: step 1: there is no p9: the plan has 2 proxies`,
+		"txn g1 p1 if k1 absnt then put k1":       `line 1: txn: "absnt" compares nothing (did you mean "absent"?)`,
+		"txn g1 p1 then put k1 ; reda k2":         `line 1: txn: "reda" is nothing a transaction can do (did you mean "read"?)`,
+		"txn g1 p1 then put k1 esle put k2":       `line 1: put cannot take "esle"`,
+		"put g1 m1 k1 hold=request:h1":            `line 1: step 1: only between a proxy and its member can an RPC be held`,
+		"plan seed=1 membres=3":                   `line 1: "membres=3" is no part of a plan's header (did you mean "members="?)`,
+		"plan seed=1 members=2\nread g1 p1 k1":    `line 1: members=2: an even number of members is no cluster of ours`,
+		"weights 1":                               `line 1: step 1: 1 weights for 2 proxies`,
+		"read g1 p1 k1 sort=mod":                  `line 1: read: "mod" is no order`,
+		"txn g1 p1 then ( then ( then ( then ( then put k1 ) ) ) )": `line 1: a transaction lies more than 3 deep`,
+	} {
+		_, err := Parse(text)
+		require.Error(t, err, text)
+		require.True(t, strings.HasPrefix(err.Error(), want), "%s\n got %s\nwant %s", text, err, want)
+	}
+}
+
+func TestBoundsAreThoseOfEtcd(t *testing.T) {
+	t.Parallel()
+	for keys, want := range map[string][2]string{
+		"k1":     {"k1", ""},
+		"k1..k3": {"k1", "k3"},
+		"k1..":   {"k1", "\x00"},
+		"..":     {"\x00", "\x00"},
+		"*":      {"\x00", "\x00"},
+		"k*":     {"k", "l"},
+		"s1/a":   {"/micro/registry/s1/a", ""},
+		"s1/*":   {"/micro/registry/s1/", "/micro/registry/s10"},
+		"/*":     {"/micro/registry/", "/micro/registry0"},
+	} {
+		key, end, err := Bounds(keys)
+		require.NoError(t, err)
+		require.Equal(t, want, [2]string{key, end}, keys)
+		if keys != "*" {
+			require.Equal(t, keys, BoundsText(key, end))
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Verb says what a step does. The forms in form.go say which words each verb takes.
+type Verb string
+
+// The vocabulary. "vip" stands for wherever the balancer pinned the client.
+const (
+	Read   Verb = "read"   // a Range, of any shape, through a proxy or on a member
+	Put    Verb = "put"    // the value is the number of the step, so that every put can be told from every other
+	Delete Verb = "delete" // DeleteRange of one key, a prefix, from a key on …
+	Txn    Verb = "txn"    // compares, ranges, puts, deletes, transactions inside transactions
+
+	Grant     Verb = "grant"     // a lease
+	Revoke    Verb = "revoke"    // a lease, with the keys attached to it
+	Keepalive Verb = "keepalive" // a lease, once
+	Expire    Verb = "expire"    // wait until a lease has run out
+	Compact   Verb = "compact"   // forget history up to a revision
+
+	Register   Verb = "register"   // an instance registers itself as go-micro does, or registers again
+	Deregister Verb = "deregister" // an instance takes itself out
+	Crash      Verb = "crash"      // an instance is gone without a word; its lease runs on
+	Restart    Verb = "restart"    // an instance crashes, comes back with the same id and registers
+	Replace    Verb = "replace"    // an instance crashes, another comes in its place and registers
+	Resolve    Verb = "resolve"    // a gateway reads one service
+	List       Verb = "list"       // a gateway reads the list of services
+	Call       Verb = "call"       // a gateway passes a request on
+
+	Release Verb = "release" // let go of an RPC that an earlier step holds
+	Fail    Verb = "fail"    // lose an RPC that an earlier step holds: its client gets an error and cannot know
+	Flood   Verb = "flood"   // read more other ranges through a proxy than its cache holds
+
+	Cut    Verb = "cut"    // a member from its peers, or a link
+	Mend   Verb = "mend"   // what was cut or delayed
+	Delay  Verb = "delay"  // a link
+	Lead   Verb = "lead"   // a member takes the lead
+	Reboot Verb = "reboot" // a member or a proxy stops and starts
+	Pin    Verb = "pin"    // a proxy talks to this member only
+
+	Weights     Verb = "weights"      // the balancer's
+	Drain       Verb = "drain"        // the balancer closes a proxy's connections
+	Reconnect   Verb = "reconnect"    // a client closes its connection and dials again
+	ExpireToken Verb = "expire-token" // a client's auth token is no longer good
+	Permit      Verb = "permit"       // a client may read and write everything
+	Forbid      Verb = "forbid"       // a client may nothing
+)
+
+// Point is where on its way between proxy and member an RPC is held.
+type Point string
+
+const (
+	NotHeld   Point = ""
+	AtRequest Point = "request" // on its way to the member: etcd has not seen it
+	AtAnswer  Point = "answer"  // on its way back: etcd has done it, the proxy does not know
+)
+
+// VIP in Via means the client's own VIP at the balancer.
+const VIP = "vip"
+
+// Step is one thing to do. Which fields count depends on the verb; the others are zero.
+type Step struct {
+	Verb Verb
+	Who  string // the client: "g1"
+	Via  string // the door it uses: "p1", "m2" or "vip"
+	Keys string // the keys it is about, see Bounds; for Resolve and Call a service, "s1"
+
+	Shape // of a Read
+
+	Lease  string // "l1"
+	Target string // what it acts on: instance "s1/a", member, proxy, link "p1-m2", client
+	Other  string // Replace: the new instance; Pin: the member; Delay: milliseconds
+	Back   int    // Compact: this many revisions before now
+	N      []int  // Weights: one for each proxy
+
+	Hold Point  // hold the step's RPC there …
+	Name string // … under this name, "h1"; Release and Fail: the name
+
+	Txn *Branches
+}
+
+// Shape is what a read asks for beside its keys. All of it is part of the cache's key.
+type Shape struct {
+	Linearizable bool // the cache files both modes under the same key
+	Count        bool
+	KeysOnly     bool
+	Limit        int
+	Sort         string // "mod:down" and the like; "" for none
+	Past         bool   // at a revision, Ago before now
+	Ago          int
+}
+
+// Branches is a transaction: if every compare holds, Then, else Else.
+type Branches struct {
+	If   []Compare
+	Then []Op
+	Else []Op
+}
+
+// Compare holds if no key of Keys exists (Absent), or if all that exist were put at least once and one exists.
+// Present is the compare "version > 0", Absent "version = 0"; a range compare holds for each key there is.
+type Compare struct {
+	Keys   string
+	Absent bool
+}
+
+// Op is one operation of a transaction: Read, Put, Delete or a Txn inside it.
+type Op struct {
+	Verb  Verb
+	Keys  string
+	Lease string
+	Shape
+	Txn *Branches
+}
+
+// String is the step's line, without its number.
+func (s Step) String() string {
+	var w []string
+	add := func(words ...string) { w = append(w, words...) }
+	add(string(s.Verb))
+	for _, f := range forms[s.Verb].words {
+		add(f.get(&s))
+	}
+	for _, o := range forms[s.Verb].options {
+		if text := o.get(&s); text != "" {
+			add(text)
+		}
+	}
+	if s.Verb == Txn && s.Txn != nil {
+		add(s.Txn.String())
+	}
+	return strings.Join(w, " ")
+}
+
+// String is the transaction's text: "if k1 absent then put k1; read k* else delete k2".
+func (t Branches) String() string {
+	var w []string
+	if len(t.If) > 0 {
+		var c []string
+		for _, x := range t.If {
+			state := "present"
+			if x.Absent {
+				state = "absent"
+			}
+			c = append(c, x.Keys+" "+state)
+		}
+		w = append(w, "if "+strings.Join(c, " ; "))
+	}
+	w = append(w, "then")
+	w = append(w, opsText(t.Then)...)
+	if len(t.Else) > 0 {
+		w = append(w, "else")
+		w = append(w, opsText(t.Else)...)
+	}
+	return strings.Join(w, " ")
+}
+
+func opsText(ops []Op) []string {
+	var w []string
+	for i, o := range ops {
+		if i > 0 {
+			w = append(w, ";")
+		}
+		w = append(w, o.String())
+	}
+	return w
+}
+
+// String is the operation's text; a transaction inside another stands in brackets.
+func (o Op) String() string {
+	switch o.Verb {
+	case Txn:
+		return "( " + o.Txn.String() + " )"
+	case Put:
+		if o.Lease != "" {
+			return "put " + o.Keys + " lease=" + o.Lease
+		}
+		return "put " + o.Keys
+	case Read:
+		if shape := o.Shape.String(); shape != "" {
+			return "read " + o.Keys + " " + shape
+		}
+		return "read " + o.Keys
+	}
+	return string(o.Verb) + " " + o.Keys
+}
+
+// String is the shape's words, "" for a plain serializable read.
+func (s Shape) String() string {
+	var w []string
+	if s.Linearizable {
+		w = append(w, "linearizable")
+	}
+	if s.Count {
+		w = append(w, "count")
+	}
+	if s.KeysOnly {
+		w = append(w, "keys-only")
+	}
+	if s.Limit > 0 {
+		w = append(w, "limit="+strconv.Itoa(s.Limit))
+	}
+	if s.Sort != "" {
+		w = append(w, "sort="+s.Sort)
+	}
+	if s.Past {
+		w = append(w, "rev="+ago(s.Ago))
+	}
+	return strings.Join(w, " ")
+}
+
+func ago(n int) string {
+	if n == 0 {
+		return "now"
+	}
+	return "now-" + strconv.Itoa(n)
+}
+
+// Registry is where go-micro keeps its services (registry/etcd/etcd.go, prefix).
+const Registry = "/micro/registry/"
+
+// Bounds are the key and range end of the RangeRequest that names these keys:
+//
+//	k1      one key, end ""
+//	k1..k3  from k1 up to and without k3
+//	k1..    from k1 on, end "\x00"
+//	..      every key, from "\x00" on
+//	k*      every key that begins with k
+//	s1/a    the key of instance s1/a in go-micro's registry; s1/* a whole service, /* all services
+func Bounds(keys string) (key, end string, err error) {
+	if keys == "" {
+		return "", "", fmt.Errorf("no keys named")
+	}
+	if from, to, ok := strings.Cut(keys, ".."); ok {
+		switch {
+		case from == "" && to == "":
+			return "\x00", "\x00", nil
+		case from == "":
+			return "", "", fmt.Errorf("%q begins nowhere: say k1..k2, k1.. or ..", keys)
+		case to == "":
+			return path(from), "\x00", nil
+		}
+		return path(from), path(to), nil
+	}
+	if prefix, ok := strings.CutSuffix(keys, "*"); ok {
+		if prefix == "" {
+			return "\x00", "\x00", nil // what clientv3 makes of the empty prefix
+		}
+		key = path(prefix)
+		return key, key[:len(key)-1] + string(key[len(key)-1]+1), nil
+	}
+	return path(keys), "", nil
+}
+
+// Single says whether the keys are one key.
+func Single(keys string) bool {
+	_, end, err := Bounds(keys)
+	return err == nil && end == ""
+}
+
+// path is the name of a key in etcd.
+func path(name string) string {
+	if strings.Contains(name, "/") {
+		return Registry + strings.TrimPrefix(name, "/")
+	}
+	return name
+}
+
+// BoundsText is how a plan names a key and range end, as far as it can; else the two with a bar between.
+func BoundsText(key, end string) string {
+	name := func(k string) string {
+		if rest, ok := strings.CutPrefix(k, Registry); ok {
+			if !strings.Contains(rest, "/") {
+				return "/" + rest
+			}
+			return rest
+		}
+		return k
+	}
+	switch {
+	case end == "":
+		return name(key)
+	case end == "\x00" && key == "\x00":
+		return ".."
+	case end == "\x00":
+		return name(key) + ".."
+	case end == key[:len(key)-1]+string(key[len(key)-1]+1):
+		return name(key) + "*"
+	}
+	return name(key) + ".." + name(end)
+}
