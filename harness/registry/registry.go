@@ -102,20 +102,20 @@ func New(ctx context.Context, cfg Config) (*Registry, error) {
 
 // open begins a session: go-micro's registry, over a client configured as go-micro configures its own.
 func (r *Registry) open(ctx context.Context) (session, error) {
-	base, end := context.WithCancel(context.Background())
-	stop := context.AfterFunc(ctx, end) // the client asks for its token with no other deadline
+	life, end := context.WithCancelCause(context.Background())
+	stop := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) }) // the client asks for its token with no other deadline
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: r.cfg.Addresses,
 		Username:  r.cfg.Username,
 		Password:  r.cfg.Password,
-		Context:   base,
+		Context:   life,
 		Logger:    zap.NewNop(), // the default logs each retry to the terminal; errors are returned all the same
 	})
 	if !stop() && err == nil {
 		err = errors.Join(context.Cause(ctx), client.Close())
 	}
 	if err != nil {
-		end()
+		end(err)
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -123,17 +123,17 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 	}
 	// The client that go-micro makes has not been used, so it has not connected: closing it is seen by nobody.
 	inner := etcd.NewRegistry(registry.Addrs(r.cfg.Addresses...), registry.Timeout(r.cfg.Timeout))
-	made, err := exchangeClient(inner, tapped(client, &r.cfg, &r.calls))
+	made, err := exchangeClient(inner, tapped(client, life, &r.cfg, &r.calls))
 	if made != nil {
 		err = errors.Join(err, ended(made.Close()))
 	}
 	if err != nil {
+		end(err)
 		err = errors.Join(err, ended(client.Close()))
-		end()
 		return session{}, err
 	}
 	return session{Registry: inner, client: client, close: sync.OnceValue(func() error {
-		defer end()
+		end(fmt.Errorf("the registry of %s was closed", r.cfg.Client))
 		return ended(client.Close())
 	})}, nil
 }

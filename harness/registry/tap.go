@@ -19,11 +19,12 @@ type tap struct {
 	pb.KVClient
 	cfg   *Config
 	calls *calls
+	life  context.Context // the client's
 }
 
-// tapped is client with a tap in it.
-func tapped(client *clientv3.Client, cfg *Config, c *calls) *clientv3.Client {
-	t := &tap{KVClient: clientv3.RetryKVClient(client), cfg: cfg, calls: c}
+// tapped is client, whose life that is, with a tap in it.
+func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls) *clientv3.Client {
+	t := &tap{KVClient: clientv3.RetryKVClient(client), cfg: cfg, calls: c, life: life}
 	client.KV = clientv3.NewKVFromKVClient(t, client)
 	client.Lease = &leases{Lease: client.Lease, tap: t}
 	return client
@@ -38,11 +39,11 @@ func (t *tap) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallO
 	read.Service, _, _ = strings.Cut(rest, "/")
 
 	mine := t.calls.current()
-	ctx, release := mine.bound(ctx)
+	ctx, release := t.bound(ctx, mine)
 	defer release()
 	var md metadata.MD
 	resp, err := t.KVClient.Range(ctx, in, append(opts, grpc.Header(&md))...)
-	if err = mine.why(err); err != nil {
+	if err = why(ctx, err); err != nil {
 		read.Err = err.Error()
 	} else {
 		read.Via, read.Source = provenance(md)
@@ -138,12 +139,11 @@ func (l *leases) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clien
 // where it was acknowledged.
 func written[R any](t *tap, ctx context.Context, w history.Write, send func(context.Context, grpc.CallOption) (R, error), note func(*history.Write, R)) (R, error) {
 	w.Began = t.cfg.History.Now()
-	mine := t.calls.current()
-	ctx, release := mine.bound(ctx)
+	ctx, release := t.bound(ctx, t.calls.current())
 	defer release()
 	var md metadata.MD
 	resp, err := send(ctx, grpc.Header(&md))
-	if err = mine.why(err); err != nil {
+	if err = why(ctx, err); err != nil {
 		w.Err = err.Error()
 	} else {
 		note(&w, resp)
@@ -151,6 +151,30 @@ func written[R any](t *tap, ctx context.Context, w history.Write, send func(cont
 	w.Via, _ = provenance(md)
 	t.cfg.History.Add(history.Event{Kind: history.KindWrite, Who: t.cfg.Client, Write: &w})
 	return resp, err
+}
+
+// bound is ctx, ended also when the client ends and, unless mine is nil, when its call ends. release must be called.
+//
+// Closing etcd's client does not end its calls: its retry interceptor takes "the client connection is closing" for a deadline of
+// one attempt, and tries again until ctx ends, which is five seconds for go-micro (client/v3/retry_interceptor.go).
+func (t *tap) bound(ctx context.Context, mine *call) (bounded context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	end := func(by context.Context) (stop func() bool) {
+		return context.AfterFunc(by, func() { cancel(context.Cause(by)) })
+	}
+	life, caller := end(t.life), func() bool { return true }
+	if mine != nil {
+		caller = end(mine.ctx)
+	}
+	return ctx, func() { life(); caller(); cancel(nil) }
+}
+
+// why is err, or why ctx ended where it did: etcd's client says "context canceled" whoever ended it.
+func why(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // provenance is who answered and out of what, by the answer's metadata. Lease answers have none (harness/proxy says whence KV

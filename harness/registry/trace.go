@@ -90,21 +90,3 @@ func (c *calls) add(mine *call, read Read) {
 	defer c.mu.Unlock()
 	c.last[read.Service] = read
 }
-
-// bound is ctx, ended also when the call's own context ends. release must be called.
-func (m *call) bound(ctx context.Context) (bounded context.Context, release func()) {
-	if m == nil {
-		return ctx, func() {}
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(m.ctx, func() { cancel(context.Cause(m.ctx)) })
-	return ctx, func() { stop(); cancel(nil) }
-}
-
-// why is err, or why the call was ended if that was what ended it: etcd's client says "context canceled" for both.
-func (m *call) why(err error) error {
-	if err != nil && m != nil && m.ctx.Err() != nil {
-		return context.Cause(m.ctx)
-	}
-	return err
-}

@@ -181,10 +181,7 @@ func (i *Instance) registerPatiently(ctx context.Context) (err error) {
 // Reregister is one call of go-micro's Register, and what it returned. That it returned nil does not mean that the instance is
 // registered: where go-micro finds, by a read a proxy may have answered from its cache, that it already is, it only renews the lease.
 func (i *Instance) Reregister(ctx context.Context) error {
-	ctx, cancel := i.alive(ctx)
-	defer cancel()
-	var err error
-	i.reg.Trace(ctx, func() { err = i.reg.Register(i.service(), micro.RegisterTTL(i.cfg.TTL)) })
+	err := i.alive(ctx, func() error { return i.reg.Register(i.service(), micro.RegisterTTL(i.cfg.TTL)) })
 	if err != nil {
 		err = fmt.Errorf("%s was not registered at %v: %w", i.cfg.ID, i.cfg.Registry.Addresses, err)
 	}
@@ -206,11 +203,7 @@ func (i *Instance) Err() error {
 func (i *Instance) Deregister(ctx context.Context) error {
 	i.unloop()
 	i.looping.Wait()
-	ctx, cancel := i.alive(ctx)
-	defer cancel()
-	var err error
-	i.reg.Trace(ctx, func() { err = i.reg.Deregister(i.service()) })
-	if err != nil {
+	if err := i.alive(ctx, func() error { return i.reg.Deregister(i.service()) }); err != nil {
 		return fmt.Errorf("%s was not deregistered at %v: %w", i.cfg.ID, i.cfg.Registry.Addresses, err)
 	}
 	return nil
@@ -276,11 +269,16 @@ func (i *Instance) end() error {
 	return err
 }
 
-// alive is ctx, ended also when the process ends.
-func (i *Instance) alive(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(i.ctx, func() { cancel(fmt.Errorf("instance %s has ended", i.cfg.ID)) })
-	return ctx, func() { stop(); cancel(nil) }
+// alive makes a call of the registry's, which ends with ctx and with the process.
+func (i *Instance) alive(ctx context.Context, call func() error) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(i.ctx, cancel)()
+	i.reg.Trace(ctx, func() { err = call() })
+	if err != nil && i.ctx.Err() != nil {
+		return errors.New("it has ended")
+	}
+	return err
 }
 
 // service is what go-micro writes into the registry for the instance.

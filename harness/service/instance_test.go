@@ -166,8 +166,8 @@ func TestStopDeregistersAndStopsServing(t *testing.T) {
 	left, err := f.cluster.Client().TimeToLive(f.ctx, lease)
 	f.NoError(err)
 	f.Positive(left.TTL, "go-micro does not revoke the lease")
-	f.ErrorContains(i.Reregister(f.ctx), "instance v1-a has ended")
-	f.ErrorContains(i.Deregister(f.ctx), "instance v1-a has ended")
+	f.ErrorContains(i.Reregister(f.ctx), "v1-a was not registered")
+	f.ErrorContains(i.Deregister(f.ctx), "it has ended")
 	f.NoError(i.Close())
 	f.NoError(i.Close(), "a second Close does nothing")
 }

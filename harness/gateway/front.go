@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/micro/go-micro/v2/api/router"
+	micro "github.com/micro/go-micro/v2/registry"
+
+	"ghostroute/harness/registry"
+)
+
+// front is the registry as go-micro's router sees it. It knows how far the router has come, and lets it end.
+type front struct {
+	*registry.Registry
+
+	mu      sync.Mutex
+	changed chan struct{}   // closed and replaced whenever what follows changes
+	began   bool            // whether the router has listed the services
+	listed  map[string]bool // the services it listed
+	asked   map[string]bool // the services that were read
+	watches int             // established and not ended
+	closed  bool
+}
+
+func (f *front) change(how func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	how()
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// ListServices is the router's first read, and its loop's condition: after an error it waits and lists again, and does not look
+// whether it was closed until a list has succeeded (api/router/registry/registry.go, refresh). So once it was closed, it does.
+func (f *front) ListServices(opts ...micro.ListOption) ([]*micro.Service, error) {
+	services, err := f.Registry.ListServices(opts...)
+	f.change(func() {
+		if f.closed {
+			services, err = nil, nil
+		}
+		if err != nil {
+			return
+		}
+		f.began = true
+		for _, s := range services {
+			f.listed[s.Name] = true
+		}
+	})
+	return services, err
+}
+
+func (f *front) GetService(name string, opts ...micro.GetOption) ([]*micro.Service, error) {
+	services, err := f.Registry.GetService(name, opts...)
+	f.change(func() { f.asked[name] = true })
+	return services, err
+}
+
+func (f *front) Watch(opts ...micro.WatchOption) (micro.Watcher, error) {
+	w, err := f.Registry.Watch(opts...)
+	if err != nil {
+		return nil, err
+	}
+	f.change(func() { f.watches++ })
+	return &counted{Watcher: w, ended: sync.OnceFunc(func() { f.change(func() { f.watches-- }) })}, nil
+}
+
+// counted is a watch that says when it has ended: go-micro stops each one, once Next has failed.
+type counted struct {
+	micro.Watcher
+	ended func()
+}
+
+func (c *counted) Next() (*micro.Result, error) {
+	r, err := c.Watcher.Next()
+	if err != nil {
+		c.ended()
+	}
+	return r, err
+}
+
+// settle waits until the router has listed the services and read each, and until its own watch and, when anything was read, its
+// cache's are established.
+func (f *front) settle(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		want := 1
+		if len(f.asked) > 0 {
+			want = 2
+		}
+		missing := ""
+		switch {
+		case f.closed:
+			f.mu.Unlock()
+			return errors.New("it was closed")
+		case !f.began:
+			missing = "the services are not listed"
+		case f.watches < want:
+			missing = fmt.Sprintf("%d of %d watches are established", f.watches, want)
+		}
+		for name := range f.listed {
+			if !f.asked[name] {
+				missing = "service " + name + " is listed and not yet read"
+			}
+		}
+		changed := f.changed
+		f.mu.Unlock()
+		if missing == "" {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", missing, context.Cause(ctx))
+		}
+	}
+}
+
+// ending is go-micro's router, told to its front when it is closed.
+type ending struct {
+	router.Router
+	front *front
+}
+
+func (e ending) Close() error {
+	e.front.change(func() { e.front.closed = true })
+	return e.Router.Close()
+}

@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"io"
+	"log"
+	"strings"
+	"sync"
+
+	"ghostroute/harness/registry"
+)
+
+// capture runs f and appends to lines what f logged, on the goroutine it was called on, to the standard logger.
+//
+// net/http/httputil's ReverseProxy, which go-micro's handler makes for each request with nothing set, says why it answers 502 in
+// one place only: the process's logger. It logs on its caller's goroutine, and by that a line is its request's.
+func capture(lines *[]string, f func()) {
+	id := registry.Goroutine()
+	theTee.mu.Lock()
+	theTee.lines[id] = lines
+	theTee.mu.Unlock()
+	defer func() {
+		theTee.mu.Lock()
+		defer theTee.mu.Unlock()
+		delete(theTee.lines, id)
+	}()
+	f()
+}
+
+// theTee stands before the standard logger's writer, of which a process has one; so it is the process's too. teeLog installs it
+// once and for good: taking it out again could not be told from taking out what somebody put in front of it.
+var theTee = tee{lines: map[uint64]*[]string{}}
+
+var teeLog = sync.OnceFunc(func() {
+	theTee.rest = log.Writer()
+	log.SetOutput(&theTee)
+})
+
+// tee gives a line to the request whose goroutine logs it, and every other line to whoever had them before.
+type tee struct {
+	rest io.Writer
+
+	mu    sync.Mutex
+	lines map[uint64]*[]string
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	id := registry.Goroutine()
+	t.mu.Lock()
+	lines := t.lines[id]
+	t.mu.Unlock()
+	if lines == nil {
+		return t.rest.Write(p)
+	}
+	line := strings.TrimSpace(string(p))
+	if at := strings.Index(line, "http: "); at > 0 { // without the logger's date
+		line = line[at:]
+	}
+	*lines = append(*lines, line)
+	return len(p), nil
+}
