@@ -92,6 +92,8 @@ type Gateway struct {
 	calls   calls
 
 	process atomic.Pointer[process]
+	life    sync.Mutex // one of Restart and Close at a time
+	closed  bool
 }
 
 // Start starts a gateway whose client is connected: from then on it is pinned to the proxy that the balancer gave it. It has
@@ -228,6 +230,11 @@ func serviceOf(r *http.Request) string {
 // Restart is the gateway's process started again: its registry's connection is closed and opened anew, and what it remembered is
 // gone. It keeps its name and its address. Requests under way fail.
 func (g *Gateway) Restart(ctx context.Context) error {
+	g.life.Lock()
+	defer g.life.Unlock()
+	if g.closed {
+		return fmt.Errorf("gateway %s did not start again: it was closed", g.cfg.Name)
+	}
 	if err := g.process.Load().end(); err != nil {
 		return err
 	}
@@ -241,6 +248,9 @@ func (g *Gateway) Restart(ctx context.Context) error {
 
 // Close ends the gateway, and returns when all has ended that can be awaited (KnownLeaks has the rest). It may be called again.
 func (g *Gateway) Close() error {
+	g.life.Lock()
+	defer g.life.Unlock()
+	g.closed = true
 	err := g.server.Close()
 	g.serving.Wait()
 	err = errors.Join(err, g.process.Load().end())

@@ -382,6 +382,7 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 		f.NoError(g.Close())
 		f.NotEmpty((<-calls).Err)
 		f.NoError(g.Close(), "a second Close does nothing")
+		f.EqualError(g.Restart(f.ctx), "gateway g1 did not start again: it was closed")
 
 		f.NotEmpty(g.Call(f.ctx, "greeter").Err, "who asks a gateway that has ended is told")
 		f.NotEmpty(g.Resolve(f.ctx, "greeter").Err)
