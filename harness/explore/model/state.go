@@ -5,8 +5,10 @@ import "ghostroute/harness/explore/plan"
 // state is everything at one moment: etcd, its members, the proxies and the RPCs on their way.
 type state struct {
 	body
-	at  [maxStates]row    // the states of the store, oldest first; a transaction makes one for each of its writes
-	why [maxStates]change // and what made each
+	proxies [plan.MaxProxies]proxy
+	held    [maxHolds]held
+	at      [maxStates]row    // the states of the store, oldest first; a transaction makes one for each of its writes
+	why     [maxStates]change // and what made each
 }
 
 // body is the part of a state that is always copied whole.
@@ -21,10 +23,8 @@ type body struct {
 	forbidden uint16 // which clients have no role, by number
 	offline   uint16 // which clients cannot reach the balancer
 	members   [plan.MaxMembers]member
-	proxies   [plan.MaxProxies]proxy
 	nProxies  int
 	nMembers  int
-	held      [maxHolds]held
 	reads     [maxTxnOps]read // what the last step's reads gave
 	nReads    int
 }
@@ -170,6 +170,7 @@ const (
 func (s *state) init(p plan.Plan, most int) {
 	s.body = body{cap: most, compacted: -1, auth: p.Auth, nProxies: p.Proxies, nMembers: p.Members}
 	s.at[0], s.why[0] = row{}, change{revision: 1, via: -1, final: true}
+	s.held = [maxHolds]held{}
 	for i := range s.members {
 		s.members[i].compacted = -1
 	}
@@ -181,6 +182,12 @@ func (s *state) init(p plan.Plan, most int) {
 // copyFrom makes s the same as o.
 func (s *state) copyFrom(o *state) {
 	s.body = o.body
+	copy(s.proxies[:o.nProxies], o.proxies[:o.nProxies])
+	for i := range s.held {
+		if s.held[i].open || o.held[i].open {
+			s.held[i] = o.held[i]
+		}
+	}
 	copy(s.at[:o.last+1], o.at[:o.last+1])
 	copy(s.why[:o.last+1], o.why[:o.last+1])
 }
