@@ -1,0 +1,139 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/history"
+)
+
+// Record is what the checks read: a history without what they do not need. Times are on the history's clock.
+type Record struct {
+	Reads   []Read
+	Writes  []Write
+	Commits []Commit // in the order of revisions
+	Faults  []Band
+
+	// Base is the revision at which the store was empty and the record began, 0 where nobody knows.
+	Base int64
+	// Complete says that every change from Base on is among the commits, up to the newest of them.
+	Complete bool
+	// Healed is when everything was healed and nothing was pending any more; 0 if that never came.
+	Healed time.Duration
+	// Grants says who may read what and when; nil where auth is off or nobody noted it.
+	Grants []Grant
+}
+
+// Read is one answer to one client.
+type Read struct {
+	Seq          int
+	Client       string // "" where nobody knows
+	User         string // whose identity it came with, "" for the client's name
+	Via          string // the proxy or member
+	Began, Ended time.Duration
+	Key, End     string
+	Shape        plan.Shape // without the modes
+	At           int64      // the revision that was asked for, 0 for none
+	Linearizable bool
+	Source       history.Source
+	Revision     int64    // of the header
+	Keys         []string // answered, in order
+	Mods         []int64  // their revisions, nil where nobody noted them
+	Count        int64    // for a count
+	Err          string
+}
+
+// Write is a change as its client saw it. With Err its outcome is unknown to the client.
+type Write struct {
+	Seq          int
+	Client, Via  string
+	Began, Ended time.Duration
+	Op           string
+	Key, End     string
+	Revision     int64
+	Err          string
+}
+
+// Commit is a change of one key as a member's watch told it: it was done by At, and nobody knows how long before.
+type Commit struct {
+	Seq      int
+	At       time.Duration
+	Revision int64
+	Key      string
+	Delete   bool
+}
+
+// Band is a fault from its beginning to its end.
+type Band struct {
+	Name, Target string
+	Began, Ended time.Duration
+}
+
+// Grant says that from From on the user may, or may not, read what lies between Key and End; End "\x00" is no end.
+type Grant struct {
+	From     time.Duration
+	User     string
+	Key, End string
+	Allowed  bool
+}
+
+// FromEvents makes the record of a history: its Range, Write, Commit and Fault events. Base, Complete, Healed and Grants are
+// the caller's to set, from what the history does not say.
+func FromEvents(events []history.Event) Record {
+	var r Record
+	open := map[string]int{} // fault → its band
+	for _, e := range events {
+		switch {
+		case e.Range != nil:
+			x := e.Range
+			read := Read{Seq: e.Seq, Client: x.Client, Via: e.Who, Began: x.Began, Ended: e.At, Key: x.Key, End: x.End,
+				Linearizable: !x.Serializable, Source: x.Source, Revision: x.Revision, Keys: x.Keys, Err: x.Err}
+			read.Shape, read.At = parseShape(x.Shape)
+			read.Count = int64(len(x.Keys))
+			r.Reads = append(r.Reads, read)
+		case e.Write != nil:
+			x := e.Write
+			r.Writes = append(r.Writes, Write{Seq: e.Seq, Client: e.Who, Via: x.Via, Began: x.Began, Ended: e.At, Op: x.Op,
+				Key: x.Key, End: x.End, Revision: x.Revision, Err: x.Err})
+		case e.Commit != nil:
+			x := e.Commit
+			r.Commits = append(r.Commits, Commit{Seq: e.Seq, At: e.At, Revision: x.Revision, Key: x.Key, Delete: x.Op == "delete"})
+		case e.Fault != nil:
+			x := e.Fault
+			id := x.Name + " " + x.Target + " " + x.RPC + " " + x.Key
+			if i, ok := open[id]; ok && x.Op == "end" {
+				r.Faults[i].Ended = e.At
+				delete(open, id)
+			} else if !ok && x.Op != "end" {
+				open[id] = len(r.Faults)
+				r.Faults = append(r.Faults, Band{Name: x.Name, Target: x.Target, Began: e.At, Ended: e.At})
+			}
+		}
+	}
+	slices.SortStableFunc(r.Commits, func(a, b Commit) int { return cmp.Compare(a.Revision, b.Revision) })
+	return r
+}
+
+// parseShape reads the words of history.Range's Shape: those of a plan, and rev= with the revision itself.
+func parseShape(text string) (s plan.Shape, at int64) {
+	for w := range strings.FieldsSeq(text) {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "count", "count-only":
+			s.Count = true
+		case "keys-only":
+			s.KeysOnly = true
+		case "limit":
+			s.Limit, _ = strconv.Atoi(value)
+		case "sort":
+			s.Sort = value
+		case "rev":
+			at, _ = strconv.ParseInt(value, 10, 64)
+		}
+	}
+	return s, at
+}
