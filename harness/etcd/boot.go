@@ -1,0 +1,201 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"ghostroute/harness/link"
+	"ghostroute/harness/port"
+)
+
+// A member writes a log segment of 64 MB before it starts, and one ahead: seconds for a cluster in a memory file system. etcd has a
+// package variable for its own tests to make that smaller, and nothing else does; setting it before any goroutine can have
+// started a member is the only way without a race.
+func init() { wal.SegmentSizeBytes = 1 << 20 }
+
+// Start starts a new cluster and returns once it has a leader that all members follow, each member serves, and linearizable reads
+// are answered. If it cannot, or ctx ends first, the error says which member waited for what, and nothing is left running.
+func Start(ctx context.Context, cfg Config) (*Cluster, error) {
+	cfg, err := cfg.checked()
+	if err != nil {
+		return nil, err
+	}
+	c := newCluster(cfg)
+	if err = c.furnish(); err == nil {
+		err = c.start(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("a cluster of %d in %s did not start: %w", cfg.Members, cfg.Dir, err), c.Close())
+	}
+	return c, nil
+}
+
+// start starts the furnished members.
+func (c *Cluster) start(ctx context.Context) error {
+	if err := all(c.Members, (*Member).start); err != nil {
+		return err
+	}
+	for _, m := range c.Members {
+		m.open.Store(true)
+	}
+	if err := c.elect(ctx); err != nil {
+		return err
+	}
+	return all(c.Members, func(m *Member) error { return m.ready(ctx) })
+}
+
+// all calls f for each member at the same time and returns once every call has.
+func all(members []*Member, f func(*Member) error) error {
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i, m := range members {
+		wg.Go(func() { errs[i] = f(m) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// furnish makes the members, without their servers.
+func (c *Cluster) furnish() error {
+	for i := range c.cfg.Members {
+		m := &Member{Name: fmt.Sprintf("m%d", i+1), cluster: c}
+		m.dir = filepath.Join(c.cfg.Dir, m.Name)
+		c.Members = append(c.Members, m)
+		if err := m.furnish(); err != nil {
+			return err
+		}
+	}
+	var err error
+	c.client, err = c.Dial("", "")
+	return err
+}
+
+// furnish makes what a member keeps while it is stopped. If it fails, strip undoes what it made.
+func (m *Member) furnish() error {
+	if err := os.Mkdir(m.dir, 0o700); err != nil { // etcd warns of any other mode
+		return fmt.Errorf("%s has no folder of its own for its data: %w", m.Name, err)
+	}
+	var err error
+	if m.log, m.logFile, err = openLog(m.dir + ".log"); err != nil {
+		return fmt.Errorf("%s has no log: %w", m.Name, err)
+	}
+	for _, p := range []**port.Port{&m.door, &m.http, &m.inner} {
+		if *p, err = port.Reserve(); err != nil {
+			return fmt.Errorf("%s has nowhere to listen: %w", m.Name, err)
+		}
+	}
+	if m.peers, err = link.Listen("peers→"+m.Name, m.dial); err != nil {
+		return fmt.Errorf("%s has nowhere for peers to find it: %w", m.Name, err)
+	}
+	m.client, err = newClient(m.log, []string{m.Endpoint()}, "", "")
+	return err
+}
+
+// strip gives back what furnish made, all or some of it.
+func (m *Member) strip() error {
+	errs := []error{closeClient(m.client)}
+	if m.peers != nil {
+		errs = append(errs, m.peers.Close())
+	}
+	for _, p := range []*port.Port{m.door, m.http, m.inner} {
+		if p != nil {
+			errs = append(errs, p.Close())
+		}
+	}
+	if m.logFile != nil {
+		errs = append(errs, m.logFile.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// config is what embed starts the member with, and who will hold the gRPC server that embed makes.
+func (m *Member) config() (*embed.Config, *serving) {
+	serving := new(serving)
+	cfg := embed.NewConfig()
+	cfg.Name = m.Name
+	cfg.Dir = m.dir
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(m.log)
+	cfg.TickMs = uint(m.cluster.cfg.Heartbeat / time.Millisecond)
+	cfg.ElectionMs = uint(m.cluster.cfg.Election / time.Millisecond)
+
+	cfg.ListenPeerUrls = []url.URL{at(m.inner.Addr())}
+	cfg.AdvertisePeerUrls = []url.URL{at(m.peers.Addr())}
+	cfg.ListenClientUrls = []url.URL{at(m.door.Addr())}
+	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
+	cfg.SocketOpts.ReusePort = true // how a reserved port is listened on
+	// HTTP/1 elsewhere makes embed serve gRPC on the listener itself and not behind a multiplexer, which reads ahead and which a
+	// connection that says nothing keeps from ending (embed/serve.go).
+	cfg.ListenClientHttpUrls = []url.URL{at(m.http.Addr())}
+	cfg.EnableGRPCGateway = false
+	cfg.ServiceRegister = serving.register
+
+	cluster := make([]string, len(m.cluster.Members))
+	for i, peer := range m.cluster.Members {
+		cluster[i] = peer.Name + "=http://" + peer.peers.Addr()
+	}
+	cfg.InitialCluster = strings.Join(cluster, ",")
+	cfg.InitialClusterToken = m.cluster.cfg.Dir
+	// The first leader does not come of a timeout, and fast-forwarded followers would depose it if it was late once.
+	cfg.InitialElectionTickAdvance = false
+	cfg.UnsafeNoFsync = true // the data need not survive the machine, only the member
+	cfg.BcryptCost = 4       // the least there is: a password check costs 1 ms and not 70
+	return cfg, serving
+}
+
+// at is the URL of the address host:port.
+func at(address string) url.URL { return url.URL{Scheme: "http", Host: address} }
+
+// elect has m1 campaign and waits until all members follow a leader.
+func (c *Cluster) elect(ctx context.Context) error {
+	m1 := c.Members[0].run.etcd.Server
+	self := uint64(m1.MemberID())
+	campaign := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self}
+	// Raft does not let a member campaign that has yet to take in who the members are, and does not say so: the server may have
+	// applied them a moment earlier. So m1 is told again, a little later each time; a candidate and a leader do not mind. It must
+	// end before election timeouts begin to pass: whoever is elected then would be deposed by an m1 that is told once more, and
+	// an m1 whose log has fallen behind would go on like that for ever.
+	next, pause := time.Now(), 2*look
+	return c.wait(ctx, func() string {
+		if m1.Lead() != 0 {
+			_, why := c.leader()
+			return why
+		}
+		if now := time.Now(); m1.AppliedIndex() >= uint64(len(c.Members)) && !now.Before(next) && pause < c.cfg.Election/2 {
+			_ = m1.Process(ctx, campaign) // fails when ctx ends or m1 stops, and then there is no leader
+			next, pause = now.Add(pause), 2*pause
+		}
+		return "m1 waited to be elected"
+	})
+}
+
+// ready waits until the member serves and has answered a linearizable read.
+func (m *Member) ready(ctx context.Context) error {
+	server := m.run.etcd.Server
+	select {
+	case <-server.ReadyNotify(): // it has published itself through raft; embed now serves clients
+	case err := <-m.run.etcd.Err():
+		return fmt.Errorf("%s gave up while it waited to publish itself: %w", m.Name, err)
+	case <-server.StopNotify():
+		return fmt.Errorf("%s stopped itself while it waited to publish itself, see %s", m.Name, m.logFile.Name())
+	case <-ctx.Done():
+		return fmt.Errorf("%s waited to publish itself through raft, with leader %s, see %s: %w",
+			m.Name, m.cluster.nameOf(server.Lead()), m.logFile.Name(), context.Cause(ctx))
+	}
+	// With authentication on the client is told that it has no user, once the read itself has succeeded.
+	if _, err := m.client.Get(ctx, "\x00"); err != nil && !errors.Is(err, rpctypes.ErrUserEmpty) {
+		return fmt.Errorf("%s waited for its first linearizable read, see %s: %w", m.Name, m.logFile.Name(), err)
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/link"
+	"ghostroute/harness/port"
+)
+
+// Member is one member of a cluster, running or stopped. It is safe for use by many goroutines.
+type Member struct {
+	// Name is "m1", "m2" …
+	Name string
+
+	cluster *Cluster
+	dir     string     // its data
+	door    *port.Port // where its server listens for clients
+	http    *port.Port // where its server listens for HTTP/1: metrics, health
+	inner   *port.Port // where its server listens for peers
+	peers   *link.Link // where peers know it, and what dials inner
+	client  *clientv3.Client
+	log     *zap.Logger
+	logFile *os.File
+
+	open atomic.Bool // whether the link lets peers through
+
+	life sync.Mutex // one of Stop, Kill, Restart and Close at a time
+
+	// guarded by cluster.mu
+	run *run // nil while stopped
+	cut bool
+	how string // what stopped it: "stop" or "kill"
+}
+
+// run is a member's server from its start to its stop.
+type run struct {
+	etcd  *embed.Etcd
+	grpc  *serving
+	local *clientv3.Client // calls the server without a socket
+}
+
+// serving is the gRPC server of a run, once embed has made it.
+type serving struct {
+	mu     sync.Mutex
+	server *grpc.Server
+}
+
+func (s *serving) register(server *grpc.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.server = server
+}
+
+// stop ends every RPC at once, if there is a server yet.
+func (s *serving) stop() {
+	s.mu.Lock()
+	server := s.server
+	s.mu.Unlock()
+	if server != nil {
+		server.Stop()
+	}
+}
+
+// Endpoint is where clients reach the member, "127.0.0.1:port", for the cluster's whole life. Connections are refused while it is
+// stopped.
+func (m *Member) Endpoint() string { return m.door.Addr() }
+
+// Client is a client of this member only. It is the cluster's: do not close it.
+func (m *Member) Client() *clientv3.Client { return m.client }
+
+// Running says whether the member was started and not stopped since.
+func (m *Member) Running() bool {
+	m.cluster.mu.Lock()
+	defer m.cluster.mu.Unlock()
+	return m.run != nil
+}
+
+// Applied is the revision of the member's store: what a serializable read on it would be answered at. It is 0 while the member is
+// stopped.
+func (m *Member) Applied() int64 {
+	m.cluster.mu.Lock()
+	defer m.cluster.mu.Unlock()
+	if m.run == nil {
+		return 0
+	}
+	return m.run.etcd.Server.KV().Rev()
+}
+
+// Stop ends the member as a signal ends etcd: it hands leadership over if it has it, then stops serving. Its data stays. ctx bounds
+// the handing over only.
+func (m *Member) Stop(ctx context.Context) error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	if !m.Running() {
+		return fmt.Errorf("%s cannot be stopped: it is not running", m.Name)
+	}
+	m.cluster.handOver(ctx, m)
+	return m.end("stop")
+}
+
+// Kill ends the member as a crash does: leadership is not handed over, peers find out. Its data stays.
+func (m *Member) Kill() error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	if !m.Running() {
+		return fmt.Errorf("%s cannot be killed: it is not running", m.Name)
+	}
+	return m.end("kill")
+}
+
+// end stops the member and records how. The caller holds life.
+func (m *Member) end(how string) error {
+	m.record(how, "fire", "")
+	m.cluster.mu.Lock()
+	m.how = how
+	m.cluster.mu.Unlock()
+	return m.halt()
+}
+
+// Restart starts a stopped member with its data at the address it had, and returns once it serves: it has then applied everything
+// that was acknowledged before. Without a quorum no member serves, so where several are stopped restart them at the same time. If
+// ctx ends first the member is stopped again.
+func (m *Member) Restart(ctx context.Context) error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	m.cluster.mu.Lock()
+	running, cut, closed, how := m.run != nil, m.cut, m.cluster.closed, m.how
+	m.cluster.mu.Unlock()
+	switch {
+	case running:
+		return fmt.Errorf("%s cannot be restarted: it is running", m.Name)
+	case cut:
+		return fmt.Errorf("%s cannot be restarted: it is cut off from its peers and would never be ready; Mend it first", m.Name)
+	case closed:
+		return fmt.Errorf("%s cannot be restarted: its cluster is closed", m.Name)
+	}
+	ctx, cancel := m.cluster.bound(ctx)
+	defer cancel()
+	m.open.Store(true)
+	err := m.start()
+	if err == nil {
+		m.cluster.mu.Lock()
+		m.cluster.cutPairs() // the new server does not know who else is cut off
+		m.cluster.mu.Unlock()
+		err = m.ready(ctx)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s did not come back: %w", m.Name, err), m.halt())
+	}
+	m.record(how, "end", "")
+	return nil
+}
+
+// start starts a server. The caller holds life, or is the only one who knows the member.
+func (m *Member) start() error {
+	cfg, serving := m.config()
+	server, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return fmt.Errorf("%s did not start (see %s): %w", m.Name, m.logFile.Name(), err)
+	}
+	m.cluster.mu.Lock()
+	defer m.cluster.mu.Unlock()
+	m.run = &run{etcd: server, grpc: serving, local: inProcess(server.Server)}
+	m.cluster.notify()
+	return nil
+}
+
+// halt ends the member's server if it has one. When it returns nothing of it runs. The caller holds life.
+func (m *Member) halt() error {
+	m.cluster.mu.Lock()
+	r := m.run
+	m.run = nil
+	m.cluster.notify()
+	m.cluster.mu.Unlock()
+
+	m.open.Store(false)
+	if r == nil {
+		return nil
+	}
+	// Peers go first: what they still had open would be given a second by embed's Close.
+	m.peers.Drop()
+	// Then clients: an open watch would hold GracefulStop for the request timeout.
+	r.grpc.stop()
+	err := closeClient(r.local)
+	// Then the server: embed's Close would try to hand leadership to a peer and wait for it.
+	r.etcd.Server.HardStop()
+	m.peers.Drop() // who was being let through when the door closed
+	r.etcd.Close()
+	return err
+}
+
+// close ends the member for good.
+func (m *Member) close() error {
+	m.life.Lock()
+	defer m.life.Unlock()
+	return errors.Join(m.halt(), m.strip())
+}
+
+// dial is the target of the member's peer link.
+func (m *Member) dial(ctx context.Context) (net.Conn, error) {
+	if !m.open.Load() {
+		return nil, fmt.Errorf("%s lets no peer through", m.Name)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", m.inner.Addr())
+}
+
+// record writes a fault of this member to the history.
+func (m *Member) record(name, op, detail string) {
+	m.cluster.cfg.History.Add(history.Event{
+		Kind:  history.KindFault,
+		Who:   m.Name,
+		Fault: &history.Fault{Name: name, Op: op, Target: m.Name, Detail: detail},
+	})
+}
