@@ -38,6 +38,7 @@ type pair struct {
 	up, down lane
 	lost     atomic.Bool   // a black hole ate something of it
 	done     chan struct{} // closed once it is reset
+	once     sync.Once     // for reset
 
 	mu       sync.Mutex // guards what follows
 	over     bool
@@ -90,20 +91,19 @@ func (p *pair) eaten(n int) {
 	}
 }
 
-// reset ends the pair the hard way, once. When it returns both sockets are closed.
+// reset ends the pair the hard way, once. When it returns both sockets are closed, whoever closed them.
 func (p *pair) reset() {
-	p.mu.Lock()
-	over, upstream := p.over, p.upstream
-	p.over = true
-	p.mu.Unlock()
-	if over {
-		return
-	}
-	close(p.done)
-	reset(p.client)
-	if upstream != nil {
-		reset(upstream)
-	}
+	p.once.Do(func() {
+		p.mu.Lock()
+		p.over = true
+		upstream := p.upstream
+		p.mu.Unlock()
+		close(p.done)
+		reset(p.client)
+		if upstream != nil {
+			reset(upstream)
+		}
+	})
 }
 
 // conn is the pair for the public.
