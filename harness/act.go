@@ -2,10 +2,10 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -73,7 +73,7 @@ func (b *Bench) PinnedTo(client string) string {
 	return ""
 }
 
-// Instances for a change of an instance's config before it starts.
+// Change changes an instance's config before it starts.
 type Change = func(*service.Config)
 
 // Register starts an instance, "v2-a" being instance a of version v2, which registers itself through its own VIP.
@@ -130,23 +130,43 @@ func (b *Bench) Deregister(ctx context.Context, id string) error {
 // Scatter deletes a key through every proxy, one after another.
 func (b *Bench) Scatter(ctx context.Context, key string) error {
 	for _, p := range b.proxies {
-		c, err := b.at(p.Addr(), b.rootIf(), b.rootIf())
+		c, err := b.At(p)
 		if err != nil {
 			return err
 		}
-		r, err := c.Delete(ctx, key)
-		w := &history.Write{Began: b.History.Now(), Via: p.Name(), Op: "delete", Key: key}
-		if err != nil {
-			w.Err = err.Error()
-		} else {
-			w.Revision, w.Deleted = r.Header.Revision, r.Deleted
-		}
-		b.History.Add(history.Event{Kind: history.KindWrite, Who: "scatter", Write: w})
-		if err := errors.Join(err, c.Close()); err != nil {
+		if err := b.Delete(ctx, "scatter", p.Name(), c, key); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Scrub reads the registry linearizably through every proxy, once: GetService's range for the service and ListServices' range, byte for
+// byte, for a proxy's entry is healed by exactly the request that filled it.
+func (b *Bench) Scrub(ctx context.Context) error {
+	for _, p := range b.proxies {
+		c, err := b.At(p)
+		if err != nil {
+			return err
+		}
+		for _, prefix := range []string{b.ServicePrefix(), registry.Root} {
+			if _, err := c.Get(ctx, prefix, clientv3.WithPrefix()); err != nil {
+				return fmt.Errorf("%s was not scrubbed: %w", p.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// HoldScrub holds the scrubber of Topology.Scrub back until release is called.
+func (b *Bench) HoldScrub() (release func()) {
+	b.scrubbing.Lock()
+	return sync.OnceFunc(b.scrubbing.Unlock)
+}
+
+// Fault records a fault that the bench's user makes on a part that keeps no history, a link for one.
+func (b *Bench) Fault(name, op, target, detail string) {
+	b.History.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: name, Op: op, Target: target, Detail: detail}})
 }
 
 // Client is a plain etcd client of that name, connected through its own VIP, or to the members where there is no proxy: an operator with
@@ -177,11 +197,18 @@ func (b *Bench) ClientAs(ctx context.Context, name, user, password string) (*cli
 	return c, connected(ctx, name, c)
 }
 
-// At is a plain etcd client of one proxy, past the balancer, ended with the bench.
+// At is a plain etcd client of one proxy, past the balancer. It is ended with the bench.
 func (b *Bench) At(p *proxy.Proxy) (*clientv3.Client, error) {
+	name := "at " + p.Name()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.clients[name]; c != nil {
+		return c, nil
+	}
 	c, err := b.at(p.Addr(), b.rootIf(), b.rootIf())
 	if err == nil {
 		b.ends(c.Close)
+		b.clients[name] = c
 	}
 	return c, err
 }

@@ -32,6 +32,7 @@ type Bench struct {
 
 	ctx    context.Context // ends with the bench
 	cancel context.CancelFunc
+	endMu  sync.Mutex
 	end    []func() error // what Close ends, last first
 	work   sync.WaitGroup // the bench's own goroutines
 
@@ -43,6 +44,7 @@ type Bench struct {
 	known     map[string]string            // address → instance, those that left too
 	vips      map[string]*balancer.VIP     // by client
 	clients   map[string]*clientv3.Client  // by name, see Client
+	scrubbing sync.Mutex                   // held while the scrubber reads, or is held back
 }
 
 // Option changes how a bench is started, not what it is.
@@ -115,7 +117,11 @@ func Open(ctx context.Context, top Topology, opts ...Option) (b *Bench, err erro
 }
 
 // ends has Close call f.
-func (b *Bench) ends(f func() error) { b.end = append(b.end, f) }
+func (b *Bench) ends(f func() error) {
+	b.endMu.Lock()
+	defer b.endMu.Unlock()
+	b.end = append(b.end, f)
+}
 
 // Close ends everything the bench started, in the opposite order, and saves the history. It may be called again.
 func (b *Bench) Close() error {
@@ -189,7 +195,8 @@ func (b *Bench) StartProxy(ctx context.Context, name string, v proxy.Variant) (*
 			up = append(up, proxy.Upstream{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()})
 		}
 	}
-	p, err := proxy.Start(ctx, proxy.Config{Name: name, Upstream: up, Variant: v, History: b.History, ClientOf: b.clientOf})
+	p, err := proxy.Start(ctx, proxy.Config{Name: name, Upstream: up, Variant: v, History: b.History,
+		ClientOf: func(addr string) string { return b.clientOf(name, addr) }})
 	if err != nil {
 		return nil, err
 	}
@@ -197,11 +204,12 @@ func (b *Bench) StartProxy(ctx context.Context, name string, v proxy.Variant) (*
 	return p, nil
 }
 
-func (b *Bench) clientOf(addr string) string {
+// clientOf is whose connection a proxy sees coming from addr.
+func (b *Bench) clientOf(proxy, addr string) string {
 	if b.Balancer == nil {
 		return ""
 	}
-	return b.Balancer.ClientOf(addr)
+	return b.Balancer.ClientOf(proxy, addr)
 }
 
 func (b *Bench) startBalancer(context.Context, *options) error {
@@ -238,6 +246,13 @@ func (b *Bench) startInstances(ctx context.Context, _ *options) error {
 }
 
 func (b *Bench) startGateways(ctx context.Context, _ *options) error {
+	for _, user := range b.Topology.Users {
+		if user != "" && user != Root {
+			if err := b.User(ctx, user); err != nil {
+				return err
+			}
+		}
+	}
 	for i, name := range names("g", b.Topology.Gateways) {
 		if _, err := b.StartGateway(ctx, name, b.Topology.ModeOf(i+1)); err != nil {
 			return err
@@ -250,7 +265,9 @@ func (b *Bench) startGateways(ctx context.Context, _ *options) error {
 // process, which makes a connection of its own.
 func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mode) (*gateway.Gateway, error) {
 	at := slices.IndexFunc(b.gateways, func(g *gateway.Gateway) bool { return g.Name() == name })
-	if at >= 0 {
+	if at < 0 {
+		at = len(b.gateways)
+	} else {
 		if err := b.gateways[at].Close(); err != nil {
 			return nil, err
 		}
@@ -259,13 +276,16 @@ func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mod
 	if err != nil {
 		return nil, err
 	}
+	if at < len(b.Topology.Users) && b.Topology.Users[at] != "" {
+		cfg.Username, cfg.Password = b.Topology.Users[at], b.Topology.Users[at]
+	}
 	g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg, CacheTTL: b.Topology.CacheTTL,
 		Retry: b.Topology.Retry, History: b.History, Target: b.targetAt})
 	if err != nil {
 		return nil, err
 	}
 	b.ends(g.Close)
-	if at >= 0 {
+	if at < len(b.gateways) {
 		b.gateways[at] = g
 	} else {
 		b.gateways = append(b.gateways, g)
@@ -310,20 +330,10 @@ func (b *Bench) targetAt(addr string) string {
 	return b.known[addr]
 }
 
-// startScrub reads the whole registry linearizably through every proxy again and again, as the fix of that name does: GetService's range
-// for the service and ListServices' range, byte for byte, for a proxy's entry is healed by exactly the request that filled it.
-func (b *Bench) startScrub(ctx context.Context, _ *options) error {
+// startScrub starts what the fix of that name runs beside the proxies, see Scrub.
+func (b *Bench) startScrub(_ context.Context, _ *options) error {
 	if b.Topology.Scrub == 0 || b.Topology.Direct {
 		return nil
-	}
-	var clients []*clientv3.Client
-	for _, p := range b.proxies {
-		c, err := clientv3.New(clientv3.Config{Endpoints: []string{p.Addr()}, Username: b.rootIf(), Password: b.rootIf(), DialTimeout: 5 * time.Second})
-		if err != nil {
-			return err
-		}
-		b.ends(c.Close)
-		clients = append(clients, c)
 	}
 	b.work.Go(func() {
 		tick := time.NewTicker(b.Topology.Scrub)
@@ -333,14 +343,12 @@ func (b *Bench) startScrub(ctx context.Context, _ *options) error {
 			case <-b.ctx.Done():
 				return
 			case <-tick.C:
-			}
-			for _, c := range clients {
-				for _, prefix := range []string{registry.ServicePrefix(b.Topology.Service), registry.Root} {
-					// A proxy that is down or cut off is scrubbed at the next tick.
-					rctx, cancel := context.WithTimeout(b.ctx, time.Second)
-					_, _ = c.Get(rctx, prefix, clientv3.WithPrefix())
-					cancel()
-				}
+				// A proxy that is down or cut off is scrubbed at the next tick.
+				ctx, cancel := context.WithTimeout(b.ctx, time.Second)
+				b.scrubbing.Lock()
+				_ = b.Scrub(ctx)
+				b.scrubbing.Unlock()
+				cancel()
 			}
 		}
 	})

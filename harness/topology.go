@@ -46,7 +46,8 @@ type Topology struct {
 	Scatter   bool          // a deregistration is sent through every proxy, not through the instance's own alone
 	Scrub     time.Duration // something reads the registry linearizably through every proxy this often; 0 means nothing does
 
-	Auth bool // etcd's authentication is on; the bench's own clients are root, see Bench.User
+	Auth  bool     // etcd's authentication is on; the bench's own clients are root
+	Users []string // with Auth, for g1, g2 …: the user that gateway is; "" is root. Bench.User makes users who may read the registry
 }
 
 // withDefaults is t with every zero value replaced by what it stands for.
@@ -108,6 +109,8 @@ func (t Topology) Validate() error {
 		must(slices.Contains(names("m", t.Members), m), "Upstream", t.Upstream, "some of "+strings.Join(names("m", t.Members), ", "))
 	}
 	must(!t.Direct || t.Variant.Name == "", "Variant", t.Variant, "stock where Direct leaves no proxy to vary")
+	must(len(t.Users) == 0 || t.Auth, "Users", t.Users, "given with Auth only")
+	must(len(t.Users) <= t.Gateways, "Users", t.Users, fmt.Sprintf("at most %d, one for each gateway", t.Gateways))
 	must(t.TTL >= time.Second && t.TTL%time.Second == 0, "TTL", t.TTL, "whole seconds, 1s or more: etcd's leases count in seconds")
 	must(t.CacheTTL > 0, "CacheTTL", t.CacheTTL, "more than 0")
 	must(t.Interval >= 0, "Interval", t.Interval, "0 (never) or more")

@@ -157,18 +157,23 @@ func ranged(e history.Event, ts truths, service string) Answer {
 	var got []history.Endpoint
 	for _, k := range r.Keys {
 		if strings.HasPrefix(k, prefix) {
-			got = append(got, history.Endpoint{ID: strings.TrimPrefix(k, prefix)})
+			got = append(got, history.Endpoint{ID: instance(k, prefix, service)})
 		}
 	}
 	return against(ts, r.Began, e.At, func(s state) (ghosts, hidden []string) {
 		var want []history.Endpoint
 		for k := range s.keys {
 			if within(k, r.Key, r.End) {
-				want = append(want, history.Endpoint{ID: strings.TrimPrefix(k, prefix)})
+				want = append(want, history.Endpoint{ID: instance(k, prefix, service)})
 			}
 		}
 		return lacking(got, want), lacking(want, got)
 	})
+}
+
+// instance is the id in a key: go-micro names a node "service-id".
+func instance(key, prefix, service string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(key, prefix), service+"-")
 }
 
 // against compares an answer with each truth that may have been valid between its begin and its end. Where it matches none it is

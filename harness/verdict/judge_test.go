@@ -82,7 +82,7 @@ var trials = []struct {
 	// heals
 	{"a linearizable read by a neighbour",
 		deregistered().miss("g1", "p1", "v2-a").hit("g2", "p2", 1, "v1-a").ranged("p2", "g3", history.Miss, false, 3, prefix, "v2-a").hit("g2", "p2", 3, "v2-a"),
-		asked, "heals ghost", "g2 was answered the ghost of v1-a and was not told of v2-a by a hit at p2, an entry of r1 while truth was that of r3", "linearizable read by g3 through p2"},
+		asked, "heals ghost", "g2 was answered by a hit at p2 (entry of r1) with the ghost of v1-a and without v2-a, while truth was that of r3", "linearizable read by g3 through p2"},
 	{"a look that reads another range does not heal, the miss after a write does",
 		deregistered().miss("g1", "p1", "v2-a").hit("g2", "p2", 1, "v1-a").ranged("p2", "g3", history.Miss, false, 3, "/micro/registry/").
 			put("p2", "v2-a@10.0.0.9:9").ranged("p2", "g2", history.Miss, true, 4, prefix, "v2-a").miss("g2", "p2", "v2-a@10.0.0.9:9").miss("g1", "p1", "v2-a@10.0.0.9:9"),
@@ -103,7 +103,7 @@ var trials = []struct {
 	{"a member catches up",
 		incident().act().fault("fire", "cut-peer", "m3", "").put("p1", "v2-a").del("p1", "v1-a").observe().
 			miss("g1", "p1", "v2-a").read("g2", "", history.Member, 1, "v1-a").fault("end", "cut-peer", "m3", "").read("g2", "", history.Member, 3, "v2-a").miss("g1", "p1", "v2-a"),
-		asked, "heals ghost", "g2 was answered the ghost of v1-a and was not told of v2-a by a member at r1", "the end of cut-peer at m3"},
+		asked, "heals ghost", "g2 was answered by a member (r1) with the ghost of v1-a and without v2-a", "the end of cut-peer at m3"},
 	{"a gateway comes to another proxy",
 		deregistered().miss("g1", "p1", "v2-a").hit("g2", "p2", 1, "v1-a").hit("g2", "p1", 3, "v2-a"),
 		asked, "heals ghost", "", "g2 coming to p1 instead of p2"},
@@ -115,7 +115,7 @@ var trials = []struct {
 		but(users), "heals ghost", "", "go-micro's cache reading again when its TTL was over"},
 	{"hidden, then not",
 		incident().act().put("p1", "v1-b").observe().miss("g1", "p1", "v1-a", "v1-b").hit("g2", "p2", 1, "v1-a").miss("g2", "p2", "v1-a", "v1-b"),
-		asked, "heals hidden", "was not told of v1-b", ""},
+		asked, "heals hidden", "without v1-b", ""},
 	{"a request that went to another service, and then did not",
 		deregistered().miss("g1", "p1", "v2-a").miss("g2", "p2", "v2-a").called("g2", "billing", "b-1").called("g2", "hello", "v2-a"),
 		asked, "heals ghost", "g2 asked for hello and was answered 200 by billing", "the right service again"},
@@ -123,17 +123,17 @@ var trials = []struct {
 	// stale
 	{"the incident",
 		deregistered().miss("g1", "p1", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").hit("g2", "p2", 1, "v1-a").as(func(r *history.Resolve) { r.Began -= 2 * time.Millisecond }),
-		asked, "stale ghost", "g2 was answered the ghost of v1-a and was not told of v2-a by a hit at p2, an entry of r1 while truth was that of r3; nothing", ""},
+		asked, "stale ghost", "g2 was answered by a hit at p2 (entry of r1) with the ghost of v1-a and without v2-a, while truth was that of r3; nothing", ""},
 	{"an empty answer that was kept",
 		(&story{rev: 1}).truth().miss("g1", "p1").miss("g2", "p2").act().put("p1", "v1-a").observe().miss("g1", "p1", "v1-a").hit("g2", "p2", 1),
-		asked, "stale hidden", "g2 was not told of v1-a by a hit at p2, an entry of r1", ""},
+		asked, "stale hidden", "g2 was answered by a hit at p2 (entry of r1) without v1-a", ""},
 	{"the same id at another address is a ghost",
 		incident().act().put("p1", "v1-a@10.0.0.7:1").observe().miss("g1", "p1", "v1-a@10.0.0.7:1").hit("g2", "p2", 1, "v1-a"),
 		asked, "stale ghost", "the ghost of v1-a", ""},
 	{"healed for GetService and not for ListServices",
 		incident().miss("g2", "p2", "v1-a").as(list).act().put("p1", "v2-a").del("p1", "v1-a").observe().
 			miss("g1", "p1", "v2-a").hit("g2", "p2", 1, "v1-a").hit("g2", "p2", 1, "v1-a").as(list).miss("g2", "p2", "v2-a").hit("g2", "p2", 1, "v1-a").as(list),
-		asked, "stale ghost", "a hit at p2, an entry of r1", ""},
+		asked, "stale ghost", "a hit at p2 (entry of r1)", ""},
 	{"what was held was let go, and it stayed",
 		incident().act().fault("arm", "hold", "p2", "Watch").put("p1", "v2-a").fault("fire", "hold", "p2", "Watch").del("p1", "v1-a").observe().
 			miss("g1", "p1", "v2-a").hit("g2", "p2", 1, "v1-a").fault("end", "hold", "p2", "Watch").release().hit("g2", "p2", 1, "v1-a").hit("g1", "p1", 3, "v2-a"),
@@ -152,13 +152,13 @@ var trials = []struct {
 		asked, "stale ghost", "g2 was answered", ""},
 	{"a lease that ended",
 		incident().act().commitDel("v1-a").observe().hit("g1", "p1", 1, "v1-a").hit("g2", "p2", 1, "v1-a"),
-		asked, "stale ghost", "g1 was answered the ghost of v1-a by a hit at p1, an entry of r1 while truth was that of r2", ""},
+		asked, "stale ghost", "g1 was answered by a hit at p1 (entry of r1) with the ghost of v1-a, while truth was that of r2", ""},
 	{"go-micro's cache read a ghost when its TTL was over",
 		goMicro(deregistered().miss("g1", "p1", "v2-a").client("g2", "v2-a").hit("g2", "p2", 1, "v1-a").client("g2", "v1-a")),
-		but(users), "stale ghost", "by its own go-micro cache while truth was that of r3: go-micro's cache was filled by a hit at p2, an entry of r1", ""},
+		but(users), "stale ghost", "g2 was answered by its own go-micro cache with the ghost of v1-a and without v2-a, while truth was that of r3; go-micro's cache was filled by a hit at p2 (entry of r1)", ""},
 	{"the proxy's record of go-micro's read will do",
 		goMicro(deregistered().miss("g1", "p1", "v2-a").client("g2", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").client("g2", "v1-a")),
-		but(users), "stale ghost", "filled by a hit at p2, an entry of r1", ""},
+		but(users), "stale ghost", "filled by a hit at p2 (entry of r1)", ""},
 	{"go-micro's cache keeps its expired copy",
 		goMicro(incident().act().del("p1", "v1-a").observe().miss("g1", "p1").ranged("p2", "g2", history.Miss, true, 2, prefix).client("g2", "v1-a")),
 		but(users), "stale ghost", "the registry answered not found at r2, and go-micro's cache keeps its expired copy", ""},
@@ -170,10 +170,10 @@ var trials = []struct {
 		but(func(q *verdict.Question) { users(q); q.HealsWithin = time.Minute }), "stale ghost", "filled by a miss at p2 at r1, has not been since", ""},
 	{"another identity is answered from the cache",
 		(&story{}).put("p1", "v1-a").miss("g1", "p1", "v1-a").fails("g2", "p1", refusal).act().hit("g1", "p1", 1, "v1-a").observe().hit("g1", "p1", 1, "v1-a").hit("g2", "p1", 1, "v1-a"),
-		but(func(q *verdict.Question) { q.Denied, q.Unchanged = []string{"g2"}, true }), "stale leak", "g2 was answered v1-a, which truth denies it by a hit at p1", ""},
+		but(func(q *verdict.Question) { q.Denied, q.Unchanged = []string{"g2"}, true }), "stale leak", "g2 was answered by a hit at p1 (entry of r1) with v1-a, which truth denies it", ""},
 	{"Register put nothing and returned nil",
-		incident().act().del("p1", "v1-a").ranged("p2", "v1-a", history.Hit, true, 1, prefix+"v1-a", "v1-a").observe().miss("g1", "p1").miss("g2", "p2"),
-		but(func(q *verdict.Question) { q.Registered = []string{"v1-a"} }), "stale hidden", "was told by a hit at p2, an entry of r1, that it was there", ""},
+		incident().act().del("p1", "v1-a").ranged("p2", "v1-a", history.Hit, true, 1, prefix+"hello-v1-a", "v1-a").observe().miss("g1", "p1").miss("g2", "p2"),
+		but(func(q *verdict.Question) { q.Registered = []string{"v1-a"} }), "stale hidden", "was told by a hit at p2 (entry of r1) that it was there", ""},
 
 	// unknown
 	{"no history", &story{}, asked, "unknown", "truth about hello is not known", ""},
@@ -199,7 +199,7 @@ var trials = []struct {
 		"its GetService failed: deadline exceeded", ""},
 	{"a gateway was wrong before the act",
 		incident().hit("g2", "p2", 1).act().del("p1", "v1-a").observe().miss("g1", "p1").hit("g2", "p2", 1, "v1-a"), asked, "unknown",
-		"g2 had not seen truth before the act: g2 was not told of v1-a by a hit at p2", ""},
+		"g2 had not seen truth before the act: g2 was answered by a hit at p2 (entry of r1) without v1-a", ""},
 	{"a gateway that lists had never listed",
 		deregistered().miss("g1", "p1", "v2-a").miss("g2", "p2", "v2-a").miss("g2", "p2", "v2-a").as(list), asked, "unknown", "no answer to its ListServices", ""},
 	{"a fault was armed and never fired",
@@ -311,8 +311,8 @@ func TestCompare(t *testing.T) {
 	s := deregistered().
 		ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").
 		ranged("p2", "g2", history.Miss, false, 3, prefix, "v2-a").
-		ranged("p2", "g2", history.Miss, true, 3, prefix+"v1-a").
-		ranged("p2", "g2", history.Hit, true, 1, prefix+"v1-a", "v1-a").
+		ranged("p2", "g2", history.Miss, true, 3, prefix+"hello-v1-a").
+		ranged("p2", "g2", history.Hit, true, 1, prefix+"hello-v1-a", "v1-a").
 		ranged("p2", "g2", history.Miss, true, 3, "/micro/registry/other/").
 		hit("g2", "p2", 1, "v1-a").
 		fails("g2", "p2", "unavailable").
@@ -328,4 +328,21 @@ func TestCompare(t *testing.T) {
 	require.True(t, at(3).Wrong)
 	require.Equal(t, verdict.Answer{}, at(2), "an error is no answer")
 	require.Equal(t, []string{"b-1"}, at(1).Ghosts)
+}
+
+func TestTruths(t *testing.T) {
+	t.Parallel()
+	s := deregistered().truth("v2-a")
+	truths, err := verdict.Truths(s.events, "hello")
+	require.NoError(t, err)
+	var revisions []int64
+	for _, tr := range truths {
+		revisions = append(revisions, tr.Revision)
+	}
+	require.Equal(t, []int64{0, 1, 2, 3}, revisions, "nothing, v1-a, both, v2-a; reading it again changes nothing")
+	require.Equal(t, endpoints([]string{"v1-a", "v2-a"}), truths[2].Endpoints)
+	require.Equal(t, time.Millisecond, truths[1].From)
+
+	_, err = verdict.Truths(deregistered().truth("v1-a").events, "hello")
+	require.ErrorContains(t, err, "names v1-a")
 }

@@ -101,7 +101,7 @@ func TestAgreeingLaterHeals(t *testing.T) {
 func trulyThere(events []history.Event, name string) bool {
 	there := false
 	for _, e := range events {
-		if c := e.Commit; c != nil && c.Key == prefix+endpoint(name).ID {
+		if c := e.Commit; c != nil && c.Key == prefix+"hello-"+endpoint(name).ID {
 			there = c.Op == "put" && c.Value == value(endpoint(name))
 		}
 		if e.Truth != nil {

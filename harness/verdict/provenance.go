@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"ghostroute/harness/history"
@@ -14,23 +13,22 @@ func (t *trial) says(a answer) string {
 		return fmt.Sprintf("%s asked for %s and was answered 200 by %s at %s", a.event.Who, r.Service, r.Answered, r.Dialled)
 	}
 	r := a.event.Resolve
-	var what []string
+	what := ""
 	switch {
 	case a.Symptom == Leak && len(a.Ghosts) == 0:
-		what = append(what, "was answered, though truth denies it "+t.Service)
+		what = ", though truth denies it " + t.Service
 	case a.Symptom == Leak:
-		what = append(what, fmt.Sprintf("was answered %s, which truth denies it", and(a.Ghosts)))
+		what = fmt.Sprintf(" with %s, which truth denies it", and(a.Ghosts))
+	case len(a.Ghosts) > 0 && len(a.Hidden) > 0:
+		what = fmt.Sprintf(" with the ghost of %s and without %s", and(a.Ghosts), and(a.Hidden))
+	case len(a.Ghosts) > 0:
+		what = " with the ghost of " + and(a.Ghosts)
 	default:
-		if len(a.Ghosts) > 0 {
-			what = append(what, "was answered the ghost of "+and(a.Ghosts))
-		}
-		if len(a.Hidden) > 0 {
-			what = append(what, fmt.Sprintf("was not told of %s", and(a.Hidden)))
-		}
+		what = " without " + and(a.Hidden)
 	}
-	s := fmt.Sprintf("%s %s by %s", a.event.Who, strings.Join(what, " and "), origin(r))
-	if a.Truth > 0 {
-		s += fmt.Sprintf(" while truth was that of r%d", a.Truth)
+	s := fmt.Sprintf("%s was answered by %s%s", a.event.Who, origin(r), what)
+	if a.Truth > 0 && a.Symptom != Leak {
+		s += fmt.Sprintf(", while truth was that of r%d", a.Truth)
 	}
 	return s
 }
@@ -39,11 +37,11 @@ func (t *trial) says(a answer) string {
 func origin(r *history.Resolve) string {
 	entry := ""
 	if r.Revision > 0 {
-		entry = fmt.Sprintf(" at r%d", r.Revision)
+		entry = fmt.Sprintf(" (r%d)", r.Revision)
 	}
 	switch r.Source {
 	case history.Hit:
-		return fmt.Sprintf("a hit at %s, an entry of r%d", r.Via, r.Revision)
+		return fmt.Sprintf("a hit at %s (entry of r%d)", r.Via, r.Revision)
 	case history.Miss:
 		return "a miss at " + r.Via + entry
 	case history.Member:
@@ -74,7 +72,7 @@ func (t *trial) evidence(a answer) Evidence {
 func (e Evidence) sentence(t *trial, a answer) string {
 	s := t.says(a)
 	if e.Note != "" && e.Note != listServices {
-		s += ": " + e.Note
+		s += "; " + e.Note
 	}
 	return s + "; nothing that could heal it is pending"
 }
@@ -196,7 +194,7 @@ func (t *trial) proveSkipped(a answer, e Evidence) (Evidence, string) {
 		if from == to || r.Revision >= t.truths[from].revision || t.truths[from].keys[key] != nil {
 			continue
 		}
-		e.Note = fmt.Sprintf("Register looked %s up and was told by a hit at %s, an entry of r%d, that it was there, so it put nothing and returned nil", id, ev.Who, r.Revision)
+		e.Note = fmt.Sprintf("Register looked %s up and was told by a hit at %s (entry of r%d) that it was there, so it put nothing and returned nil", id, ev.Who, r.Revision)
 		e.Events = append(e.Events, ev.Seq)
 		return e, ""
 	}
@@ -215,7 +213,7 @@ func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
 	ghostly := fill.source == history.Hit && fill.revision > 0 && fill.revision < a.Truth || a.Symptom == Leak && fill.source == history.Hit
 	switch {
 	case ghostly && fill.at >= t.settled:
-		e.Note = fmt.Sprintf("go-micro's cache was filled by a hit at %s, an entry of r%d", fill.proxy, fill.revision)
+		e.Note = fmt.Sprintf("go-micro's cache was filled by a hit at %s (entry of r%d)", fill.proxy, fill.revision)
 		return e, ""
 	case fill.at >= t.settled && a.Symptom != Leak:
 		if from, to := t.truths.at(a.began(), a.event.At); fill.revision >= a.Truth && from < to && len(t.truths[from].keys) == 0 {

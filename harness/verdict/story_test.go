@@ -49,7 +49,7 @@ func endpoints(names []string) []history.Endpoint {
 const prefix = "/micro/registry/hello/"
 
 func value(e history.Endpoint) string {
-	b, err := json.Marshal(map[string]any{"name": "hello", "version": e.Version, "nodes": []map[string]string{{"id": e.ID, "address": e.Address}}})
+	b, err := json.Marshal(map[string]any{"name": "hello", "version": e.Version, "nodes": []map[string]string{{"id": "hello-" + e.ID, "address": e.Address}}})
 	if err != nil {
 		panic(err)
 	}
@@ -72,25 +72,25 @@ func (s *story) wait(d time.Duration) *story { s.now += d; return s }
 func (s *story) put(via, name string) *story {
 	s.commitPut(name)
 	return s.add(history.Event{Kind: history.KindWrite, Who: endpoint(name).ID, Write: &history.Write{
-		Began: s.now - time.Millisecond, Via: via, Op: "put", Key: prefix + endpoint(name).ID, Revision: s.rev}})
+		Began: s.now - time.Millisecond, Via: via, Op: "put", Key: prefix + "hello-" + endpoint(name).ID, Revision: s.rev}})
 }
 
 func (s *story) del(via, id string) *story {
 	s.commitDel(id)
 	return s.add(history.Event{Kind: history.KindWrite, Who: id, Write: &history.Write{
-		Began: s.now - time.Millisecond, Via: via, Op: "delete", Key: prefix + id, Revision: s.rev, Deleted: 1}})
+		Began: s.now - time.Millisecond, Via: via, Op: "delete", Key: prefix + "hello-" + id, Revision: s.rev, Deleted: 1}})
 }
 
 // commitPut and commitDel are commits without a write anybody saw: a lease that ended, say.
 func (s *story) commitPut(name string) *story {
 	s.rev++
 	return s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{
-		Revision: s.rev, Op: "put", Key: prefix + endpoint(name).ID, Value: value(endpoint(name))}})
+		Revision: s.rev, Op: "put", Key: prefix + "hello-" + endpoint(name).ID, Value: value(endpoint(name))}})
 }
 
 func (s *story) commitDel(id string) *story {
 	s.rev++
-	return s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: s.rev, Op: "delete", Key: prefix + id}})
+	return s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: s.rev, Op: "delete", Key: prefix + "hello-" + id}})
 }
 
 // elsewhere is a commit that nobody reports.
@@ -138,7 +138,7 @@ func (s *story) ranged(p, client string, source history.Source, serializable boo
 		r.End = key[:len(key)-1] + "0"
 	}
 	for _, n := range names {
-		r.Keys = append(r.Keys, prefix+endpoint(n).ID)
+		r.Keys = append(r.Keys, prefix+"hello-"+endpoint(n).ID)
 	}
 	return s.add(history.Event{Kind: history.KindRange, Who: p, Range: r})
 }

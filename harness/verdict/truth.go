@@ -21,7 +21,7 @@ func servicePrefix(service string) string {
 
 // nodePath is the key of one instance (registry/etcd/etcd.go, nodePath).
 func nodePath(service, id string) string {
-	return path.Join(registry, strings.ReplaceAll(service, "/", "-"), strings.ReplaceAll(id, "/", "-"))
+	return path.Join(registry, strings.ReplaceAll(service, "/", "-"), strings.ReplaceAll(service+"-"+id, "/", "-"))
 }
 
 // state is what truth was for a while: the service's keys and the endpoints they name.
@@ -185,8 +185,10 @@ func fold(events []history.Event, service string) (truths, error) {
 // decode returns the endpoints a committed value names, as go-micro's GetService would. A value that was not recorded leaves the
 // id from the key; a value that go-micro cannot read names nothing.
 func decode(c *history.Commit) []history.Endpoint {
+	// go-micro names a node "service-id"; an answer's ID is without the service (harness/registry, NodeID).
+	prefix := path.Base(path.Dir(c.Key)) + "-"
 	if c.Value == "" {
-		return []history.Endpoint{{ID: path.Base(c.Key)}}
+		return []history.Endpoint{{ID: strings.TrimPrefix(path.Base(c.Key), prefix)}}
 	}
 	var service struct {
 		Version string
@@ -200,7 +202,7 @@ func decode(c *history.Commit) []history.Endpoint {
 	}
 	var endpoints []history.Endpoint
 	for _, n := range service.Nodes {
-		endpoints = append(endpoints, history.Endpoint{ID: n.ID, Version: service.Version, Address: n.Address})
+		endpoints = append(endpoints, history.Endpoint{ID: strings.TrimPrefix(n.ID, prefix), Version: service.Version, Address: n.Address})
 	}
 	return endpoints
 }
@@ -289,4 +291,22 @@ func (rs revisions) first(revision int64) time.Duration {
 		return 0
 	}
 	return rs[i].at
+}
+
+// Truth is what truth was from a moment on.
+type Truth struct {
+	Revision  int64              // at which it began
+	From      time.Duration      // when it was first shown to be so
+	Endpoints []history.Endpoint // sorted by ID
+}
+
+// Truths is what was true of a service, one truth after another, as Judge derives it from commits and from linearizable reads on
+// members. It fails where these contradict each other.
+func Truths(events []history.Event, service string) ([]Truth, error) {
+	states, err := fold(inOrder(events), service)
+	var all []Truth
+	for _, s := range states {
+		all = append(all, Truth{Revision: s.revision, From: s.surely, Endpoints: s.endpoints()})
+	}
+	return all, err
 }

@@ -1,0 +1,74 @@
+package scenarios
+
+import (
+	"ghostroute/harness"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/registry"
+)
+
+// clients: it is the gateways that differ.
+func clients() []Scenario {
+	const theme = "clients"
+	return []Scenario{
+		{
+			Name: "half-fixed-fleet", Theme: theme, Title: "one gateway reads linearizably, two do not",
+			Seen:  "the incident: \"fewer errors, still errors\"",
+			Text:  "g1 has the fix, g2 and g3 are not yet rolled out. v1-b deregisters through p2.",
+			Needs: func(t *harness.Topology) { t.Modes = []registry.Mode{registry.LinearizableGet} },
+			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-b") },
+		},
+		{
+			Name: "resurrection", Theme: theme, Title: "gone, and a minute later back",
+			Seen: "the incident; go-micro registry/cache/cache.go: it follows a watch, then forgets by TTL and reads again",
+			Text: "Every gateway's watch tells it that v1-a is gone, and everybody agrees. Then the memory of go-micro's cache lapses, and it asks the registry again.",
+			Only: gateway.GoMicro,
+			Act: func(t *Trial) error {
+				began := t.History.Now()
+				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+					return err
+				}
+				truth, err := t.Settle(t.ctx)
+				if err != nil {
+					return err
+				}
+				for _, g := range t.Gateways() { // by its watch; unless its memory lapsed just now, and it has read already
+					err := harness.Until(t.ctx, func() bool {
+						agrees := harness.Agrees(g.Resolve(t.ctx, t.Topology.Service), truth)
+						read, ok := g.Registry().LastRead(t.Topology.Service)
+						return agrees || ok && read.Began > began
+					})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		},
+		{
+			Name: "watch-cut", Theme: theme, Title: "gateways are cut off while an instance deregisters",
+			Seen: "go-micro registry/cache/cache.go: a watch that broke begins again at now, and what it missed it missed",
+			Text: "Every gateway loses its connection to the registry; v1-a deregisters; the connections come back.",
+			Act: func(t *Trial) error {
+				for _, g := range t.Gateways() {
+					if v := t.VIP(g.Name()); v != nil {
+						if err := v.Cut(); err != nil {
+							return err
+						}
+						t.Fault("cut", "fire", v.Name(), "")
+						defer func() {
+							v.Mend()
+							t.Fault("cut", "end", v.Name(), "")
+						}()
+					}
+				}
+				return t.Deregister(t.ctx, "v1-a")
+			},
+			NA: func(f Fix) string {
+				if f.Name == "no-proxy" || f.Name == "control" {
+					return "without a balancer there is no one link to cut: a client is connected to every member"
+				}
+				return ""
+			},
+		},
+	}
+}

@@ -1,0 +1,168 @@
+package scenarios
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ghostroute/harness"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/registry"
+)
+
+// Fix is something that is said to cure the incident.
+type Fix struct {
+	Name    string // "ttl"
+	Title   string
+	Source  string // who proposed it, and where
+	Claims  string // what it is said to do
+	GivesUp string // what it takes away that the proxies were there for
+
+	Apply  func(*harness.Topology)      // what it changes about the topology; nil for nothing
+	Deploy func(*Trial) error           // what an operator does before the change, while everybody is connected; nil for nothing
+	Remedy func(*Trial) error           // what an operator does once ghosts have been seen; nil for nothing
+	Worst  func(*Trial) (func(), error) // makes the schedule the worst for this fix, just before the change; returns what lets go, or nil
+	Heals  time.Duration                // how long it may take to heal by itself
+}
+
+// Fixes lists every fix. The first is none at all, the last the control: no proxy and no serializable read.
+func Fixes() []Fix {
+	return []Fix{
+		{Name: "none", Title: "as the incident had it",
+			Source: "go-micro v2, stock grpc-proxies behind round robin"},
+
+		{Name: "get-linearizable", Title: "GetService linearizable",
+			Source: "what the incident's team did first: WithSerializable dropped from one line of registry/etcd/etcd.go",
+			Claims: "a gateway that has it sees truth",
+			Apply:  func(t *harness.Topology) { t.Mode = registry.LinearizableGet; t.Modes = nil }},
+
+		{Name: "all-linearizable", Title: "every registry read linearizable",
+			Source: "the same change, made in ListServices and in Register's lookup too",
+			Claims: "everything a client asks the registry is answered by etcd",
+			Apply:  func(t *harness.Topology) { t.Mode = registry.Linearizable; t.Modes = nil }},
+
+		{Name: "weights", Title: "one proxy by weights 1, 0, 0",
+			Source:  "what the incident's team did last",
+			Claims:  "everything passes one proxy, so every write clears the one cache there is",
+			GivesUp: "two of three proxies",
+			Deploy:  func(t *Trial) error { return t.onlyFirstProxy(false) }},
+
+		{Name: "weights-drain", Title: "one proxy by weights, the others drained",
+			Source:  "what the weights were meant to do: LVS leaves established connections where they are",
+			Claims:  "the same, without waiting for everybody to reconnect",
+			GivesUp: "two of three proxies, and every connection once",
+			Deploy:  func(t *Trial) error { return t.onlyFirstProxy(true) }},
+
+		{Name: "sticky", Title: "source affinity",
+			Source: "LVS persistence; etcd PR 14478's authors run it",
+			Claims: "a client always meets the same proxy, so it reads its own writes",
+			Apply:  func(t *harness.Topology) { t.Sticky = true }},
+
+		{Name: "no-proxy", Title: "no proxy",
+			Source:  "clients are given the members",
+			Claims:  "a serializable read is as old as the member that answers, no older",
+			GivesUp: "coalesced watches, and members that can be replaced unnoticed",
+			Apply:   direct},
+
+		{Name: "l4-gateway", Title: "etcd's L4 gateway",
+			Source:  "etcd gateway (server/proxy/tcpproxy) in place of grpc-proxy",
+			Claims:  "the same, and clients need not know the members",
+			GivesUp: "coalesced watches and leases",
+			Apply:   variant(proxy.L4())},
+
+		{Name: "ordering", Title: "serializable ordering",
+			Source: proxy.Ordering().Source, Claims: proxy.Ordering().Claim,
+			Apply: variant(proxy.Ordering())},
+
+		{Name: "leasing", Title: "leasing",
+			Source: proxy.Leasing("").Source, Claims: proxy.Leasing("").Claim,
+			Apply: variant(proxy.Leasing(""))},
+
+		{Name: "scatter", Title: "deregister through every proxy",
+			Source:  "a client that knows the proxies, or a hook of the balancer's",
+			Claims:  "every cache is cleared by a write of its own",
+			GivesUp: "clients that need not know the proxies",
+			Apply:   func(t *harness.Topology) { t.Scatter = true }},
+
+		{Name: "restart-proxies", Title: "restart the proxies",
+			Source:  "what an operator does at three in the morning",
+			Claims:  "their caches are gone",
+			GivesUp: "every connection, each time",
+			Remedy:  func(t *Trial) error { return t.restartProxies() }},
+
+		{Name: "scrubber", Title: "a scrubber",
+			Source:  "a cron job: etcdctl get --prefix through every proxy; looking heals",
+			Claims:  "no entry is older than its interval",
+			GivesUp: "linearizable reads of the whole registry, again and again",
+			Apply:   func(t *harness.Topology) { t.Scrub = 20 * time.Millisecond },
+			Worst:   func(t *Trial) (func(), error) { return t.HoldScrub(), nil }},
+
+		{Name: "retry", Title: "gateways try another instance",
+			Source: "a retry on dial errors, which go-micro's http handler does not have",
+			Claims: "no 502 while one instance of those named is alive",
+			Apply:  func(t *harness.Topology) { t.Retry = 3 }},
+
+		{Name: "upgrade", Title: "the proxy makes reads linearizable",
+			Source: proxy.Upgrade().Source, Claims: proxy.Upgrade().Claim,
+			GivesUp: "the proxy's cache",
+			Apply:   variant(proxy.Upgrade())},
+
+		{Name: "cache-off", Title: "the proxy's cache off",
+			Source: proxy.CacheOff().Source, Claims: proxy.CacheOff().Claim,
+			GivesUp: "the proxy's cache",
+			Apply:   variant(proxy.CacheOff())},
+
+		{Name: "ttl", Title: "cached answers expire",
+			Source: proxy.TTL(proxyTTL).Source, Claims: "no cached answer is older than the TTL",
+			Apply: variant(proxy.TTL(proxyTTL)),
+			Worst: func(t *Trial) (func(), error) { return nil, t.refill() },
+			Heals: proxyTTL},
+
+		{Name: "invalidate-after", Title: "invalidate after the write",
+			Source: proxy.InvalidateAfter().Source, Claims: proxy.InvalidateAfter().Claim,
+			Apply: variant(proxy.InvalidateAfter())},
+
+		{Name: "by-identity", Title: "cache keyed by identity",
+			Source: proxy.ByIdentity().Source, Claims: proxy.ByIdentity().Claim,
+			Apply: variant(proxy.ByIdentity())},
+
+		{Name: "open-ended", Title: "open-ended ranges indexed",
+			Source: proxy.OpenEnded().Source, Claims: proxy.OpenEnded().Claim,
+			Apply: variant(proxy.OpenEnded())},
+
+		{Name: "watch", Title: "invalidation by watch",
+			Source: proxy.Watching().Source, Claims: proxy.Watching().Claim,
+			Apply: variant(proxy.Watching()),
+			Worst: func(t *Trial) (func(), error) { return t.holdWatches() }},
+
+		{Name: "control", Title: "no proxy, linearizable",
+			Source:  "the control arm: what is wrong here is not the proxies' doing",
+			Claims:  "nothing is ever stale, but what a client itself remembers",
+			GivesUp: "everything the proxies were there for",
+			Apply:   func(t *harness.Topology) { direct(t); t.Mode = registry.Linearizable; t.Modes = nil }},
+	}
+}
+
+// proxyTTL is the age at which entries expire under the ttl fix: longer than anything a trial does between the refill that makes the
+// schedule the worst and its first look, so that the ghost is always met, on a busy machine too.
+const proxyTTL = time.Second
+
+func direct(t *harness.Topology) {
+	t.Direct, t.Variant, t.Upstream, t.Sticky = true, proxy.Stock(), nil, false
+}
+
+func variant(v proxy.Variant) func(*harness.Topology) {
+	return func(t *harness.Topology) { t.Variant = v }
+}
+
+// FixNamed finds a fix. The error of one that is not there lists those that are.
+func FixNamed(name string) (Fix, error) {
+	var names []string
+	for _, f := range Fixes() {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return Fix{}, fmt.Errorf("there is no fix %q: there are %s", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,121 @@
+package scenarios
+
+import (
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness"
+	"ghostroute/harness/service"
+)
+
+// leaving: an instance goes, and is still named.
+func leaving() []Scenario {
+	const theme = "leaving"
+	return []Scenario{
+		{
+			Name: "deregister-elsewhere", Theme: theme, Title: "an instance deregisters through another proxy",
+			Seen: "the incident; etcd issues 10909, 14665; PR 14478",
+			Text: "v1-a deregisters and stops, in good order, through p1. Gateways on other proxies have its entry cached.",
+			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+		},
+		{
+			Name: "deregister-same", Theme: theme, Title: "an instance deregisters through the proxy that is read",
+			Seen:  "the control: the one case grpcproxy/kv.go was written for",
+			Text:  "There is one proxy; v1-a deregisters through it. DeleteRange clears what it touches.",
+			Needs: oneProxy,
+			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+		},
+		{
+			Name: "last-instance", Theme: theme, Title: "the only instance of a service deregisters",
+			Seen:  "go-micro registry/cache/cache.go: on any error of GetService, not-found included, it keeps its expired copy",
+			Text:  "The service has one instance. It deregisters through p1: truth is that nobody runs it.",
+			Needs: func(t *harness.Topology) { t.Instances = []string{"v1-a"} },
+			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+		},
+		{
+			Name: "crash", Theme: theme, Title: "an instance crashes and its lease expires",
+			Seen:  "etcd issue 14665; grpcproxy/lease.go clears nothing",
+			Text:  "There is one proxy. v1-c crashes: it deregisters nothing. Its lease runs out and etcd deletes the key.",
+			Needs: oneProxy,
+			Prepare: func(t *Trial) error {
+				_, err := t.Register(t.ctx, "v1-c", func(c *service.Config) { c.TTL = leaseTTL })
+				return err
+			},
+			Act: func(t *Trial) error {
+				if err := t.Instance("v1-c").Crash(); err != nil {
+					return err
+				}
+				return t.expire("v1-c")
+			},
+		},
+		{
+			Name: "revoke-same", Theme: theme, Title: "a lease is revoked through the proxy that is read",
+			Seen:  "grpcproxy/lease.go, LeaseRevoke: the cache is not told",
+			Text:  "There is one proxy. Somebody revokes v1-a's lease through that very proxy; etcd deletes its key.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				if err := t.Instance("v1-a").Crash(); err != nil {
+					return err
+				}
+				return t.revoke("v1-a")
+			},
+		},
+		{
+			Name: "direct-delete", Theme: theme, Title: "a key is deleted on a member",
+			Seen:  "etcd issue 14665",
+			Text:  "There is one proxy. An operator deletes v1-a's key on a member, past the proxy.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				if err := t.Instance("v1-a").Crash(); err != nil {
+					return err
+				}
+				return t.deleteDirect(t.ServiceKey("v1-a"))
+			},
+		},
+		{
+			Name: "rollout", Theme: theme, Title: "a rollout from v1 to v2",
+			Seen: "the incident",
+			Text: "v2-a and v2-b register, then v1-a and v1-b deregister and stop: each through the proxy it is connected to.",
+			Act: func(t *Trial) error {
+				for _, id := range []string{"v2-a", "v2-b"} {
+					if _, err := t.Register(t.ctx, id); err != nil {
+						return err
+					}
+				}
+				for _, id := range []string{"v1-a", "v1-b"} {
+					if err := t.Deregister(t.ctx, id); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		},
+		{
+			Name: "txn-elsewhere", Theme: theme, Title: "a transaction through another proxy deletes a key",
+			Seen: "grpcproxy/kv.go, Txn: only the proxy it passes looks into it",
+			Text: "An operator's transaction deletes v1-a's key through p3.",
+			Act: func(t *Trial) error {
+				if err := t.Instance("v1-a").Crash(); err != nil {
+					return err
+				}
+				return t.txn(clientv3.OpDelete(t.ServiceKey("v1-a")))
+			},
+		},
+		{
+			Name: "nested-txn", Theme: theme, Title: "a transaction inside a transaction deletes a key",
+			Seen:  "grpcproxy/kv.go, txnToCache: it looks at puts, deletes and ranges, and not at transactions within",
+			Text:  "There is one proxy. A transaction through it has a transaction inside that deletes v1-a's key.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				if err := t.Instance("v1-a").Crash(); err != nil {
+					return err
+				}
+				return t.txn(clientv3.OpTxn(nil, []clientv3.Op{clientv3.OpDelete(t.ServiceKey("v1-a"))}, nil))
+			},
+		},
+	}
+}
+
+// leaseTTL is how long the lease of an instance that crashes lives: long enough to be seen by everybody first, on a busy machine too.
+const leaseTTL = 2 * time.Second

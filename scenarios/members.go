@@ -1,0 +1,111 @@
+package scenarios
+
+import (
+	"context"
+	"time"
+
+	"ghostroute/harness/etcd"
+)
+
+// members: something happens to etcd itself.
+func members() []Scenario {
+	const theme = "members"
+	return []Scenario{
+		{
+			Name: "lagging-member", Theme: theme, Title: "a lagging member's answer is cached",
+			Seen:  "grpcproxy/kv.go: a serializable miss is answered by whichever member it meets, and kept",
+			Text:  "There is one proxy. v1-a deregisters through it while m3 is cut off from its peers; the gateways' next read is answered by m3. Then m3 is mended and catches up.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				m := t.follower()
+				if err := m.Cut(); err != nil {
+					return err
+				}
+				defer m.Mend()
+				if err := t.narrow(others(t, m)...); err != nil {
+					return err
+				}
+				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+					return err
+				}
+				if err := t.narrow(m.Name); err != nil {
+					return err
+				}
+				// A linearizable read cannot be answered by a member that is cut off; it is given up.
+				ctx, cancel := context.WithTimeout(t.ctx, 200*time.Millisecond)
+				defer cancel()
+				for _, g := range t.Gateways() {
+					_ = t.reads(ctx, g)
+				}
+				if err := t.narrow(); err != nil {
+					return err
+				}
+				if err := m.Mend(); err != nil {
+					return err
+				}
+				return t.Cluster.WaitApplied(t.ctx, 0)
+			},
+		},
+		{
+			Name: "member-killed", Theme: theme, Title: "a member is killed and comes back",
+			Seen: "what the proxies were there for",
+			Text: "m2 is killed, v1-a deregisters through p1, m2 is started again.",
+			Act: func(t *Trial) error {
+				m := t.follower()
+				if err := m.Kill(); err != nil {
+					return err
+				}
+				err := t.Deregister(t.ctx, "v1-a")
+				if rerr := m.Restart(t.ctx); err == nil {
+					err = rerr
+				}
+				return err
+			},
+		},
+		{
+			Name: "leader-moved", Theme: theme, Title: "the leader moves",
+			Seen: "every upgrade of etcd",
+			Text: "The leadership moves to another member while v1-a deregisters through p1.",
+			Act: func(t *Trial) error {
+				if err := t.Cluster.MoveLeader(t.ctx, t.follower()); err != nil {
+					return err
+				}
+				return t.Deregister(t.ctx, "v1-a")
+			},
+		},
+	}
+}
+
+// follower is a member that does not lead; it is nil only if the cluster has no leader, and then the next thing fails.
+func (t *Trial) follower() *etcd.Member {
+	lead, err := t.Cluster.Leader(t.ctx)
+	if err != nil {
+		return nil
+	}
+	for _, m := range t.Cluster.Members {
+		if m != lead {
+			return m
+		}
+	}
+	return nil
+}
+
+func others(t *Trial, but *etcd.Member) []string {
+	var names []string
+	for _, m := range t.Cluster.Members {
+		if m != but {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// narrow lets every proxy ask only these members, none for all.
+func (t *Trial) narrow(members ...string) error {
+	for _, p := range t.Proxies() {
+		if err := p.Narrow(members...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package scenarios
+
+import (
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/proxy"
+)
+
+// races: two things pass one proxy at once, in the worst order.
+func races() []Scenario {
+	const theme = "races"
+	return []Scenario{
+		{
+			Name: "read-during-write", Theme: theme, Title: "a read passes while a delete is on its way",
+			Seen:  "etcd PR 21870",
+			Text:  "There is one proxy. It clears its cache, and the delete is held on its way to etcd; the gateways read meanwhile and the old answer is cached again. Then the delete arrives.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				return t.withheld("p1", proxy.Hold{RPC: "DeleteRange", Key: t.ServiceKey("v1-a"), Point: proxy.BeforeMember},
+					func() error { return t.Deregister(t.ctx, "v1-a") },
+					t.everybodyReads)
+			},
+		},
+		{
+			Name: "write-during-read", Theme: theme, Title: "a delete passes while a serializable answer is on its way",
+			Seen:  "grpcproxy/kv.go, Range: cache.Add when the answer comes, whatever has been cleared since",
+			Text:  "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way back; v1-a deregisters meanwhile. Then the answer arrives, and is cached.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				return t.heldRead(func() error { return t.reads(t.ctx, t.Gateways()[0]) })
+			},
+		},
+		{
+			Name: "write-during-linearizable-read", Theme: theme, Title: "a delete passes while a linearizable answer is on its way",
+			Seen:  "the same, and \"cache linearizable as serializable\" two lines above it",
+			Text:  "As before, but it is an operator's linearizable read that is held: what it was told is given to every gateway afterwards.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				return t.heldRead(func() error {
+					c, err := t.ops()
+					if err != nil {
+						return err
+					}
+					_, err = c.Get(t.ctx, t.ServicePrefix(), clientv3.WithPrefix())
+					return err
+				})
+			},
+		},
+	}
+}
+
+// heldRead clears the one proxy's entry by a registration through it, holds the answer of a read, and has v1-a deregister meanwhile.
+func (t *Trial) heldRead(read func() error) error {
+	if _, err := t.Register(t.ctx, "v1-c"); err != nil {
+		return err
+	}
+	if err := t.Cluster.WaitApplied(t.ctx, 0); err != nil {
+		return err
+	}
+	return t.withheld("p1", proxy.Hold{RPC: "Range", Key: t.ServicePrefix()}, read,
+		func() error { return t.Deregister(t.ctx, "v1-a") })
+}
+
+func (t *Trial) everybodyReads() error {
+	for _, g := range t.Gateways() {
+		if err := t.reads(t.ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}

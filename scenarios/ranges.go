@@ -1,0 +1,153 @@
+package scenarios
+
+import (
+	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+	"ghostroute/harness/registry"
+)
+
+// ranges: it matters which bytes were asked for.
+func ranges() []Scenario {
+	const theme = "ranges"
+	compacting := func(name, where, text string, compact func(t *Trial) error) Scenario {
+		return Scenario{
+			Name: name, Theme: theme, Title: "etcd is compacted " + where, Text: text,
+			Seen: "grpcproxy/cache/store.go, Compact: it concerns answers at a revision, and a registry read has none",
+			Act: func(t *Trial) error {
+				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+					return err
+				}
+				return compact(t)
+			},
+		}
+	}
+	return []Scenario{
+		compacting("compaction-own", "through the stale proxies", "v1-a deregisters through p1; then somebody compacts, through each of the proxies.",
+			func(t *Trial) error {
+				if t.Topology.Direct {
+					return t.compact(t.Cluster.Client(), "")
+				}
+				for _, p := range t.Proxies() {
+					c, err := t.At(p)
+					if err != nil {
+						return err
+					}
+					if err := t.bump(); err != nil { // a revision can be compacted once
+						return err
+					}
+					if err := t.compact(c, p.Name()); err != nil {
+						return err
+					}
+				}
+				return nil
+			}),
+		compacting("compaction-other", "through another proxy", "v1-a deregisters through p1; then somebody compacts, through p1 as well.",
+			func(t *Trial) error {
+				if t.Topology.Direct {
+					return t.compact(t.Cluster.Client(), "")
+				}
+				c, err := t.At(t.Proxies()[0])
+				if err != nil {
+					return err
+				}
+				return t.compact(c, "p1")
+			}),
+		compacting("compaction-member", "on a member", "v1-a deregisters through p1; then etcd's own auto-compaction comes by, on a member.",
+			func(t *Trial) error { return t.Cluster.Members[0].Compact(t.ctx, 0) }),
+		{
+			Name: "from-key", Theme: theme, Title: "a read from a key on",
+			Seen:  "etcd issue 22397",
+			Text:  "There is one proxy. A gateway that reads from a key on (range end \\x00) is indexed under that key alone: v1-a deregisters through the very proxy, and the entry stays.",
+			Needs: oneProxy,
+			Only:  gateway.EachRequest,
+			Ask:   fromKey,
+			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+		},
+		{
+			Name: "list-services", Theme: theme, Title: "ListServices, beside GetService",
+			Seen: "go-micro registry/etcd/etcd.go: ListServices is serializable too; the proxy keys its cache by the request's bytes",
+			Text: "Gateways list the services rather than get one. v1-a deregisters through p1.",
+			Only: gateway.EachRequest,
+			Ask:  list,
+			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+		},
+		{
+			Name: "lru-pressure", Theme: theme, Title: "more ranges than the cache holds",
+			Seen: "grpcproxy/cache/store.go: an LRU of 2,048 answers",
+			Text: "v1-a deregisters through p1. Then 2,176 other ranges are read through every proxy, as a busy day would: the ghost is evicted.",
+			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			After: func(t *Trial) error {
+				for _, p := range t.Proxies() {
+					c, err := t.At(p)
+					if err != nil {
+						return err
+					}
+					// Each Range inside a transaction is an entry of its own; etcd allows 128 operations in one.
+					for n := range 17 {
+						var ops []clientv3.Op
+						for i := range 128 {
+							ops = append(ops, clientv3.OpGet(fmt.Sprintf("/pressure/%d/%d", n, i)))
+						}
+						if _, err := c.Txn(t.ctx).Then(ops...).Commit(); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			},
+		},
+	}
+}
+
+// fromKey reads everything from the first key of the service on, as a client that walks the registry does.
+func fromKey(t *Trial, g *gateway.Gateway) history.Resolve {
+	return t.ask(g, t.ServicePrefix(), clientv3.WithFromKey())
+}
+
+// list is go-micro's ListServices.
+func list(t *Trial, g *gateway.Gateway) history.Resolve {
+	return t.ask(g, registry.Root, clientv3.WithPrefix())
+}
+
+// ask reads a range through a gateway's own connection, by its read mode, and records it as that gateway's answer about the service.
+func (t *Trial) ask(g *gateway.Gateway, key string, opts ...clientv3.OpOption) history.Resolve {
+	r := history.Resolve{Began: t.History.Now(), Service: t.Topology.Service, List: true, Reading: string(g.Kind()),
+		Mode: string(g.Registry().Config().Mode), Endpoints: []history.Endpoint{}}
+	reads := g.Registry().Trace(t.ctx, func() {
+		resp, err := g.Registry().Client().Get(t.ctx, key, append(opts, clientv3.WithSerializable())...)
+		if err != nil {
+			r.Err = err.Error()
+			return
+		}
+		for _, kv := range resp.Kvs {
+			if name, es, err := registry.Decode(kv.Value); err == nil && name == t.Topology.Service {
+				r.Endpoints = append(r.Endpoints, es...)
+			}
+		}
+	})
+	if n := len(reads); n > 0 {
+		r.Via, r.Source, r.Revision = reads[n-1].Via, reads[n-1].Source, reads[n-1].Revision
+	}
+	t.History.Add(history.Event{Kind: history.KindResolve, Who: g.Name(), Resolve: &r})
+	return r
+}
+
+func (t *Trial) compact(c *clientv3.Client, via string) error {
+	r, err := t.Cluster.Truth(t.ctx, t.ServicePrefix())
+	if err != nil {
+		return err
+	}
+	w := history.Write{Began: t.History.Now(), Via: via, Op: "compact", Revision: r.Header.Revision}
+	_, err = c.Compact(t.ctx, r.Header.Revision)
+	return t.wrote(w, err)
+}
+
+// bump makes a revision that concerns nobody.
+func (t *Trial) bump() error {
+	_, err := t.Cluster.Client().Put(t.ctx, "/bump", "")
+	return err
+}

@@ -1,0 +1,61 @@
+// Package scenarios is what goes wrong and what is said to cure it: scenarios and fixes as plain data, and the trial that puts one
+// against the other.
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ghostroute/harness"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+)
+
+// Scenario is a change of the registry, usually with something going wrong around it.
+type Scenario struct {
+	Name  string // "deregister-elsewhere"
+	Theme string // the file it stands in
+	Title string
+	Seen  string // where it was seen: the incident, an issue, a pull request, a line of etcd or go-micro
+	Text  string // what happens, in a sentence or two
+
+	Needs   func(*harness.Topology) // what it needs of the topology; nil for nothing
+	Prepare func(*Trial) error      // before the change, when every gateway has seen truth: warms or clears caches; nil for nothing
+	Act     func(*Trial) error      // the change and its fault; returns when etcd has acknowledged the change
+	After   func(*Trial) error      // after a first look at what came of it: lets go, heals; nil for nothing
+	Ask     Ask                     // how gateways read; nil is as go-micro's gateways do, by GetService, calling whom they are told of
+
+	Lasting    []string      // faults that never end, so that nothing is pending
+	Unchanged  bool          // it changes no endpoint, but who may read
+	Denied     []string      // gateways whose user truth denies the service from the change on
+	Registered []string      // instances whose Register has returned nil by then
+	Slow       time.Duration // how much longer than the acknowledgement anything pending takes: a token's life
+
+	Only gateway.Kind                // the one reading it makes sense for; "" is both
+	NA   func(f Fix) (reason string) // why it makes no sense with a fix; nil and "" is that it does
+}
+
+// Ask is how a gateway reads when it does not call GetService. It records the read as a Resolve of that gateway.
+type Ask func(t *Trial, g *gateway.Gateway) history.Resolve
+
+// All lists every scenario, theme by theme.
+func All() []Scenario {
+	return slices.Concat(leaving(), arriving(), races(), members(), proxies(), ranges(), clients(), identities())
+}
+
+// Named finds a scenario. The error of one that is not there lists those that are.
+func Named(name string) (Scenario, error) {
+	var names []string
+	for _, s := range All() {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return Scenario{}, fmt.Errorf("there is no scenario %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// oneProxy is the topology in which no other proxy can be to blame.
+func oneProxy(t *harness.Topology) { t.Proxies, t.Weights = 1, nil }

@@ -1,0 +1,335 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"ghostroute/harness"
+	"ghostroute/harness/etcd"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/verdict"
+)
+
+// Trial is one scenario against one fix, as one kind of gateway reads it.
+type Trial struct {
+	*harness.Bench
+	Scenario Scenario
+	Fix      Fix
+
+	ctx context.Context
+}
+
+// cacheTTL is go-micro's registry/cache.DefaultTTL in a trial: a minute as shipped, shortened so that a trial sees it lapse.
+const cacheTTL = 100 * time.Millisecond
+
+// Result is what a trial came to: its history, the question put to it, and the verdict.
+type Result struct {
+	Events   []history.Event
+	Question verdict.Question
+	Verdict  verdict.Verdict
+}
+
+// Topology is what a scenario and a fix together make of the incident's topology, for one reading.
+func Topology(s Scenario, f Fix, reading gateway.Kind) harness.Topology {
+	top := harness.Topology{Reading: reading, CacheTTL: cacheTTL}
+	for _, change := range []func(*harness.Topology){s.Needs, f.Apply} {
+		if change != nil {
+			change(&top)
+		}
+	}
+	return top
+}
+
+// Try runs one trial on a cluster that it has for itself and leaves as it found it, but for keys. A trial that could not be carried
+// out is an unknown verdict that says why; the error is for what should never happen.
+func Try(ctx context.Context, cluster *etcd.Cluster, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
+	top := Topology(s, f, reading)
+	b, err := harness.Open(ctx, top, harness.On(cluster))
+	if err != nil {
+		return Result{}, err
+	}
+	t := &Trial{Bench: b, Scenario: s, Fix: f, ctx: ctx}
+	failed := t.run()
+	q := t.question()
+	events := b.History.Events()
+	closed := b.Close()
+	r := Result{Events: events, Question: q, Verdict: verdict.Judge(events, q)}
+	if failed != nil {
+		r.Verdict = verdict.Verdict{Outcome: verdict.Unknown, Why: "the trial was not carried out: " + failed.Error()}
+	}
+	return r, closed
+}
+
+// run is the trial: arrange, act, observe, release, observe.
+func (t *Trial) run() error {
+	t.Phase(history.PhaseArrange, "every gateway reads once and must see truth")
+	if err := t.arrange(); err != nil {
+		return err
+	}
+	t.Phase(history.PhaseAct, "%s", t.Scenario.Title)
+	letGo, err := t.worst()
+	defer letGo()
+	if err == nil {
+		err = t.Scenario.Act(t)
+	}
+	if err != nil {
+		return fmt.Errorf("the change was not made: %w", err)
+	}
+	if _, err := t.Settle(t.ctx); err != nil {
+		return err
+	}
+	if err := t.turnover(t.History.Now()); err != nil {
+		return err
+	}
+	t.Phase(history.PhaseObserve, "the change is acknowledged")
+
+	if t.later() {
+		t.round()
+		t.Phase(history.PhaseRelease, "what was held is let go")
+		letGo()
+		for _, f := range []func(*Trial) error{t.Fix.Remedy, t.Scenario.After} {
+			if f != nil {
+				if err := f(t); err != nil {
+					return fmt.Errorf("what was held was not let go: %w", err)
+				}
+			}
+		}
+		if _, err := t.Settle(t.ctx); err != nil {
+			return err
+		}
+	}
+	t.observe()
+	t.Phase(history.PhaseEnd, "patience is over")
+	return nil
+}
+
+func (t *Trial) arrange() error {
+	if err := t.Prime(t.ctx); err != nil {
+		return err
+	}
+	for _, f := range []func(*Trial) error{t.Fix.Deploy, t.Scenario.Prepare} {
+		if f != nil {
+			if err := f(t); err != nil {
+				return fmt.Errorf("the premises were not made: %w", err)
+			}
+		}
+	}
+	if t.Scenario.Ask == nil {
+		if err := t.Prime(t.ctx); err != nil {
+			return err
+		}
+		// Whoever remembers for himself reads once more: his proxy too has seen everything that went before.
+		if err := t.turnover(t.History.Now()); err != nil {
+			return err
+		}
+		_, err := t.Settle(t.ctx)
+		return err
+	}
+	if _, err := t.Settle(t.ctx); err != nil {
+		return err
+	}
+	for _, g := range t.Gateways() {
+		t.Scenario.Ask(t, g)
+	}
+	return nil
+}
+
+// later says whether anything is let go after the first look.
+func (t *Trial) later() bool {
+	return t.Fix.Worst != nil && t.Fix.Heals == 0 || t.Fix.Remedy != nil || t.Scenario.After != nil
+}
+
+func (t *Trial) worst() (letGo func(), err error) {
+	letGo = func() {}
+	if t.Fix.Worst == nil {
+		return letGo, nil
+	}
+	f, err := t.Fix.Worst(t)
+	if f != nil {
+		letGo = f
+	}
+	return letGo, err
+}
+
+// turnover waits until go-micro's gateways have read the registry since. Until then they answer from a memory that is older than the change
+// whatever the proxies do; with no proxy at all they are seconds behind, and that is theirs. What counts is what they are told next.
+func (t *Trial) turnover(since time.Duration) error {
+	for _, g := range t.Gateways() {
+		if err := t.reread(t.ctx, g, since); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reread has a go-micro gateway look until it has asked the registry since, past its memory. A gateway that resolves on each request
+// always asks.
+func (t *Trial) reread(ctx context.Context, g *gateway.Gateway, since time.Duration) error {
+	if g.Kind() != gateway.GoMicro {
+		return nil
+	}
+	err := harness.Until(ctx, func() bool {
+		g.Resolve(ctx, t.Topology.Service)
+		read, ok := g.Registry().LastRead(t.Topology.Service)
+		return ok && read.Began > since
+	})
+	if err != nil {
+		return fmt.Errorf("%s never asked the registry again: %w", g.Name(), err)
+	}
+	return nil
+}
+
+// reads has a gateway ask the registry once, past whatever it remembers itself.
+func (t *Trial) reads(ctx context.Context, g *gateway.Gateway) error {
+	if g.Kind() == gateway.GoMicro {
+		return t.reread(ctx, g, t.History.Now())
+	}
+	g.Resolve(ctx, t.Topology.Service)
+	return nil
+}
+
+// round has every gateway look once. It returns whether all agree with truth.
+func (t *Trial) round() bool {
+	truth, err := t.Truth(t.ctx)
+	agree := err == nil
+	for _, g := range t.Gateways() {
+		if t.Scenario.Ask != nil {
+			agree = harness.Agrees(t.Scenario.Ask(t, g), truth) && agree
+			continue
+		}
+		r, requests := t.Look(t.ctx, g.Name())
+		if slices.Contains(t.Scenario.Denied, g.Name()) {
+			agree = r.Err != "" && agree
+			continue
+		}
+		agree = harness.Agrees(r, truth) && agree
+		for _, q := range requests {
+			agree = agree && (q.Status == 200 && q.Answered == t.Topology.Service || len(truth.Endpoints) == 0)
+		}
+	}
+	return agree
+}
+
+// observe looks until every gateway agrees, and still does when go-micro's have read once more; or until nothing is left that could heal.
+func (t *Trial) observe() {
+	end := t.History.Now() + t.patience()
+	for {
+		began := t.History.Now()
+		if t.round() && (t.turnover(began) != nil || t.round()) {
+			return
+		}
+		if began > end || t.ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-t.ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// patience is how long healing may take: what the fix says, and for go-micro's gateways a turnover of their memory on top, and one more for
+// what a late delivery of their watch put there. Provenance proves a stale answer; waiting longer would prove nothing more.
+func (t *Trial) patience() time.Duration {
+	p := t.Fix.Heals + t.Scenario.Slow
+	if t.Topology.Reading == gateway.GoMicro {
+		p += 2 * cacheTTL
+	}
+	return p
+}
+
+func (t *Trial) question() verdict.Question {
+	q := verdict.Question{Service: t.Topology.Service, Reading: string(t.Topology.Reading), Denied: t.Scenario.Denied,
+		Registered: t.Scenario.Registered, Lasting: t.Scenario.Lasting, Unchanged: t.Scenario.Unchanged, HealsWithin: t.patience()}
+	for _, g := range t.Gateways() {
+		q.Gateways = append(q.Gateways, g.Name())
+	}
+	return q
+}
+
+// onlyFirstProxy gives every new connection to p1, and with drain closes the others.
+func (t *Trial) onlyFirstProxy(drain bool) error {
+	if len(t.Proxies()) < 2 {
+		return nil
+	}
+	weights := map[string]int{}
+	for _, p := range t.Proxies()[1:] {
+		weights[p.Name()] = 0
+	}
+	if err := t.Balancer.SetWeights(weights); err != nil {
+		return err
+	}
+	if !drain {
+		return nil
+	}
+	for client, at := range t.Balancer.Pinned() {
+		if slices.Contains(at, "p1") {
+			continue
+		}
+		if err := t.Reconnect(t.ctx, client); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// steer gives new connections to one proxy, or with "" to all again. A fix that has its own idea of the balancer keeps it.
+func (t *Trial) steer(to string) error {
+	if t.Topology.Direct || t.Fix.Deploy != nil || t.Topology.Sticky || len(t.Proxies()) < 2 {
+		return nil
+	}
+	weights := map[string]int{}
+	for _, p := range t.Proxies() {
+		weights[p.Name()] = 1
+		if to != "" && p.Name() != to {
+			weights[p.Name()] = 0
+		}
+	}
+	return t.Balancer.SetWeights(weights)
+}
+
+func (t *Trial) restartProxies() error {
+	for _, p := range t.Proxies() {
+		if err := p.Restart(t.ctx); err != nil {
+			return err
+		}
+	}
+	return t.reconnected()
+}
+
+// reconnected waits until every gateway has a connection again, after something closed them.
+func (t *Trial) reconnected() error {
+	for _, g := range t.Gateways() {
+		if err := g.Registry().Connect(t.ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refill makes every proxy's entry as young as it can be.
+func (t *Trial) refill() error { return t.Scrub(t.ctx) }
+
+// holdWatches holds what every proxy's watch delivers.
+func (t *Trial) holdWatches() (func(), error) {
+	if t.Scenario.delivers() {
+		return nil, nil
+	}
+	var gates []*proxy.Gate
+	for _, p := range t.Proxies() {
+		gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix()}))
+	}
+	return func() {
+		for _, g := range gates {
+			g.Release()
+		}
+	}, nil
+}
+
+// delivers says that holding the watch is not the worst schedule: where an answer is held it is worse if the watch is quicker, and
+// where no key changes it has nothing to say.
+func (s Scenario) delivers() bool { return s.Theme == "races" || s.Unchanged }

@@ -1,0 +1,143 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/proxy"
+)
+
+// The words that scenarios share: what an operator does past the instances.
+
+// ops is the operator's client: at the balancer, where there is one.
+func (t *Trial) ops() (*clientv3.Client, error) { return t.Client(t.ctx, "ops") }
+
+// wrote records a write of the operator's.
+func (t *Trial) wrote(w history.Write, err error) error {
+	if err != nil {
+		w.Err = err.Error()
+	}
+	t.History.Add(history.Event{Kind: history.KindWrite, Who: "ops", Write: &w})
+	if err != nil {
+		return fmt.Errorf("ops: %s %s: %w", w.Op, w.Key, err)
+	}
+	return nil
+}
+
+// txn commits a transaction of these operations.
+func (t *Trial) txn(ops ...clientv3.Op) error {
+	c, err := t.ops()
+	if err != nil {
+		return err
+	}
+	w := history.Write{Began: t.History.Now(), Via: t.PinnedTo("ops"), Op: "txn", Key: t.ServicePrefix()}
+	r, err := c.Txn(t.ctx).Then(ops...).Commit()
+	if err == nil {
+		w.Revision = r.Header.Revision
+	}
+	return t.wrote(w, err)
+}
+
+// deleteDirect deletes a key on a member.
+func (t *Trial) deleteDirect(key string) error {
+	return t.Delete(t.ctx, "ops", "", t.Cluster.Client(), key)
+}
+
+// revoke revokes the lease of an instance through the operator's connection.
+func (t *Trial) revoke(id string) error {
+	r, err := t.Cluster.Truth(t.ctx, t.ServiceKey(id))
+	if err != nil {
+		return err
+	}
+	if len(r.Kvs) != 1 || r.Kvs[0].Lease == 0 {
+		return fmt.Errorf("%s has no lease to revoke", id)
+	}
+	c, err := t.ops()
+	if err != nil {
+		return err
+	}
+	w := history.Write{Began: t.History.Now(), Via: t.PinnedTo("ops"), Op: "revoke", Key: t.ServiceKey(id), Lease: r.Kvs[0].Lease}
+	v, err := c.Revoke(t.ctx, clientv3.LeaseID(w.Lease))
+	if err == nil {
+		w.Revision = v.Header.Revision
+	}
+	return t.wrote(w, err)
+}
+
+// expire waits until the lease of an instance has ended. What makes the schedule the worst for a fix whose entries age is done as late as
+// can be: shortly before the lease, by its own clock, may end.
+func (t *Trial) expire(id string) error {
+	if t.Fix.Heals > 0 && t.Fix.Worst != nil {
+		put, err := t.History.Wait(t.ctx, 0, func(e history.Event) bool {
+			return e.Kind == history.KindWrite && e.Who == id && e.Write.Op == "put"
+		})
+		if err != nil {
+			return err
+		}
+		select {
+		case <-t.ctx.Done():
+		case <-time.After(put.Write.Began + leaseTTL - 100*time.Millisecond - t.History.Now()):
+		}
+		if _, err := t.Fix.Worst(t); err != nil {
+			return err
+		}
+	}
+	_, err := t.WaitGone(t.ctx, id)
+	return err
+}
+
+// withheld makes a read or a write at a proxy stand at a gate while meanwhile happens, and lets it go.
+func (t *Trial) withheld(p string, hold proxy.Hold, start func() error, meanwhile func() error) error {
+	if t.Topology.Direct || t.Topology.Variant.Name == proxy.L4().Name {
+		if err := meanwhile(); err != nil {
+			return err
+		}
+		return start()
+	}
+	gate := t.Proxy(p).Hold(hold)
+	defer gate.Release()
+	done := make(chan error, 1)
+	go func() { done <- start() }()
+	if err := gate.Caught(t.ctx); err != nil {
+		return err
+	}
+	if err := meanwhile(); err != nil {
+		return err
+	}
+	gate.Release()
+	return <-done
+}
+
+// cut cuts a proxy off from every member, its established connections too.
+func (t *Trial) cut(p string) error {
+	for _, m := range t.Cluster.Members {
+		if l := t.Proxy(p).Link(m.Name); l != nil {
+			if err := l.Cut(); err != nil {
+				return err
+			}
+			t.Fault("cut", "fire", l.Name(), "")
+		}
+	}
+	return nil
+}
+
+// mend ends cut.
+func (t *Trial) mend(p string) {
+	for _, m := range t.Cluster.Members {
+		if l := t.Proxy(p).Link(m.Name); l != nil {
+			l.Mend()
+			t.Fault("cut", "end", l.Name(), "")
+		}
+	}
+}
+
+// through says where what a proxy does can be done when there may be none of it: its name, or "" for nothing to do.
+func (t *Trial) through(p string) string {
+	if t.Topology.Direct || t.Topology.Variant.Name == proxy.L4().Name {
+		return ""
+	}
+	return p
+}
