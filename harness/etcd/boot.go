@@ -20,9 +20,9 @@ import (
 	"ghostroute/harness/port"
 )
 
-// A member writes a log segment of 64 MB before it starts, and one ahead: seconds for a cluster in a memory file system. etcd has a
-// package variable for its own tests to make that smaller, and nothing else does; setting it before any goroutine can have
-// started a member is the only way without a race.
+// A member allots 64 MB to its log before it starts and as much again to the segment that comes next: nothing much on a disk, 123 MB of
+// memory where the data lie in a memory file system. etcd has a package variable for its own tests to make that smaller, and no other
+// way; set here, no goroutine can be reading it meanwhile.
 func init() { wal.SegmentSizeBytes = 1 << 20 }
 
 // Start starts a new cluster and returns once it has a leader that all members follow, each member serves, and linearizable reads

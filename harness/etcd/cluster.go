@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -21,7 +22,7 @@ type Config struct {
 	// Dir is an existing folder: a folder of data and a log file for each member go into it, "m1" and "m1.log". The cluster
 	// removes neither. It may be removed once Close has returned, not before: etcd ends the process when its data vanishes.
 	Dir string
-	// History gets the faults: stop, kill, cut-peer, compact, move-leader.
+	// History gets the faults: stop, kill, cut-peer, compact, move-leader. See Record and Follow, too.
 	History *history.History
 
 	// Heartbeat is raft's tick, 20 ms unless set. With 8 clusters of 3 side by side on two cores under the race detector no leader
@@ -53,9 +54,8 @@ func (cfg Config) checked() (Config, error) {
 		return cfg, errors.New("etcd.Config.History is nil: faults must be recorded somewhere")
 	case cfg.Heartbeat < time.Millisecond || cfg.Heartbeat%time.Millisecond != 0:
 		return cfg, fmt.Errorf("etcd.Config.Heartbeat is %v: etcd counts whole milliseconds, at least 1", cfg.Heartbeat)
-	case cfg.Election < 5*cfg.Heartbeat || cfg.Election%time.Millisecond != 0:
-		// embed.Config.Validate says the same with the wrong unit.
-		return cfg, fmt.Errorf("etcd.Config.Election is %v: etcd wants whole milliseconds, at least 5 heartbeats of %v", cfg.Election, cfg.Heartbeat)
+	case cfg.Election < 5*cfg.Heartbeat || cfg.Election > 50*time.Second || cfg.Election%time.Millisecond != 0:
+		return cfg, fmt.Errorf("etcd.Config.Election is %v: etcd wants whole milliseconds, at least 5 heartbeats of %v, at most 50s", cfg.Election, cfg.Heartbeat)
 	}
 	if info, err := os.Stat(cfg.Dir); err != nil {
 		return cfg, fmt.Errorf("etcd.Config.Dir cannot hold the members' data: %w", err)
@@ -73,8 +73,9 @@ type Cluster struct {
 	// Members are m1, m2 … in this order, running or not.
 	Members []*Member
 
-	cfg    Config
-	client *clientv3.Client
+	cfg     Config
+	client  *clientv3.Client
+	history atomic.Pointer[history.History]
 
 	ctx       context.Context // ends when the cluster closes, and every wait of its callers with it
 	cancel    context.CancelCauseFunc
@@ -92,9 +93,13 @@ type Cluster struct {
 // newCluster returns a cluster without members.
 func newCluster(cfg Config) *Cluster {
 	c := &Cluster{cfg: cfg, changed: make(chan struct{})}
+	c.history.Store(cfg.History)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	return c
 }
+
+// Record has faults recorded in h from now on: for a cluster that serves one bench after another.
+func (c *Cluster) Record(h *history.History) { c.history.Store(h) }
 
 // Member returns the member called name ("m2"), or nil.
 func (c *Cluster) Member(name string) *Member {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
 
 	"ghostroute/harness/history"
 )
@@ -52,6 +53,14 @@ func TestLife(t *testing.T) {
 				log, err := os.Stat(filepath.Join(dir, m.Name+".log"))
 				require.NoError(t, err)
 				require.NotZero(t, log.Size())
+				segments, err := filepath.Glob(filepath.Join(dir, m.Name, "member", "wal", "*.wal"))
+				require.NoError(t, err)
+				require.NotEmpty(t, segments)
+				for _, segment := range segments {
+					info, err := os.Stat(segment)
+					require.NoError(t, err)
+					require.LessOrEqual(t, info.Size(), int64(2<<20), "a memory file system would fill up")
+				}
 			}
 			require.NoError(t, os.RemoveAll(dir))
 			_, err = c.Dial("", "")
@@ -59,6 +68,36 @@ func TestLife(t *testing.T) {
 			require.ErrorContains(t, c.Members[0].Restart(soon(t)), "its cluster is closed")
 		})
 	}
+}
+
+// TestNothingIsLeft runs alone, so that every goroutine and every open file is its own.
+func TestNothingIsLeft(t *testing.T) {
+	files := func() int {
+		entries, err := os.ReadDir("/dev/fd")
+		require.NoError(t, err)
+		return len(entries)
+	}
+	lives := func() {
+		c := start(t, 3)
+		for _, m := range c.Members {
+			client, err := m.Dial("", "")
+			require.NoError(t, err)
+			client.Watch(context.Background(), "key")
+			c.Follow(history.New(), 0)
+		}
+		require.NoError(t, c.Members[1].Kill())
+		require.NoError(t, c.Close())
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := Start(ctx, Config{Members: 3, Dir: t.TempDir(), History: history.New()})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	}
+	lives() // what a process keeps for good, it has now
+	before := files()
+	lives()
+	goleak.VerifyNone(t)
+	require.Equal(t, before, files(), "a file or a socket is still open")
 }
 
 // TestFirstLeader starts a cluster whose election timeout is longer than the test's patience.
@@ -100,6 +139,7 @@ func TestBadConfig(t *testing.T) {
 		"Heartbeat is 1.5ms":                      func(c *Config) { c.Heartbeat = 1500 * time.Microsecond },
 		"Heartbeat is -1ms":                       func(c *Config) { c.Heartbeat = -time.Millisecond },
 		"Election is 99ms: etcd wants whole":      func(c *Config) { c.Election = 99 * time.Millisecond },
+		"Election is 51s":                         func(c *Config) { c.Election = 51 * time.Second },
 		"at least 5 heartbeats of 100ms":          func(c *Config) { c.Heartbeat = 100 * time.Millisecond },
 	} {
 		cfg := good

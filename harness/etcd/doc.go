@@ -6,9 +6,18 @@
 // A member has two. Clients come in at a TCP port that is reserved for the cluster's whole life ([port.Port]): no neighbour can
 // take it, a stopped member refuses connections, a restarted one is where it was. Peers come in at a [link.Link] that relays to
 // another such port. It lets nobody through before every member's server exists, because a member that starts for the first time
-// asks its peers for the cluster and would wait a second for one that listens and does not answer yet (etcdserver/bootstrap.go,
-// isMemberBootstrapped); and it drops the peers' connections when a member ends, because embed gives those another second
-// (embed/etcd.go, Close).
+// asks its peers for the cluster and waits a second for each that listens and does not answer yet (etcdserver/bootstrap.go,
+// isMemberBootstrapped): three took 2 s to start without the gate and take 30 ms with it.
+//
+// # The end
+//
+// A member ends in an order that leaves nobody to wait for. Without the first step three members took 1 s to close, without the
+// second or the third 5.4 s; with all of them 6 ms.
+//
+//  1. Its peers' connections are dropped: embed would give those that are open a second (embed/etcd.go, Close).
+//  2. Its gRPC server is stopped: an open watch would hold embed's GracefulStop for the request timeout. embed hands the server out
+//     through Config.ServiceRegister.
+//  3. Its etcd server is stopped hard: a leader would hand over to a peer that is ending, too.
 //
 // # The first leader
 //

@@ -14,6 +14,15 @@ import (
 // next one. It watches one member's store, inside the server, and goes on at another when that member is stopped or cut off. It
 // ends when stop is called or the cluster closes; every change that the member had applied by then is in h when stop returns.
 func (c *Cluster) Follow(h *history.History, from int64) (stop func()) {
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.followers.Add(1)
+	}
+	c.mu.Unlock()
+	if closed {
+		return func() {}
+	}
 	if from <= 0 {
 		for _, n := range c.running() {
 			from = max(from, n.server.KV().Rev()+1)
@@ -23,10 +32,11 @@ func (c *Cluster) Follow(h *history.History, from int64) (stop func()) {
 	first := f.open() // here, because etcd lets a watch that begins in the past wait for up to 100 ms
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	c.followers.Go(func() {
+	go func() {
+		defer c.followers.Done()
 		defer close(done)
 		f.run(ctx, first)
-	})
+	}()
 	return func() {
 		cancel()
 		<-done

@@ -108,6 +108,7 @@ func TestFollowEndsWithTheCluster(t *testing.T) {
 	c.Follow(b, 1)
 	require.NoError(t, c.Members[0].Restart(soon(t)))
 	require.NoError(t, c.Close())
+	c.Follow(a, 1)() // it is too late, and does nothing
 	stop()
 	require.Equal(t, []string{"2 put key=value"}, commits(a))
 	require.Equal(t, []string{"2 put key=value"}, commits(b))

@@ -68,7 +68,7 @@ func leader(t testing.TB, c *Cluster) (lead *Member, others []*Member) {
 // faults are the faults in the history as "name op target".
 func faults(c *Cluster) []string {
 	var list []string
-	for _, e := range c.cfg.History.Events() {
+	for _, e := range c.history.Load().Events() {
 		if e.Kind == history.KindFault {
 			list = append(list, e.Fault.Name+" "+e.Fault.Op+" "+e.Fault.Target)
 		}

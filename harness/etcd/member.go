@@ -73,8 +73,8 @@ func (s *serving) stop() {
 	}
 }
 
-// Endpoint is where clients reach the member, "127.0.0.1:port", for the cluster's whole life. Connections are refused while it is
-// stopped.
+// Endpoint is where clients reach the member by gRPC, "127.0.0.1:port", for the cluster's whole life. Connections are refused while
+// it is stopped.
 func (m *Member) Endpoint() string { return m.door.Addr() }
 
 // Client is a client of this member only. It is the cluster's: do not close it.
@@ -194,7 +194,7 @@ func (m *Member) halt() error {
 	// Then clients: an open watch would hold GracefulStop for the request timeout.
 	r.grpc.stop()
 	err := closeClient(r.local)
-	// Then the server: embed's Close would try to hand leadership to a peer and wait for it.
+	// Then the server: embed's Close would hand leadership to a peer, which may be ending too, and wait for it.
 	r.etcd.Server.HardStop()
 	m.peers.Drop() // who was being let through when the door closed
 	r.etcd.Close()
@@ -218,7 +218,7 @@ func (m *Member) dial(ctx context.Context) (net.Conn, error) {
 
 // record writes a fault of this member to the history.
 func (m *Member) record(name, op, detail string) {
-	m.cluster.cfg.History.Add(history.Event{
+	m.cluster.history.Load().Add(history.Event{
 		Kind:  history.KindFault,
 		Who:   m.Name,
 		Fault: &history.Fault{Name: name, Op: op, Target: m.Name, Detail: detail},

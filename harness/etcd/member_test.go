@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/history"
 )
 
 func TestStopAndRestart(t *testing.T) {
@@ -129,5 +131,9 @@ func TestCompact(t *testing.T) {
 	require.ErrorIs(t, err, rpctypes.ErrCompacted, "what is no member's weakness is not asked again")
 	require.ErrorIs(t, c.Members[0].Compact(soon(t), now), rpctypes.ErrCompacted)
 	put(t, c, "key", "3")
+	h := history.New()
+	c.Record(h)
 	require.NoError(t, c.Members[0].Compact(soon(t), 0), "0 is the revision the member has")
+	require.Equal(t, []string{"compact fire m1"}, faults(c))
+	require.Equal(t, "revision 4", h.Events()[0].Fault.Detail)
 }

@@ -76,20 +76,20 @@ func (c *Cluster) waitIndex(ctx context.Context, index uint64) error {
 	})
 }
 
-// Compact has the cluster forget what was before the revision rev; 0 stands for the revision this member has. It returns once every
+// Compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It returns once every
 // running member that is not cut off has forgotten it.
 func (m *Member) Compact(ctx context.Context, rev int64) error {
 	for _, n := range m.cluster.running() {
 		if n.Member != m {
 			continue
 		}
-		if rev == 0 {
+		if rev <= 0 {
 			rev = n.server.KV().Rev()
 		}
-		m.record("compact", "fire", fmt.Sprintf("revision %d", rev))
 		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
 			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
 		}
+		m.record("compact", "fire", fmt.Sprintf("revision %d", rev))
 		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
 	}
 	return fmt.Errorf("%s cannot compact: it is not running", m.Name)
