@@ -58,6 +58,7 @@ var trials = []struct {
 	{"truth told by linearizable reads alone",
 		(&story{rev: 5}).truth("v1-a").miss("g1", "p1", "v1-a").miss("g2", "p2", "v1-a").act().elsewhere().truth().observe().miss("g1", "p1").miss("g2", "p2"),
 		asked, "fresh", "", ""},
+	{"a key that is not written as go-micro writes them, read and then deleted", oddKey().miss("g1", "p1").miss("g2", "p2"), asked, "fresh", "", ""},
 	{"a follower that came late, with a read that says what was there",
 		(&story{rev: 5}).truth("v1-a").miss("g1", "p1", "v1-a").miss("g2", "p2", "v1-a").act().del("p1", "v1-a").observe().miss("g1", "p1").miss("g2", "p2"),
 		asked, "fresh", "", ""},

@@ -167,6 +167,16 @@ func deregistered() *story {
 // asked is the question that most tests ask.
 var asked = verdict.Question{Service: "hello", Gateways: []string{"g1", "g2"}, Reading: "each-request"}
 
+// oddKey is a service whose one key somebody wrote directly: it does not say the service's name again.
+func oddKey() *story {
+	s := &story{rev: 1}
+	s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: prefix + "v1-a", Value: value(endpoint("v1-a"))}})
+	s.truth("v1-a").miss("g1", "p1", "v1-a").miss("g2", "p2", "v1-a").act()
+	s.rev++
+	s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 2, Op: "delete", Key: prefix + "v1-a"}})
+	return s.observe()
+}
+
 // but is asked with changes.
 func but(change func(*verdict.Question)) verdict.Question {
 	q := asked

@@ -151,6 +151,9 @@ func fold(events []history.Event, service string) (truths, error) {
 				}
 				ts = nil // the follower came late: truth is known from this read on
 			}
+			if known && len(ts) > 0 && same(flat(next), flat(current)) {
+				next = current // with the keys as they were written
+			}
 			known, certain = true, true
 		} else {
 			for k, v := range current {
