@@ -1,0 +1,199 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/verdict"
+)
+
+// The sentences of the list below a timeline: what the picture shows, for whoever reads rather than looks.
+
+func (d *drafter) saysResolve(e history.Event, a verdict.Answer) string {
+	r := e.Resolve
+	what := "reads " + r.Service
+	if r.List {
+		what = "lists services"
+	}
+	if r.Mode != "" {
+		what += " (" + r.Mode + ")"
+	}
+	if r.Err != "" {
+		return fmt.Sprintf("%s%s: %s", what, through(r.Via), r.Err)
+	}
+	s := fmt.Sprintf("%s%s: %s → %s", what, through(r.Via), origin(r.Source, r.Revision), list(r.Endpoints))
+	return s + differs(a)
+}
+
+func (d *drafter) saysRange(e history.Event, a verdict.Answer) string {
+	r := e.Range
+	what := r.Key
+	if r.End != "" {
+		what += " …"
+	}
+	if r.Shape != "" {
+		what += " " + r.Shape
+	}
+	how := "linearizable"
+	if r.Serializable {
+		how = "serializable"
+	}
+	whose := ""
+	if r.Client != "" {
+		whose = " for " + r.Client
+	}
+	if r.Err != "" {
+		return fmt.Sprintf("answers a %s Range of %s%s: %s", how, what, whose, r.Err)
+	}
+	from := ""
+	if r.Member != "" {
+		from = " from " + r.Member
+	}
+	return fmt.Sprintf("answers a %s Range of %s%s: %s%s, %s%s", how, what, whose, origin(r.Source, r.Revision), from, count(len(r.Keys), "key"), differs(a))
+}
+
+func saysRequest(e history.Event) string {
+	r := e.Request
+	s := "passes a request for " + r.Service
+	if r.Target != "" {
+		s += " to " + r.Target
+	}
+	if r.Dialled != "" {
+		s += " at " + r.Dialled
+	}
+	s += fmt.Sprintf(": %d", r.Status)
+	if r.Answered != "" {
+		s += fmt.Sprintf(" from %s %s %s", r.Answered, r.Version, r.Instance)
+	}
+	for _, more := range [...]string{r.Log, r.Err} {
+		if more != "" {
+			s += ", " + more
+		}
+	}
+	return s
+}
+
+func saysWrite(e history.Event) string {
+	w := e.Write
+	s := w.Op
+	if w.Key != "" {
+		s += " " + w.Key
+	}
+	if w.End != "" {
+		s += " …"
+	}
+	s += through(w.Via)
+	switch {
+	case w.Err != "":
+		return s + ": " + w.Err
+	case w.Revision > 0:
+		return s + fmt.Sprintf(": acknowledged at r%d", w.Revision)
+	default:
+		return s + ": acknowledged"
+	}
+}
+
+func saysCommit(e history.Event) string {
+	return fmt.Sprintf("has applied r%d: %s %s", e.Commit.Revision, e.Commit.Op, e.Commit.Key)
+}
+
+func saysTruth(e history.Event) string {
+	t := e.Truth
+	if t.Err != "" {
+		return fmt.Sprintf("truth of %s could not be read: %s", t.Service, t.Err)
+	}
+	return fmt.Sprintf("truth of %s at r%d: %s", t.Service, t.Revision, list(t.Endpoints))
+}
+
+func saysConn(e history.Event) string {
+	c := e.Conn
+	s := c.Op
+	if c.Client != "" || c.Proxy != "" {
+		s += fmt.Sprintf(" %s → %s", c.Client, c.Proxy)
+	}
+	if c.Detail != "" {
+		s += ", " + c.Detail
+	}
+	return s
+}
+
+func saysFault(e history.Event) string {
+	f := e.Fault
+	s := f.Name
+	if f.RPC != "" {
+		s += " of " + f.RPC
+	}
+	s += " at " + f.Target + ": " + map[string]string{"arm": "armed", "fire": "fired", "end": "ended"}[f.Op]
+	if f.Key != "" {
+		s += ", " + f.Key
+	}
+	if f.Detail != "" {
+		s += ", " + f.Detail
+	}
+	return s
+}
+
+func through(via string) string {
+	if via == "" {
+		return ""
+	}
+	return " through " + via
+}
+
+func origin(s history.Source, revision int64) string {
+	at := ""
+	if revision > 0 {
+		at = fmt.Sprintf(" of r%d", revision)
+	}
+	switch s {
+	case history.Hit:
+		return "hit, an entry" + at
+	case history.Miss:
+		return "miss, an answer" + at
+	case history.Member:
+		return "a member's answer" + at
+	case history.ClientCache:
+		return "its own go-micro cache"
+	default:
+		return "an answer" + at
+	}
+}
+
+func list(endpoints []history.Endpoint) string {
+	if len(endpoints) == 0 {
+		return "nobody"
+	}
+	var s []string
+	for _, e := range endpoints {
+		s = append(s, e.ID)
+	}
+	return strings.Join(s, ", ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// differs says how an answer differs from truth.
+func differs(a verdict.Answer) string {
+	if !a.Wrong {
+		return ""
+	}
+	var s []string
+	switch {
+	case a.Symptom == verdict.Leak:
+		s = append(s, "leaked, truth denies it")
+	default:
+		if len(a.Ghosts) > 0 {
+			s = append(s, "ghost of "+strings.Join(a.Ghosts, ", "))
+		}
+		if len(a.Hidden) > 0 {
+			s = append(s, "hides "+strings.Join(a.Hidden, ", "))
+		}
+	}
+	return "; " + strings.Join(s, ", ")
+}
