@@ -1,5 +1,5 @@
-// Package peerbench measures a peer: three bare members of etcd's own integration framework, booted and closed as BenchmarkCluster of
-// harness/etcd boots and closes ours. It is a module of its own so that nobody downloads the framework who does not ask for it:
+// Package peerbench measures a peer: three bare members of etcd's own integration framework, booted and closed as BenchmarkBoot and
+// BenchmarkCloseWatched of harness/etcd boot and close ours. It is a module of its own so that nobody downloads the framework who does not ask for it:
 //
 //	cd harness/etcd/peerbench && go test -bench . -benchtime 10x
 package peerbench
