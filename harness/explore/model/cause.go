@@ -1,8 +1,11 @@
 package model
 
 import (
+	"fmt"
 	"math/bits"
 	"slices"
+
+	"ghostroute/harness/explore/plan"
 )
 
 // Cause is the rule of the proxy that let a wrong answer live.
@@ -160,8 +163,11 @@ func (s *state) cause(u *universe, proxy int8, req uint8, e *entry) Cause {
 	w := &s.why[i]
 	through := w.via == proxy
 	switch {
-	case w.by == byNested && through && e.read == w.clock:
-		return NestedTxn // the entry is an answer of that very transaction
+	case through && e.read == w.clock: // the entry is an answer of that very transaction, from before its write
+		if w.by == byNested {
+			return NestedTxn
+		}
+		return s.notFound(u, req, w)
 	case e.added > w.clock && e.read > w.clock:
 		return LaggingMember
 	case e.added > w.clock && e.how == fromTxn:
@@ -182,6 +188,13 @@ func (s *state) cause(u *universe, proxy int8, req uint8, e *entry) Cause {
 		return LostTxn
 	case w.by == byNested:
 		return NestedTxn
+	}
+	return s.notFound(u, req, w)
+}
+
+// notFound is why an invalidation for the write w, which the proxy did make, missed the request.
+func (s *state) notFound(u *universe, req uint8, w *change) Cause {
+	switch {
 	case u.ranges[u.requests[req].rng].end == "\x00":
 		return FromKeyRead
 	case u.ranges[w.rng].end == "\x00" && overlap(&u.cmp[w.rng][u.requests[req].rng]) == 0:
@@ -215,6 +228,29 @@ func (s *state) symptom(u *universe, req, old uint8) Symptom {
 		return Hidden
 	}
 	return Outdated
+}
+
+// Explain takes a plan's steps on a model, lets everything settle, and says why each answer is wrong that a proxy then still
+// holds; each cause once, its Plan is p. Nothing is wrong where it returns nothing.
+func Explain(p plan.Plan) ([]Finding, error) {
+	m := New(p)
+	for i, s := range p.Steps {
+		if _, err := m.Apply(s); err != nil {
+			return nil, fmt.Errorf("step %d, %s: %w", i+1, s, err)
+		}
+	}
+	m.s.settle(&m.u)
+	var list []Finding
+	note := func(w wrong) {
+		if !slices.ContainsFunc(list, func(f Finding) bool { return f.Cause == w.cause && f.Symptom == w.symptom }) {
+			list = append(list, Finding{Cause: w.cause, Symptom: w.symptom, Plan: p, Plans: 1})
+		}
+	}
+	if m.leaked {
+		note(wrong{Identity, NoneOf})
+	}
+	m.s.examine(&m.u, note)
+	return list, nil
 }
 
 // settle lets every held call go on and mends every member and link.

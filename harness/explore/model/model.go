@@ -25,6 +25,7 @@ type Model struct {
 	versions  map[put]version
 	instances map[string]*instance
 	lastLease uint8
+	leaked    bool // a cached answer went to a client that may not read it
 }
 
 // put names one put for ever.
@@ -107,6 +108,9 @@ func (m *Model) do(o *op) (plan.Observation, error) {
 		return plan.Observation{}, fmt.Errorf("%s", tooLong)
 	}
 	m.remember()
+	if o.kind == opRead && m.s.nReads == 1 && m.s.reads[0].hit && m.s.auth && m.s.forbidden&(1<<o.who) != 0 {
+		m.leaked = true
+	}
 	obs := plan.Observation{Err: string(r.err), Revision: int64(r.revision)}
 	for _, x := range m.s.reads[:m.s.nReads] {
 		if r.err == ok {

@@ -33,7 +33,7 @@ func weight(v Verb) int {
 		return 7
 	case Txn, Register, Resolve, Release:
 		return 5
-	case Deregister, Grant, Revoke, Keepalive, Expire:
+	case Deregister, Grant, Revoke, Keepalive, Expire, Fail:
 		return 3
 	case Flood:
 		return 0 // two thousand reads: only where it is asked for by name
@@ -277,7 +277,7 @@ func (d dice) branches(depth int) *Branches {
 
 func (d dice) ops(depth, least int) []Op {
 	var ops []Op
-	for range d.from(least, 2) {
+	for range d.from(least, 3) {
 		switch d.from(1, 7) {
 		case 1, 2:
 			ops = append(ops, Op{Verb: Read, Keys: d.keys(), Shape: d.shape()})

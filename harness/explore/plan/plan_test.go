@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,5 +83,34 @@ func TestBoundsAreThoseOfEtcd(t *testing.T) {
 		if keys != "*" {
 			require.Equal(t, keys, BoundsText(key, end))
 		}
+	}
+}
+
+func TestShrinkingLeavesWhatMatters(t *testing.T) {
+	t.Parallel()
+	has := func(p Plan, v Verb) bool {
+		return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Verb == v })
+	}
+	for seed := range uint64(200) {
+		p := Random(Config{Auth: true}, seed)
+		// It fails if a read comes before a put, both of the same client.
+		fails := func(p Plan) bool {
+			_, err := Parse(p.Format())
+			require.NoError(t, err, "a candidate is a plan:\n%s", p)
+			require.Equal(t, p, p.Repair(), "a candidate makes sense")
+			for i, s := range p.Steps {
+				if s.Verb == Read && has(p.With(p.Steps[i:]), Put) {
+					return true
+				}
+			}
+			return false
+		}
+		if !fails(p) {
+			continue
+		}
+		small := Shrink(p, 0, fails)
+		require.Len(t, small.Steps, 2, small)
+		require.Contains(t, []string{"read g1 p1 k1", "read g1 m1 k1"}, small.Steps[0].String())
+		require.Equal(t, seed, small.Seed)
 	}
 }

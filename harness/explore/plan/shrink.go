@@ -1,6 +1,9 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Shrink makes a smaller plan that still fails: first fewer steps, then simpler ones, until nothing more can be left out.
 // fails is asked of each candidate, which is always a plan that makes sense; it must give the same answer for the same plan.
@@ -68,6 +71,8 @@ func smaller(a, b Plan) bool {
 		la, lb = la+len(sa), lb+len(sb)
 		ta, tb = ta+sa, tb+sb
 	}
+	many := strings.NewReplacer("*", "~", ".", "~", "/", "~") // one key is simpler than many
+	ta, tb = many.Replace(ta), many.Replace(tb)
 	return la < lb || la == lb && ta < tb
 }
 
@@ -90,13 +95,17 @@ func simplerSteps(s Step) []Step {
 	for _, plain := range plainer(s.Shape) {
 		add(func(c *Step) { c.Shape = plain })
 	}
-	for _, keys := range lesserKeys(s.Keys) {
+	for _, keys := range lesserKeys(s.Verb, s.Keys) {
 		add(func(c *Step) { c.Keys = keys })
 	}
 	if s.Who != "" && s.Who != "g1" {
 		add(func(c *Step) { c.Who = "g1" })
 	}
-	if s.Via == VIP || s.Via == "p2" || s.Via == "p3" {
+	switch {
+	case s.Via == "" || s.Via == "p1":
+	case s.Via[0] == 'm':
+		add(func(c *Step) { c.Via = "m1" })
+	default:
 		add(func(c *Step) { c.Via = "p1" })
 	}
 	if s.Back > 0 {
@@ -134,9 +143,13 @@ func plainer(s Shape) []Shape {
 	return list
 }
 
-func lesserKeys(keys string) []string {
+// lesserKeys are simpler keys for the same verb; only one key can be put.
+func lesserKeys(verb Verb, keys string) []string {
 	if keys == "" || keys == "k1" {
 		return nil
+	}
+	if verb == Put {
+		return []string{"k1", "k2"}
 	}
 	if serviceName.MatchString(keys) {
 		return []string{"s1"}
@@ -157,14 +170,14 @@ func simplerBranches(t *Branches) []*Branches {
 	}
 	for i := range t.If {
 		add(func(c *Branches) { c.If = slices.Delete(c.If, i, i+1) })
-		for _, keys := range lesserKeys(t.If[i].Keys) {
+		for _, keys := range lesserKeys(Txn, t.If[i].Keys) {
 			add(func(c *Branches) { c.If[i].Keys = keys })
 		}
 	}
 	ops := func(of func(*Branches) *[]Op) {
 		for i, o := range *of(t) {
 			add(func(c *Branches) { *of(c) = slices.Delete(*of(c), i, i+1) })
-			for _, keys := range lesserKeys(o.Keys) {
+			for _, keys := range lesserKeys(o.Verb, o.Keys) {
 				add(func(c *Branches) { (*of(c))[i].Keys = keys })
 			}
 			for _, plain := range plainer(o.Shape) {

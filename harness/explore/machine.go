@@ -1,0 +1,76 @@
+// Package explore lets the machine find the next incident: random plans on a machine, each judged, each failure made small,
+// each small plan one line that can be run again.
+//
+// What a plan is says package plan; what should come of it package model; what is promised package check. A machine may be the
+// model itself, etcd's own code without its network (package memory), or a bench.
+package explore
+
+import (
+	"errors"
+	"fmt"
+
+	"ghostroute/harness/explore/plan"
+)
+
+// Machine takes a plan's steps one after another. A step has been taken when Apply returns: what it caused has settled, but
+// for RPCs that the plan holds. It is used by one goroutine.
+type Machine interface {
+	// Apply takes the next step. An error means that the machine broke, not that etcd refused: see plan.Observation.Err.
+	Apply(plan.Step) (plan.Observation, error)
+	// Close loses what is still held and ends what the machine began.
+	Close() error
+}
+
+// Start begins a plan on a machine of its own: an empty store, new proxies, nothing held, nothing cut.
+type Start func(plan.Plan) (Machine, error)
+
+// Disagreement is the error of a machine that did not do what the oracle said: one of the two is wrong, and nothing that
+// follows counts.
+type Disagreement struct {
+	Number int // of the step, from 1
+	Step   plan.Step
+	Why    string // what the oracle says, and what it should have said
+}
+
+func (d *Disagreement) Error() string {
+	return fmt.Sprintf("the model does not understand step %d, %s: it says %s", d.Number, d.Step, d.Why)
+}
+
+// Run takes p's steps on a machine and, if oracle is not nil, on the oracle beside it, and returns what the machine saw. A
+// difference is a *Disagreement; the observations up to it are returned with it.
+func Run(p plan.Plan, start, oracle Start) (seen []plan.Observation, err error) {
+	machine, err := start(p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, machine.Close()) }()
+	var other Machine
+	if oracle != nil {
+		if other, err = oracle(p); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, other.Close()) }()
+	}
+	return take(p.Steps, machine, other)
+}
+
+func take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, err error) {
+	for i, s := range steps {
+		got, err := machine.Apply(s)
+		if err != nil {
+			return seen, fmt.Errorf("step %d, %s: %w", i+1, s, err)
+		}
+		seen = append(seen, got)
+		if oracle == nil {
+			continue
+		}
+		want, err := oracle.Apply(s)
+		if err != nil {
+			return seen, fmt.Errorf("step %d, %s: the model: %w", i+1, s, err)
+		}
+		if d := want.Differ(got); d != "" {
+			return seen, &Disagreement{i + 1, s, d}
+		}
+	}
+	return seen, nil
+}
