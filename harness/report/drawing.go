@@ -85,7 +85,7 @@ func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
 	if q.Service == "" {
 		q.Service = mostAsked(events)
 	}
-	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{}, runs: map[string]int{}}
+	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{}, runs: map[string]run{}}
 	for _, seq := range evidence {
 		d.keep[seq] = true
 	}
@@ -146,10 +146,16 @@ type drafter struct {
 	zero    time.Duration
 	lanes   map[string]int
 	keep    map[int]bool
-	runs    map[string]int        // the mark that the next event alike joins
+	runs    map[string]run        // of each kind of event of each node, the last: the next joins it if it is alike
 	twin    map[int]time.Duration // the time of the gateway's read that a proxy's Range answered, by the Range's Seq
 	open    []int                 // bands that have not ended
 	writers string                // the lane of whoever writes and is no gateway
+}
+
+// run is a mark that more events may join.
+type run struct {
+	mark  int
+	alike string
 }
 
 func (d *drafter) us(t time.Duration) int64 { return int64((t - d.zero) / time.Microsecond) }
@@ -281,7 +287,7 @@ func (d *drafter) event(e history.Event) {
 	case a.Wrong:
 		m.State = "wrong"
 	}
-	alike := "" // events of the same alike join in a run
+	stream, alike := "", "" // an event joins the last of its stream if they are alike
 	switch {
 	case e.Step != nil:
 		d.step(e, m)
@@ -306,7 +312,7 @@ func (d *drafter) event(e history.Event) {
 		if a.Wrong {
 			m.Label = short(a)
 		}
-		alike = fmt.Sprint("resolve", e.Who, r.List, r.Via, r.Source, r.Revision, r.Err, m.State, m.Label)
+		stream, alike = fmt.Sprint("resolve ", e.Who, r.List), fmt.Sprint(r.Via, r.Source, r.Revision, r.Err, m.State, m.Label, list(r.Endpoints))
 	case e.Range != nil:
 		r := e.Range
 		m.Glyph, m.Rev, m.Text = source(r.Source), r.Revision, d.saysRange(e, a)
@@ -318,9 +324,10 @@ func (d *drafter) event(e history.Event) {
 		if r.Err != "" {
 			m.State = "failed"
 		}
-		alike = fmt.Sprint("range", e.Who, r.Client, r.Source, r.Serializable)
+		stream, alike = "range "+e.Who, "others"
 		if d.own(r.Key) {
-			alike += fmt.Sprint(r.Key, r.End, r.Shape, r.Revision, r.Err, m.State)
+			stream = fmt.Sprint("range ", e.Who, " ", r.Client, " ", r.Key)
+			alike = fmt.Sprint(r.Source, r.Serializable, r.End, r.Shape, r.Revision, r.Err, m.State)
 			if r.Err == "" {
 				d.entry(e, m, a)
 			}
@@ -334,7 +341,7 @@ func (d *drafter) event(e history.Event) {
 				m.Label = "200 from " + r.Answered
 			}
 		}
-		alike = fmt.Sprint("request", e.Who, r.Status, r.Dialled, r.Answered, r.Err, m.State)
+		stream, alike = "request "+e.Who, fmt.Sprint(r.Status, r.Dialled, r.Answered, r.Err, m.State)
 	case e.Write != nil:
 		w := e.Write
 		m.Glyph, m.Rev, m.Text = "write", w.Revision, saysWrite(e)
@@ -351,42 +358,42 @@ func (d *drafter) event(e history.Event) {
 		switch {
 		case quiet(w):
 			m.Lane = -1
-			alike = fmt.Sprint("write", e.Who, w.Op, w.Via, w.Err)
+			stream, alike = "quiet "+e.Who, fmt.Sprint(w.Op, w.Via, w.Err)
 		case !d.own(w.Key):
-			alike = fmt.Sprint("write", e.Who, w.Op, w.Via, w.Err)
+			stream, alike = "write "+e.Who, fmt.Sprint(w.Op, w.Via, w.Err)
 		}
 	case e.Commit != nil:
 		m.Glyph, m.Lane, m.Rev, m.Text = "commit", -1, e.Commit.Revision, saysCommit(e)
 		if !d.own(e.Commit.Key) {
-			alike = "commit"
+			stream, alike = "commit", "others"
 		}
 	case e.Truth != nil:
 		m.Glyph, m.Lane, m.Rev, m.Text = "truth", d.lanes["truth"], e.Truth.Revision, saysTruth(e)
-		alike = fmt.Sprint("truth", e.Truth.Revision, e.Truth.Err, e.Truth.Service)
+		stream, alike = "truth", fmt.Sprint(e.Truth.Revision, e.Truth.Err, e.Truth.Service)
 	case e.Conn != nil:
 		m.Glyph, m.Text = "conn", saysConn(e)
 		if m.Lane >= 0 {
 			m.Label = e.Conn.Op
 		}
-		alike = fmt.Sprint("conn", *e.Conn)
+		stream, alike = "conn", fmt.Sprint(*e.Conn)
 	default:
 		return
 	}
-	d.join(m, alike, e.Seq)
+	d.join(m, stream, alike)
 }
 
-// join adds a mark, or lets the run of those alike grow by it. An event that is evidence stands alone.
-func (d *drafter) join(m mark, alike string, seq int) {
-	if d.keep[seq] {
-		delete(d.runs, alike)
-	} else if i, ok := d.runs[alike]; ok && alike != "" {
-		run := &d.Marks[i]
-		run.N, run.U, run.Last = max(run.N, 1)+1, m.T, seq
+// join adds a mark, or lets the last of its stream grow by it where they are alike. An event that is evidence stands alone.
+func (d *drafter) join(m mark, stream, alike string) {
+	if last, ok := d.runs[stream]; ok && last.alike == alike && !d.keep[m.Seq] {
+		r := &d.Marks[last.mark]
+		r.N, r.U, r.Last = max(r.N, 1)+1, m.T, m.Seq
 		return
-	} else if alike != "" {
-		d.runs[alike] = len(d.Marks)
 	}
-	if m.Glyph == "write" && alike == "" {
+	delete(d.runs, stream)
+	if stream != "" && !d.keep[m.Seq] {
+		d.runs[stream] = run{len(d.Marks), alike}
+	}
+	if m.Glyph == "write" && stream == "" {
 		clear(d.runs) // what was read before a write and what was read after it are different stories
 	}
 	d.Marks = append(d.Marks, m)
@@ -438,14 +445,17 @@ func (d *drafter) fault(e history.Event, m mark) {
 		d.Bands = append(d.Bands, band{Lane: l, T: m.T, U: -1, Text: name})
 		found = true
 	}
-	if f.Op == "fire" && !found {
+	switch {
+	case f.Op != "fire":
+		m.Lane = -1 // the band's ends say it
+	case !found:
 		m.Label = name
 	}
-	alike := fmt.Sprint("fault", *f)
-	if _, ok := d.runs[alike]; !ok {
-		clear(d.runs)
+	stream, alike := "fault "+f.Target+f.RPC, fmt.Sprint(*f)
+	if last, ok := d.runs[stream]; !ok || last.alike != alike {
+		clear(d.runs) // nor are those before and after a fault the same
 	}
-	d.join(m, alike, e.Seq)
+	d.join(m, stream, alike)
 }
 
 // endsLater says whether a fault that fired without having been armed is one that lasts.

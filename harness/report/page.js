@@ -35,14 +35,14 @@
   const heights = { gateway: 56, writer: 58, balancer: 40, proxy: 56, member: 40, truth: 46 };
 
   // scale places times: gaps grow with the logarithm of the time between, so that a millisecond full of events and a second of
-  // waiting both fit. It returns x(t) and the width.
+  // waiting both fit. All of it is drawn narrower or wider to fill the room, within reason. It returns x(t) and the width.
   function scale(times, room) {
     const sorted = [...new Set(times)].sort((a, b) => a - b);
     const at = new Map();
     let x = 0;
     const steps = sorted.map((t, i) => (i === 0 ? 0 : 11 + 7.5 * Math.log2(1 + (t - sorted[i - 1]) / 150)));
     const total = steps.reduce((a, b) => a + b, 0);
-    const stretch = total > 0 ? Math.min(3, Math.max(1, (room - 110) / total)) : 1;
+    const stretch = total > 0 ? Math.min(3, Math.max(0.6, (room - 136) / total)) : 1;
     sorted.forEach((t, i) => { x += steps[i] * stretch; at.set(t, 26 + x); });
     return { x: (t) => at.get(t), width: Math.max(room, x + 110), sorted };
   }
@@ -79,7 +79,7 @@
     for (const t of d.truth || []) times.push(t.t);
     for (const b of d.bands || []) times.push(b.t, ...(b.u >= 0 ? [b.u] : []));
     for (const e of d.entries || []) times.push(e.t, e.u);
-    const { x, width, sorted } = scale(times, room - names);
+    const { x, width, sorted } = scale(times, room - names - 4);
     const right = width - 8;
 
     let y = head;
@@ -156,7 +156,7 @@
       if (!request && l.k !== 'truth' && m.r && (m.r !== l.said || m.x)) label = (label ? label + ' ' : '') + 'r' + m.r;
       if (m.n) label = (label ? label + ' ' : '') + '×' + m.n;
       if (request) label = m.g === 'bad' ? (m.x || '') + (m.n ? ' ×' + m.n : '') : '';
-      if (!label) continue;
+      if (!label || m.g === 'truth') continue;
       const cls = m.g === 'write' ? 'written' : m.g === 'fault' ? 'fault' : wrong ? 'wrong' : 'q';
       const w = widthOf(label, cls === 'wrong' ? '650 12px system-ui, sans-serif' : '600 11px system-ui, sans-serif');
       const start = Math.min(request ? to + 8 : from - 4, width - w - 4);
@@ -180,7 +180,7 @@
     }
     left.append(s('text', { x: names - 8, y: bottom + 17, class: 'q', 'text-anchor': 'end' }, 'ms'));
 
-    return element('div', { class: 'timeline', style: `--paper-zoom: ${Math.min(0.85, 1030 / (names + width)).toFixed(3)}` }, element('div', { class: 'names' }, left), element('div', { class: 'scroll', tabindex: width > room ? 0 : undefined, role: width > room ? 'region' : undefined, 'aria-label': width > room ? 'Timeline, scrolls sideways' : undefined }, body));
+    return element('div', { class: 'timeline', style: `--paper-zoom: ${Math.min(0.85, 1030 / (names + width)).toFixed(3)}` }, element('div', { class: 'names' }, left), element('div', { class: 'scroll', tabindex: width > room - names ? 0 : undefined, role: width > room - names ? 'region' : undefined, 'aria-label': width > room - names ? 'Timeline, scrolls sideways' : undefined }, body));
   }
 
   function shorten(text, n) { const r = [...text]; return r.length > n ? r.slice(0, n - 1).join('') + '…' : text; }
@@ -222,9 +222,10 @@
   const sources = { hit: 'hit', miss: 'miss', member: 'a member', client: 'go-micro’s cache' };
   function evidenceTable(evidence) {
     const revision = (r) => (r ? 'r' + r : '–');
+    const ids = (list) => (list && list.length ? list.map((id) => element('span', { class: 'id' }, id)) : '–');
     const rows = evidence.map((e) => element('tr', {}, element('td', {}, e.gateway), element('td', {}, e.proxy || '–'), element('td', {}, sources[e.source] || '–'), element('td', { class: 'n' }, revision(e.revision)), element('td', { class: 'n' }, revision(e.truth)),
-      element('td', {}, (e.ghosts || []).join(' ') || '–'), element('td', {}, (e.hidden || []).join(' ') || '–'), element('td', { class: 'what' }, e.note || ''), element('td', { class: 'n' }, (e.events || []).join(' '))));
-    return table('Evidence', [['gateway', ''], ['proxy', ''], ['answered from', ''], ['answer of', 'n'], ['truth of', 'n'], ['ghosts', ''], ['hidden', ''], ['', ''], ['events', 'n']], rows);
+      element('td', {}, ids(e.ghosts)), element('td', {}, ids(e.hidden)), element('td', { class: 'remark' }, e.note || ''), element('td', { class: 'n' }, (e.events || []).join(' '))));
+    return table('Evidence', [['gateway', ''], ['proxy', ''], ['answered from', ''], ['answer of', 'n'], ['truth of', 'n'], ['ghosts or leaked', ''], ['hidden', ''], ['', ''], ['events', 'n']], rows);
   }
 
   // ---- one reading ---------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ func (t *trial) healer(wrong, right answer) string {
 	}
 	write := ""
 	for _, e := range t.events {
-		if e.At < w.Began || e.Seq > right.event.Seq {
+		if e.At <= w.Began || e.Seq > right.event.Seq {
 			continue
 		}
 		switch {

@@ -62,7 +62,7 @@ type Evidence struct {
 	Service  string         `json:"service"`            // what was asked for
 	Revision int64          `json:"revision,omitempty"` // the revision the answer was true at; 0 where that is not known
 	Truth    int64          `json:"truth,omitempty"`    // the revision at which the truth it is compared with began
-	Ghosts   []string       `json:"ghosts,omitempty"`   // instance ids answered that truth lacks
+	Ghosts   []string       `json:"ghosts,omitempty"`   // instance ids answered that truth lacks, or denies
 	Hidden   []string       `json:"hidden,omitempty"`   // instance ids that truth has and the answer lacks
 	Note     string         `json:"note,omitempty"`     // what else there is to say, e.g. how go-micro's cache came by its copy
 	Events   []int          `json:"events"`             // the Seq of the events this rests on
