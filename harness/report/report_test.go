@@ -2,6 +2,8 @@ package report_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -49,39 +51,8 @@ func write(t *testing.T, f func(io.Writer) error) []byte {
 
 // small is a part of the sample that a golden file can hold: a few cells, of all kinds.
 func small() report.Run {
-	run := sample.Run()
-	keep := func(name string, names ...string) bool {
-		for _, n := range names {
-			if n == name {
-				return true
-			}
-		}
-		return false
-	}
-	var s []report.Scenario
-	for _, x := range run.Scenarios {
-		if keep(x.Name, "deregister-other-proxy", "scale-up", "crash", "drain", "auth-other", "reused-address") {
-			s = append(s, x)
-		}
-	}
-	var f []report.Fix
-	for _, x := range run.Fixes {
-		if keep(x.Name, "none", "no-proxy", "ttl", "leasing", "retry", "one-proxy") {
-			f = append(f, x)
-		}
-	}
-	var c []report.Cell
-	for _, x := range run.Cells {
-		for _, y := range s {
-			for _, z := range f {
-				if x.Scenario == y.Name && x.Fix == z.Name {
-					c = append(c, x)
-				}
-			}
-		}
-	}
-	run.Scenarios, run.Fixes, run.Cells = s, f, c
-	return run
+	return sample.Run("deregister-other-proxy", "scale-up", "crash", "drain", "auth-other", "reused-address",
+		"none", "no-proxy", "ttl", "leasing", "retry", "one-proxy")
 }
 
 func TestTerminal(t *testing.T) {
@@ -133,7 +104,7 @@ func TestMarkdown(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	run := sample.Run()
+	run := small()
 	out := write(t, func(w io.Writer) error { return report.JSON(w, run) })
 	back, err := report.ReadJSON(bytes.NewReader(out))
 	require.NoError(t, err)
@@ -228,6 +199,83 @@ func TestHTMLEscapes(t *testing.T) {
 	require.NotContains(t, page, "<img")
 	require.NotContains(t, page, "<script>alert")
 	require.Equal(t, 2, strings.Count(page, "</script>"))
+}
+
+// cell unpacks a cell of a page as the page's script does.
+func cell(t *testing.T, page []byte, key string) []byte {
+	t.Helper()
+	found := regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`).FindSubmatch(page)
+	require.NotNil(t, found)
+	var data struct{ Cells map[string][]byte } // base64, as JSON has bytes
+	require.NoError(t, json.Unmarshal(found[1], &data))
+	z, err := gzip.NewReader(bytes.NewReader(data.Cells[key]))
+	require.NoError(t, err)
+	plain, err := io.ReadAll(z)
+	require.NoError(t, err)
+	return plain
+}
+
+func TestCell(t *testing.T) {
+	t.Parallel()
+	run := small()
+	var b bytes.Buffer
+	require.NoError(t, json.Indent(&b, cell(t, write(t, func(w io.Writer) error { return report.HTML(w, run) }), "deregister-other-proxy/ttl"), "", " "))
+	golden(t, "cell.json", b.Bytes())
+}
+
+// Faults are bands on the lane of the node or of the link they are at, and moments are marks.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	var events []history.Event
+	add := func(e history.Event) {
+		e.Seq, e.At = len(events)+1, time.Duration(len(events)+1)*time.Millisecond
+		events = append(events, e)
+	}
+	fault := func(op, name, target, rpc string) {
+		add(history.Event{Kind: history.KindFault, Who: target, Fault: &history.Fault{Name: name, Op: op, Target: target, RPC: rpc}})
+	}
+	add(history.Event{Kind: history.KindResolve, Who: "g1", Resolve: &history.Resolve{Service: "hello", Via: "p1", Source: history.Miss, Revision: 3}})
+	fault("fire", "cut-peer", "m3", "")
+	fault("arm", "hold", "p1", "Range")
+	fault("fire", "hold", "p1", "Range")
+	fault("fire", "cut", "p1→m2", "")
+	fault("end", "cut", "p1→m2", "")
+	fault("fire", "restart", "p1", "")
+	fault("end", "cut-peer", "m3", "")
+	add(history.Event{Kind: history.KindConn, Who: "lb", Conn: &history.Conn{Op: "drain", Proxy: "p1"}})
+
+	var page struct {
+		Readings []struct {
+			Drawing struct {
+				Lanes []struct{ N, K string }
+				Bands []struct {
+					L, T, U int
+					X       string
+				}
+				Marks []struct {
+					G, X string
+					L    int
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(cell(t, write(t, func(w io.Writer) error { return report.Timeline(w, events, "faults") }), "/"), &page))
+	d := page.Readings[0].Drawing
+	var lanes, bands, moments []string
+	for _, l := range d.Lanes {
+		lanes = append(lanes, l.N+" "+l.K)
+	}
+	for _, b := range d.Bands {
+		bands = append(bands, fmt.Sprintf("%s %s %d-%d", d.Lanes[b.L].N, b.X, b.T/1000, b.U/1000))
+	}
+	for _, m := range d.Marks {
+		if m.L >= 0 && (m.G == "fault" || m.G == "conn") {
+			moments = append(moments, d.Lanes[m.L].N+" "+m.G+" "+m.X)
+		}
+	}
+	require.Equal(t, []string{"g1 gateway", "lb balancer", "p1 proxy", "m3 member", "truth truth"}, lanes)
+	require.Equal(t, []string{"m3 cut-peer 2-8", "p1 hold Range 3-0", "p1 cut 5-6"}, bands, "a hold that does not end has no end")
+	require.Equal(t, []string{"m3 fault ", "p1 fault ", "p1 fault ", "p1 fault restart", "lb conn drain"}, moments)
 }
 
 func TestTimeline(t *testing.T) {
