@@ -167,7 +167,7 @@ func (c *Costs) ranges() string {
 
 func (c *Costs) errors() string {
 	if c.ProxyDeath.Requests == 0 {
-		return "-"
+		return "–"
 	}
 	return fmt.Sprintf("%d of %d", c.ProxyDeath.Errors, c.ProxyDeath.Requests)
 }
