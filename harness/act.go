@@ -14,6 +14,7 @@ import (
 	"ghostroute/harness/balancer"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/service"
@@ -60,6 +61,16 @@ func (b *Bench) VIP(client string) *balancer.VIP {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.vips[client]
+}
+
+// Links are a client's ways out: its VIP, or with Topology.Direct its link to each member. They can be cut, delayed, made black holes.
+func (b *Bench) Links(client string) []*link.Link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if v := b.vips[client]; v != nil {
+		return []*link.Link{v.Link}
+	}
+	return b.direct[client]
 }
 
 // PinnedTo is the proxy that a client's live connection goes to, "" where it has none.
@@ -134,7 +145,11 @@ func (b *Bench) Scatter(ctx context.Context, key string) error {
 		if err != nil {
 			return err
 		}
-		if err := b.Delete(ctx, "scatter", p.Name(), c, key); err != nil {
+		// A proxy that cannot reach etcd is passed over, as whoever deregisters would sooner or later.
+		dctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		err = b.Delete(dctx, "scatter", p.Name(), c, key)
+		cancel()
+		if err != nil && ctx.Err() != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/service"
@@ -43,6 +44,7 @@ type Bench struct {
 	instances map[string]*service.Instance // by name: the latest of that name
 	known     map[string]string            // address → instance, those that left too
 	vips      map[string]*balancer.VIP     // by client
+	direct    map[string][]*link.Link      // by client: its ways to the members, where Topology.Direct
 	clients   map[string]*clientv3.Client  // by name, see Client
 	scrubbing sync.Mutex                   // held while the scrubber reads, or is held back
 }
@@ -95,7 +97,7 @@ func Open(ctx context.Context, top Topology, opts ...Option) (b *Bench, err erro
 		f(&o)
 	}
 	b = &Bench{Topology: top.withDefaults(), History: history.New(), Dir: o.dir, instances: map[string]*service.Instance{},
-		known: map[string]string{}, vips: map[string]*balancer.VIP{}, clients: map[string]*clientv3.Client{}}
+		known: map[string]string{}, vips: map[string]*balancer.VIP{}, direct: map[string][]*link.Link{}, clients: map[string]*clientv3.Client{}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if o.follow != nil {
 		b.History.Follow(o.follow)
@@ -304,15 +306,25 @@ func (b *Bench) registryOf(client string, mode registry.Mode) (registry.Config, 
 }
 
 func (b *Bench) addresses(client string) ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.Topology.Direct {
 		var addrs []string
-		for _, m := range b.Cluster.Members {
-			addrs = append(addrs, m.Endpoint())
+		if b.direct[client] == nil {
+			for _, m := range b.Cluster.Members {
+				l, err := link.Listen(client+"→"+m.Name, link.To("tcp", m.Endpoint()))
+				if err != nil {
+					return nil, err
+				}
+				b.ends(l.Close)
+				b.direct[client] = append(b.direct[client], l)
+			}
+		}
+		for _, l := range b.direct[client] {
+			addrs = append(addrs, l.Addr())
 		}
 		return addrs, nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.vips[client] == nil {
 		v, err := b.Balancer.VIP(client)
 		if err != nil {

@@ -30,7 +30,7 @@ type Topology struct {
 	Direct   bool          // no proxy and no balancer: every client is given the members' addresses
 
 	Weights []int // the balancer's, one a proxy; nil means 1 each
-	Sticky  bool  // source affinity: a client's connections all go to one proxy, chosen by its name
+	Sticky  bool  // source affinity, as LVS persistence: a client's further connections go where its first went
 
 	Gateways int             // 1 to 9; 0 means 3
 	Reading  gateway.Kind    // which gateway; "" means gateway.EachRequest

@@ -45,6 +45,16 @@ func arriving() []Scenario {
 				if err := t.steer("p2"); err != nil {
 					return err
 				}
+				// Somebody has looked at the key through p2 just now, so that its entry is as young as can be.
+				if !t.Topology.Direct && len(t.Proxies()) > 1 {
+					c, err := t.At(t.Proxy("p2"))
+					if err != nil {
+						return err
+					}
+					if _, err := c.Get(t.ctx, t.ServiceKey("v1-a")); err != nil {
+						return err
+					}
+				}
 				if err := t.Instance("v1-a").Stop(t.ctx); err != nil {
 					return err
 				}

@@ -1,8 +1,11 @@
 package scenarios
 
 import (
+	"sync"
+
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/link"
 	"ghostroute/harness/registry"
 )
 
@@ -49,26 +52,32 @@ func clients() []Scenario {
 			Seen: "go-micro registry/cache/cache.go: a watch that broke begins again at now, and what it missed it missed",
 			Text: "Every gateway loses its connection to the registry; v1-a deregisters; the connections come back.",
 			Act: func(t *Trial) error {
-				for _, g := range t.Gateways() {
-					if v := t.VIP(g.Name()); v != nil {
-						if err := v.Cut(); err != nil {
-							return err
-						}
-						t.Fault("cut", "fire", v.Name(), "")
-						defer func() {
-							v.Mend()
-							t.Fault("cut", "end", v.Name(), "")
-						}()
-					}
+				mend := t.cutGateways()
+				defer mend()
+				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+					return err
 				}
-				return t.Deregister(t.ctx, "v1-a")
-			},
-			NA: func(f Fix) string {
-				if f.Name == "no-proxy" || f.Name == "control" {
-					return "without a balancer there is no one link to cut: a client is connected to every member"
-				}
-				return ""
+				mend()
+				return t.reconnected()
 			},
 		},
 	}
+}
+
+// cutGateways cuts every gateway off from the registry, its established connections too, until mend is called.
+func (t *Trial) cutGateways() (mend func()) {
+	var links []*link.Link
+	for _, g := range t.Gateways() {
+		links = append(links, t.Links(g.Name())...)
+	}
+	for _, l := range links {
+		_ = l.Cut()
+		t.Fault("cut", "fire", l.Name(), "")
+	}
+	return sync.OnceFunc(func() {
+		for _, l := range links {
+			l.Mend()
+			t.Fault("cut", "end", l.Name(), "")
+		}
+	})
 }

@@ -22,7 +22,8 @@ type Fix struct {
 	Deploy func(*Trial) error           // what an operator does before the change, while everybody is connected; nil for nothing
 	Remedy func(*Trial) error           // what an operator does once ghosts have been seen; nil for nothing
 	Worst  func(*Trial) (func(), error) // makes the schedule the worst for this fix, just before the change; returns what lets go, or nil
-	Heals  time.Duration                // how long it may take to heal by itself
+	Ages   bool                         // Worst is about an entry\'s age: where the change takes its time, it is done again as late as can be
+	Heals  time.Duration                // how long it may take to heal by itself, once nothing is held
 }
 
 // Fixes lists every fix. The first is none at all, the last the control: no proxy and no serializable read.
@@ -95,7 +96,8 @@ func Fixes() []Fix {
 			Claims:  "no entry is older than its interval",
 			GivesUp: "linearizable reads of the whole registry, again and again",
 			Apply:   func(t *harness.Topology) { t.Scrub = 20 * time.Millisecond },
-			Worst:   func(t *Trial) (func(), error) { return t.HoldScrub(), nil }},
+			Worst:   func(t *Trial) (func(), error) { return t.HoldScrub(), nil },
+			Heals:   300 * time.Millisecond},
 
 		{Name: "retry", Title: "gateways try another instance",
 			Source: "a retry on dial errors, which go-micro's http handler does not have",
@@ -116,7 +118,7 @@ func Fixes() []Fix {
 			Source: proxy.TTL(proxyTTL).Source, Claims: "no cached answer is older than the TTL",
 			Apply: variant(proxy.TTL(proxyTTL)),
 			Worst: func(t *Trial) (func(), error) { return nil, t.refill() },
-			Heals: proxyTTL},
+			Ages:  true, Heals: proxyTTL},
 
 		{Name: "invalidate-after", Title: "invalidate after the write",
 			Source: proxy.InvalidateAfter().Source, Claims: proxy.InvalidateAfter().Claim,
@@ -133,7 +135,8 @@ func Fixes() []Fix {
 		{Name: "watch", Title: "invalidation by watch",
 			Source: proxy.Watching().Source, Claims: proxy.Watching().Claim,
 			Apply: variant(proxy.Watching()),
-			Worst: func(t *Trial) (func(), error) { return t.holdWatches() }},
+			Worst: func(t *Trial) (func(), error) { return t.holdWatches() },
+			Heals: 300 * time.Millisecond},
 
 		{Name: "control", Title: "no proxy, linearizable",
 			Source:  "the control arm: what is wrong here is not the proxies' doing",
@@ -145,7 +148,7 @@ func Fixes() []Fix {
 
 // proxyTTL is the age at which entries expire under the ttl fix: longer than anything a trial does between the refill that makes the
 // schedule the worst and its first look, so that the ghost is always met, on a busy machine too.
-const proxyTTL = time.Second
+const proxyTTL = 2 * time.Second
 
 func direct(t *harness.Topology) {
 	t.Direct, t.Variant, t.Upstream, t.Sticky = true, proxy.Stock(), nil, false

@@ -32,7 +32,7 @@ func identities() []Scenario {
 			Seen: "etcd issue 22065; PR 22112",
 			Text: "mallory, who is g2, may no longer read, and the proxy has been restarted since, so it holds nothing of hers. " +
 				"g1, who is root, reads; then mallory asks for the same.",
-			Needs: needs, NA: na, Unchanged: true, Denied: []string{"g2"},
+			Needs: needs, NA: na, Unchanged: true, Unheld: true, Denied: []string{"g2"},
 			Act: func(t *Trial) error {
 				if err := t.forbid(); err != nil {
 					return err
@@ -49,14 +49,14 @@ func identities() []Scenario {
 			Name: "permission-revoked", Theme: theme, Title: "a permission is revoked",
 			Seen:  "etcd issue 22065",
 			Text:  "mallory, who is g2, has read. Then an administrator takes her permission away, on a member.",
-			Needs: needs, NA: na, Unchanged: true, Denied: []string{"g2"},
+			Needs: needs, NA: na, Unchanged: true, Unheld: true, Denied: []string{"g2"},
 			Act: func(t *Trial) error { return t.forbid() },
 		},
 		{
 			Name: "user-deleted", Theme: theme, Title: "a user is deleted",
 			Seen:  "etcd issue 22065",
 			Text:  "mallory, who is g2, has read. Then an administrator deletes her, on a member; her connection and her token are still there.",
-			Needs: needs, NA: na, Unchanged: true, Denied: []string{"g2"},
+			Needs: needs, NA: na, Unchanged: true, Unheld: true, Denied: []string{"g2"},
 			Act: func(t *Trial) error {
 				return t.asAdministrator(func(c *clientv3.Client) error {
 					_, err := c.UserDelete(t.ctx, mallory)

@@ -14,9 +14,9 @@ func races() []Scenario {
 			Name: "read-during-write", Theme: theme, Title: "a read passes while a delete is on its way",
 			Seen:  "etcd PR 21870",
 			Text:  "There is one proxy. It clears its cache, and the delete is held on its way to etcd; the gateways read meanwhile and the old answer is cached again. Then the delete arrives.",
-			Needs: oneProxy,
+			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
-				return t.withheld("p1", proxy.Hold{RPC: "DeleteRange", Key: t.ServiceKey("v1-a"), Point: proxy.BeforeMember},
+				return t.withheld("p1", proxy.Hold{RPC: t.deleteRPC(), Key: t.ServiceKey("v1-a"), Point: proxy.BeforeMember},
 					func() error { return t.Deregister(t.ctx, "v1-a") },
 					t.everybodyReads)
 			},
@@ -25,7 +25,7 @@ func races() []Scenario {
 			Name: "write-during-read", Theme: theme, Title: "a delete passes while a serializable answer is on its way",
 			Seen:  "grpcproxy/kv.go, Range: cache.Add when the answer comes, whatever has been cleared since",
 			Text:  "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way back; v1-a deregisters meanwhile. Then the answer arrives, and is cached.",
-			Needs: oneProxy,
+			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error { return t.reads(t.ctx, t.Gateways()[0]) })
 			},
@@ -34,7 +34,7 @@ func races() []Scenario {
 			Name: "write-during-linearizable-read", Theme: theme, Title: "a delete passes while a linearizable answer is on its way",
 			Seen:  "the same, and \"cache linearizable as serializable\" two lines above it",
 			Text:  "As before, but it is an operator's linearizable read that is held: what it was told is given to every gateway afterwards.",
-			Needs: oneProxy,
+			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error {
 					c, err := t.ops()
@@ -68,4 +68,12 @@ func (t *Trial) everybodyReads() error {
 		}
 	}
 	return nil
+}
+
+// deleteRPC is what a deletion is on its way to etcd: with leasing every write is a transaction (client/v3/leasing/kv.go).
+func (t *Trial) deleteRPC() string {
+	if t.Topology.Variant.Name == proxy.Leasing("").Name {
+		return "Txn"
+	}
+	return "DeleteRange"
 }

@@ -33,6 +33,8 @@ type Scenario struct {
 	Registered []string      // instances whose Register has returned nil by then
 	Slow       time.Duration // how much longer than the acknowledgement anything pending takes: a token's life
 
+	Unheld bool // holding a watch's delivery is not its worst schedule: nothing is delivered, or too soon is worse
+
 	Only gateway.Kind                // the one reading it makes sense for; "" is both
 	NA   func(f Fix) (reason string) // why it makes no sense with a fix; nil and "" is that it does
 }

@@ -24,7 +24,7 @@ type Trial struct {
 }
 
 // cacheTTL is go-micro's registry/cache.DefaultTTL in a trial: a minute as shipped, shortened so that a trial sees it lapse.
-const cacheTTL = 100 * time.Millisecond
+const cacheTTL = 200 * time.Millisecond
 
 // Result is what a trial came to: its history, the question put to it, and the verdict.
 type Result struct {
@@ -72,7 +72,9 @@ func (t *Trial) run() error {
 	}
 	t.Phase(history.PhaseAct, "%s", t.Scenario.Title)
 	letGo, err := t.worst()
-	defer letGo()
+	if letGo != nil {
+		defer letGo()
+	}
 	if err == nil {
 		err = t.Scenario.Act(t)
 	}
@@ -87,10 +89,12 @@ func (t *Trial) run() error {
 	}
 	t.Phase(history.PhaseObserve, "the change is acknowledged")
 
-	if t.later() {
+	if letGo != nil || t.Fix.Remedy != nil || t.Scenario.After != nil {
 		t.round()
 		t.Phase(history.PhaseRelease, "what was held is let go")
-		letGo()
+		if letGo != nil {
+			letGo()
+		}
 		for _, f := range []func(*Trial) error{t.Fix.Remedy, t.Scenario.After} {
 			if f != nil {
 				if err := f(t); err != nil {
@@ -138,21 +142,12 @@ func (t *Trial) arrange() error {
 	return nil
 }
 
-// later says whether anything is let go after the first look.
-func (t *Trial) later() bool {
-	return t.Fix.Worst != nil && t.Fix.Heals == 0 || t.Fix.Remedy != nil || t.Scenario.After != nil
-}
-
+// worst makes the schedule the worst for the fix. letGo is nil if that holds nothing.
 func (t *Trial) worst() (letGo func(), err error) {
-	letGo = func() {}
 	if t.Fix.Worst == nil {
-		return letGo, nil
+		return nil, nil
 	}
-	f, err := t.Fix.Worst(t)
-	if f != nil {
-		letGo = f
-	}
-	return letGo, err
+	return t.Fix.Worst(t)
 }
 
 // turnover waits until go-micro's gateways have read the registry since. Until then they answer from a memory that is older than the change
@@ -206,12 +201,22 @@ func (t *Trial) round() bool {
 			agree = r.Err != "" && agree
 			continue
 		}
-		agree = harness.Agrees(r, truth) && agree
+		agree = harness.Agrees(r, t.demanded(truth)) && agree
 		for _, q := range requests {
 			agree = agree && (q.Status == 200 && q.Answered == t.Topology.Service || len(truth.Endpoints) == 0)
 		}
 	}
 	return agree
+}
+
+// demanded is truth, and whoever has been told that he is registered.
+func (t *Trial) demanded(truth history.Truth) history.Truth {
+	for _, id := range t.Scenario.Registered {
+		if e := t.Instance(id).Endpoint(); !slices.Contains(truth.Endpoints, e) {
+			truth.Endpoints = append(slices.Clone(truth.Endpoints), e)
+		}
+	}
+	return truth
 }
 
 // observe looks until every gateway agrees, and still does when go-micro's have read once more; or until nothing is left that could heal.
@@ -316,7 +321,7 @@ func (t *Trial) refill() error { return t.Scrub(t.ctx) }
 
 // holdWatches holds what every proxy's watch delivers.
 func (t *Trial) holdWatches() (func(), error) {
-	if t.Scenario.delivers() {
+	if t.Scenario.Unheld {
 		return nil, nil
 	}
 	var gates []*proxy.Gate
@@ -329,7 +334,3 @@ func (t *Trial) holdWatches() (func(), error) {
 		}
 	}, nil
 }
-
-// delivers says that holding the watch is not the worst schedule: where an answer is held it is worse if the watch is quicker, and
-// where no key changes it has nothing to say.
-func (s Scenario) delivers() bool { return s.Theme == "races" || s.Unchanged }

@@ -70,7 +70,7 @@ func (t *Trial) revoke(id string) error {
 // expire waits until the lease of an instance has ended. What makes the schedule the worst for a fix whose entries age is done as late as
 // can be: shortly before the lease, by its own clock, may end.
 func (t *Trial) expire(id string) error {
-	if t.Fix.Heals > 0 && t.Fix.Worst != nil {
+	if t.Fix.Ages {
 		put, err := t.History.Wait(t.ctx, 0, func(e history.Event) bool {
 			return e.Kind == history.KindWrite && e.Who == id && e.Write.Op == "put"
 		})

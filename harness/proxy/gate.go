@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -40,7 +41,8 @@ type Gate struct {
 	mu     sync.Mutex
 	left   int
 	caught chan struct{} // closed when the first RPC stands at the gate
-	open   chan struct{} // closed by Release
+	open   chan struct{} // closed by Release and Lose
+	lost   bool          // set by Lose before open is closed
 	once   sync.Once
 }
 
@@ -69,10 +71,17 @@ func (g *Gate) Caught(ctx context.Context) error {
 }
 
 // Release lets go what is held and holds nothing more.
-func (g *Gate) Release() {
+func (g *Gate) Release() { g.end(false) }
+
+// Lose ends what is held with an error, as a connection that breaks does: held before the member the request never comes to it, held
+// after it the answer never comes back. It holds nothing more.
+func (g *Gate) Lose() { g.end(true) }
+
+func (g *Gate) end(lost bool) {
 	g.once.Do(func() {
 		g.proxy.gates.remove(g)
 		g.tell("end")
+		g.lost = lost
 		close(g.open)
 	})
 }
@@ -152,6 +161,9 @@ func (s *gates) pass(ctx context.Context, at Point, rpc, key string) error {
 	}
 	select {
 	case <-caught.open:
+		if caught.lost {
+			return status.Error(codes.Unavailable, "lost on its way")
+		}
 		return nil
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()

@@ -63,7 +63,7 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 		if rr, ok := resp.(*pb.RangeResponse); ok && err == nil {
 			p.seen.add(r)
 			e.Revision = rr.GetHeader().GetRevision()
-			e.Keys = keysOf(rr)
+			e.Keys, e.Mods, e.Count = keysOf(rr), modsOf(rr), rr.Count
 			if e.Source == history.Miss {
 				e.Member = p.memberOf(rr.GetHeader().GetMemberId())
 				md[HeaderMember] = []string{e.Member}
@@ -149,6 +149,14 @@ func keysOf(r *pb.RangeResponse) []string {
 		keys[i] = string(kv.Key)
 	}
 	return keys
+}
+
+func modsOf(r *pb.RangeResponse) []int64 {
+	mods := make([]int64, len(r.Kvs))
+	for i, kv := range r.Kvs {
+		mods[i] = kv.ModRevision
+	}
+	return mods
 }
 
 // keyOf is the first key a request is about, "" where it is about none.

@@ -46,8 +46,10 @@ func (c *agingCache) Add(req *pb.RangeRequest, resp *pb.RangeResponse) {
 			}
 		}
 	}
-	c.born[entryKey(req)] = now
 	c.Cache.Add(req, resp)
+	if kept, err := c.Cache.Get(req); err == nil && kept == resp {
+		c.born[entryKey(req)] = now // after a compaction upstream's cache keeps the old answer and not this one (cache/store.go, Add)
+	}
 }
 
 func (c *agingCache) Get(req *pb.RangeRequest) (*pb.RangeResponse, error) {

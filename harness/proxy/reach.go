@@ -1,0 +1,31 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc/connectivity"
+)
+
+// Reach waits until the proxy's client has a connection to a member, or with yes false until it has noticed that it has none. gRPC
+// would wait a second or more before it dials again somebody who refused; here it need not. A stopped proxy and one without a client
+// of its own, as etcd's L4 gateway, are not waited for.
+func (p *Proxy) Reach(ctx context.Context, yes bool) error {
+	p.mu.Lock()
+	r := p.run
+	p.mu.Unlock()
+	if r == nil || r.client == nil {
+		return nil
+	}
+	conn := r.client.ActiveConnection()
+	for s := conn.GetState(); (s == connectivity.Ready) != yes; s = conn.GetState() {
+		if yes {
+			conn.Connect()
+			conn.ResetConnectBackoff()
+		}
+		if !conn.WaitForStateChange(ctx, s) {
+			return fmt.Errorf("proxy %s: its connection to etcd is %s: %w", p.cfg.Name, s, context.Cause(ctx))
+		}
+	}
+	return nil
+}
