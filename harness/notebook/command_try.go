@@ -1,0 +1,135 @@
+package notebook
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/datadriven"
+
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/verdict"
+)
+
+func tryCommand() Command {
+	c := Command{
+		Name:  "try",
+		Theme: "Judge",
+		Does: "Puts cures on trial, each on a bench of its own, and prints what each trial came to. With scenario it is the matrix's own trial, under the worst schedule there is for the cure. " +
+			"Without, the commands under it are the trial: they begin with arrange, or with bench and then arrange, and report is said for them.",
+		Example: "try fix=(none, no-proxy)\narrange\nderegister v1-a\nresolve",
+		Args: []Arg{
+			{Name: "fix", Kind: aCure(), Named: true, Many: true, Says: "() is every one"},
+			{Name: "scenario", Kind: aScenario(), Named: true, Optional: true},
+			{Name: "reading", Kind: oneOf(string(gateway.EachRequest), string(gateway.GoMicro)), Named: true, Optional: true, Says: "which gateway; each-request if it is not said"},
+		},
+		script: true,
+	}
+	c.run = try
+	return c
+}
+
+func try(c *call) error {
+	switch {
+	case c.has("scenario") && c.input != "":
+		return c.wrong("say a scenario or commands of your own, not both")
+	case !c.has("scenario") && c.input == "":
+		return c.wrong("say a scenario, or put the commands to try between this line and ----")
+	case c.has("reading") && c.input != "":
+		return c.wrong("with commands of your own, reading is said to bench")
+	}
+	cures := c.all("fix")
+	if len(cures) == 0 {
+		cures = c.nb.matrixFixes()
+	}
+	width := 0
+	for _, name := range cures {
+		width = max(width, len(name))
+	}
+	for _, name := range cures {
+		c.awaits("the trial of %s", name)
+		var label string
+		var err error
+		if c.has("scenario") {
+			label, err = c.cell(name)
+		} else {
+			label, err = c.trial(name)
+		}
+		if err != nil {
+			return err
+		}
+		c.say("%-*s  %s", width, name, label)
+	}
+	return nil
+}
+
+// cell has the matrix run one of its own.
+func (c *call) cell(fix string) (string, error) {
+	reading := c.one("reading")
+	if reading == "" {
+		reading = string(gateway.EachRequest)
+	}
+	v, na, err := c.nb.opts.Matrix.Try(c.ctx(), c.one("scenario"), fix, reading)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("the trial of %s: %w", fix, err)
+	case na != "":
+		return "n/a: " + na, nil
+	}
+	c.nb.verdicts = append(c.nb.verdicts, Verdict{Scenario: c.one("scenario"), Fix: fix, Reading: reading, Label: v.Label()})
+	return says(v), nil
+}
+
+// says is a verdict in a line. What healed is left out: in the matrix's own trials it depends on who reconnects first.
+func says(v verdict.Verdict) string {
+	if v.Outcome == verdict.Unknown {
+		return v.Label() + ": " + v.Why
+	}
+	return v.Label()
+}
+
+// trial runs the script on a bench of its own, and returns what the trial came to.
+func (c *call) trial(fix string) (label string, err error) {
+	if !slices.Contains(c.nb.fixNames(), fix) {
+		return "", c.wrong("%s is something an operator does, and no topology: say a scenario, or do it yourself", fix)
+	}
+	sub := &Notebook{opts: c.nb.opts, ctx: c.nb.ctx, gates: map[string][]*gate{}}
+	sub.opts.Dir = "" // the bench that the notebook itself drives is the one to look at
+	defer func() { err = errors.Join(err, sub.close()) }()
+
+	lines := strings.Split(c.input, "\n")
+	first := 1
+	if !strings.HasPrefix(lines[0], "bench") {
+		lines, first = append([]string{"bench"}, lines...), 0
+	}
+	for i, line := range lines {
+		name, args, err := datadriven.ParseLine(line)
+		if err != nil || name == "" {
+			return "", errors.Join(err, c.wrong("its script has an empty line"))
+		}
+		if i == 0 {
+			args = append(args, datadriven.CmdArg{Key: "fix", Vals: []string{fix}})
+		}
+		if _, err := sub.execute(linesOn(c.pos, first+i), name, args, ""); err != nil {
+			return "", mistake(fmt.Sprintf("in the trial of %s, line %q: %v", fix, line, err))
+		}
+	}
+	v, err := sub.judge("")
+	if err != nil {
+		return "", mistake(fmt.Sprintf("in the trial of %s: %v", fix, err))
+	}
+	c.nb.verdicts = append(c.nb.verdicts, sub.verdicts...)
+	return sub.clean(says(v)), nil
+}
+
+// linesOn is the place n lines after pos.
+func linesOn(pos string, n int) string {
+	at := strings.LastIndexByte(pos, ':')
+	line, err := strconv.Atoi(pos[at+1:])
+	if err != nil {
+		return pos
+	}
+	return fmt.Sprintf("%s:%d", pos[:at], line+n)
+}

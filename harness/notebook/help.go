@@ -1,0 +1,72 @@
+package notebook
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Help writes what each command does and takes, for a terminal.
+func Help(w io.Writer) error {
+	var out strings.Builder
+	out.WriteString("A line of a notebook is a command, its arguments, and below ---- what it prints. Lines that begin with # are prose.\n" +
+		"[…] may be left out, WORD… may be several, name=(…) is written name=(one, two).\n")
+	theme := ""
+	for _, c := range Commands() {
+		if c.Theme != theme {
+			theme = c.Theme
+			fmt.Fprintf(&out, "\n%s\n", strings.ToUpper(theme))
+		}
+		fmt.Fprintf(&out, "\n  %s\n", c.Name)
+		for _, line := range wrap(c.Does, 100) {
+			fmt.Fprintf(&out, "      %s\n", line)
+		}
+		for i, line := range strings.Split(c.Example, "\n") {
+			fmt.Fprintf(&out, "      %-9s%s\n", [2]string{"example", ""}[min(i, 1)], line)
+		}
+		for _, a := range c.Args {
+			fmt.Fprintf(&out, "        %-16s %s\n", a.usage(), a.says())
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// Markdown writes the commands as a table for the README.
+func Markdown(w io.Writer) error {
+	var out strings.Builder
+	out.WriteString("| command | what it does | for example |\n|---|---|---|\n")
+	for _, c := range Commands() {
+		fmt.Fprintf(&out, "| `%s` | %s | `%s` |\n", c.Name, strings.ReplaceAll(c.Does, "|", `\|`), strings.ReplaceAll(c.Example, "\n", "` `"))
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// says is what an argument is.
+func (a Arg) says() string {
+	switch {
+	case a.Says == "":
+		return a.Kind.word
+	case a.Kind.flag || a.Kind.word == "any text":
+		return a.Says
+	}
+	return a.Kind.word + ": " + a.Says
+}
+
+// wrap breaks text into lines of at most n runes, at spaces.
+func wrap(text string, n int) []string {
+	var all []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case len([]rune(line))+1+len([]rune(word)) > n:
+			all, line = append(all, line), word
+		default:
+			line += " " + word
+		}
+	}
+	return append(all, line)
+}

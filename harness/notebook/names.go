@@ -1,0 +1,86 @@
+package notebook
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/registry"
+)
+
+var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+
+// rpcError is what gRPC and etcd put before an error's own words.
+var rpcError = regexp.MustCompile(`rpc error: code = \w+ desc = |etcdserver: `)
+
+// clean puts names in the place of addresses, which are others on every run, and leaves out what says no more than that it was an RPC.
+func (nb *Notebook) clean(s string) string {
+	known := map[string]string{}
+	for _, m := range nb.bench.Cluster.Members {
+		known[m.Endpoint()] = m.Name
+	}
+	for _, p := range nb.bench.Proxies() {
+		known[p.Addr()] = p.Name()
+	}
+	for _, id := range nb.instances {
+		known[nb.bench.Instance(id).Addr()] = id
+	}
+	s = rpcError.ReplaceAllString(s, "")
+	return address.ReplaceAllStringFunc(s, func(a string) string {
+		if known[a] == "" {
+			return "ADDRESS"
+		}
+		return known[a]
+	})
+}
+
+// revision is a revision as the notebook counts: from its own beginning, where an empty etcd is at 1.
+func (nb *Notebook) revision(r int64) int64 { return r - nb.base }
+
+// keyName is a key in short: "hello/v1-a" for an instance's.
+func keyName(key string) string {
+	if service, id, ok := registry.ParseKey(key); ok {
+		return service + "/" + id
+	}
+	return key
+}
+
+// rangeName is a range in short: a service for what GetService reads, "every service" for what ListServices reads.
+func rangeName(key, end string) string {
+	switch {
+	case end == "":
+		return keyName(key)
+	case end == "\x00":
+		return "from " + keyName(key) + " on"
+	case key == registry.Root:
+		return "every service"
+	}
+	if service, ok := strings.CutPrefix(key, registry.Root); ok && strings.Count(service, "/") == 1 && strings.HasSuffix(service, "/") {
+		return strings.TrimSuffix(service, "/")
+	}
+	return key + "…"
+}
+
+// ids names endpoints, "nobody" where there are none.
+func ids(all []history.Endpoint) string {
+	var names []string
+	for _, e := range all {
+		names = append(names, e.ID)
+	}
+	return list(names)
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "nobody"
+	}
+	return strings.Join(names, " ")
+}
+
+// sorted is all without repetition, in the order of the alphabet.
+func sorted(all []string) []string {
+	s := slices.Clone(all)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
