@@ -81,11 +81,11 @@ func (c *call) settle() error {
 	return err
 }
 
-// writes are what a node wrote since the history had n events.
+// writes are what a node wrote since the history had n events, and etcd acknowledged.
 func (c *call) writes(n int, who string) []*history.Write {
 	var all []*history.Write
 	for _, e := range c.b().History.Since(n) {
-		if e.Write != nil && e.Who == who {
+		if e.Write != nil && e.Who == who && e.Write.Err == "" {
 			all = append(all, e.Write)
 		}
 	}

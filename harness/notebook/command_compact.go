@@ -2,6 +2,7 @@ package notebook
 
 import (
 	"slices"
+	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -28,6 +29,10 @@ func compactCommand() Command {
 				if conn, err = c.connect(who); err == nil {
 					_, err = conn.Compact(c.ctx(), truth.Revision, clientv3.WithCompactPhysical())
 				}
+			}
+			if err != nil && strings.Contains(err.Error(), "has been compacted") {
+				c.say("etcd has forgotten what was before revision %d already", c.nb.revision(truth.Revision))
+				return nil
 			}
 			if err != nil {
 				return err

@@ -34,6 +34,12 @@ func cutCommand() Command {
 				}
 				c.b().Fault("cut", "fire", l.Name(), "")
 			}
+			if slices.Contains(c.nb.proxyNames(), name) && len(links) == len(c.nb.memberNames()) {
+				c.awaits("%s to notice that it hears nobody", name)
+				if err := c.b().Proxy(name).Reach(c.ctx(), false); err != nil {
+					return err
+				}
+			}
 			c.say("%s is cut off from %s", name, says)
 			return nil
 		},

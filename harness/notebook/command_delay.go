@@ -25,6 +25,10 @@ func delayCommand() Command {
 				l.SetDelay(c.duration("by"))
 				c.b().Fault("delay", op, l.Name(), c.one("by"))
 			}
+			if op == "end" {
+				c.say("what goes between %s and %s is late no more", c.one("node"), says)
+				return nil
+			}
 			c.say("what goes between %s and %s now takes %s longer each way", c.one("node"), says, c.one("by"))
 			return nil
 		},

@@ -1,5 +1,10 @@
 package notebook
 
+import (
+	"maps"
+	"slices"
+)
+
 func drainCommand() Command {
 	return Command{
 		Name:    "drain",
@@ -22,15 +27,10 @@ func drainCommand() Command {
 	}
 }
 
-// pinnedTo is who has a connection to a proxy: gateways, then instances, then plain clients.
+// pinnedTo is who has a connection to a proxy: gateways, then instances, then plain clients, then who is just about to register.
 func (nb *Notebook) pinnedTo(proxy string) []string {
-	var all []string
-	for _, names := range [][]string{nb.gatewayNames(), nb.instances, nb.clients} {
-		for _, name := range names {
-			if nb.bench.PinnedTo(name) == proxy {
-				all = append(all, name)
-			}
-		}
-	}
-	return all
+	known := slices.Concat(nb.gatewayNames(), nb.instances, nb.clients)
+	at := nb.bench.Balancer.Pinned()
+	all := slices.Concat(known, slices.DeleteFunc(slices.Sorted(maps.Keys(at)), func(name string) bool { return slices.Contains(known, name) }))
+	return slices.DeleteFunc(all, func(name string) bool { return !slices.Contains(at[name], proxy) })
 }

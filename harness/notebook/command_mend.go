@@ -47,6 +47,10 @@ func mendCommand() Command {
 				c.say("%s has its way back: %s", name, c.pinned([]string{name}))
 				return nil
 			}
+			c.awaits("%s to be connected to etcd", name)
+			if err := c.b().Proxy(name).Reach(c.ctx(), true); err != nil {
+				return err
+			}
 			c.say("%s hears %s again", name, says)
 			return nil
 		},

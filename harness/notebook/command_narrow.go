@@ -31,7 +31,8 @@ func narrowCommand() Command {
 				return err
 			}
 			if len(members) == 0 {
-				members = c.nb.memberNames()
+				c.say("%s asks every member again", p)
+				return nil
 			}
 			if err := c.narrowed(p, members); err != nil {
 				return err

@@ -45,7 +45,7 @@ func (c *call) restartGateway(name string) error {
 		err = c.b().Gateway(name).Restart(c.ctx())
 	} else {
 		_, err = c.b().StartGateway(c.ctx(), name, mode)
-		reads = ", and reads " + string(mode)
+		reads = ", in mode " + string(mode)
 	}
 	if err != nil {
 		return err

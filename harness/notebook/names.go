@@ -26,7 +26,7 @@ func (nb *Notebook) clean(s string) string {
 	for _, id := range nb.instances {
 		known[nb.bench.Instance(id).Addr()] = id
 	}
-	s = rpcError.ReplaceAllString(s, "")
+	s = strings.ReplaceAll(rpcError.ReplaceAllString(s, ""), "context deadline exceeded", "no answer in time")
 	return address.ReplaceAllStringFunc(s, func(a string) string {
 		if known[a] == "" {
 			return "ADDRESS"

@@ -219,3 +219,8 @@ The end.
 1 command printed something else than `+path+` says.
 `, out.String())
 }
+
+func TestEveryCommandRuns(t *testing.T) {
+	t.Parallel()
+	Run(t, Options{}, "testdata/commands.txt")
+}
