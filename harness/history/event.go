@@ -79,6 +79,8 @@ type Range struct {
 	Revision     int64         `json:"revision"`         // the revision the answer was true at, from its header
 	Member       string        `json:"member,omitempty"` // on a miss: who answered
 	Keys         []string      `json:"keys"`             // the keys answered, in the answer's order
+	Mods         []int64       `json:"mods,omitempty"`   // of each of Keys the revision of its last change
+	Count        int64         `json:"count,omitempty"`  // how many keys the range held, those that a limit left out too
 	Err          string        `json:"err,omitempty"`
 }
 

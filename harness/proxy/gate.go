@@ -17,13 +17,21 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Point is where between proxy and member an RPC is held.
+// Point is where on its way an RPC is held.
 type Point string
 
 const (
 	BeforeMember Point = "before" // on its way to the member: etcd has not seen it
 	AfterMember  Point = "after"  // on its way back: etcd has answered, the proxy has not heard
+	BeforeClient Point = "client" // a watch's events only: the proxy has heard, its clients have not
 )
+
+func (p Point) words() string {
+	if p == BeforeClient {
+		return "before the clients"
+	}
+	return string(p) + " the member"
+}
 
 // Hold says which RPCs a gate holds. RPC is required.
 type Hold struct {
@@ -66,7 +74,7 @@ func (g *Gate) Caught(ctx context.Context) error {
 	case <-g.caught:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("no %s of %q came to be held at %s (%s the member): %w", g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point, context.Cause(ctx))
+		return fmt.Errorf("no %s of %q came to be held at %s (%s): %w", g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point.words(), context.Cause(ctx))
 	}
 }
 
@@ -88,7 +96,7 @@ func (g *Gate) end(lost bool) {
 
 func (g *Gate) tell(op string) {
 	g.proxy.cfg.History.Add(history.Event{Kind: history.KindFault, Who: g.proxy.cfg.Name, Fault: &history.Fault{
-		Name: "hold", Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Detail: string(g.hold.Point) + " the member"}})
+		Name: "hold", Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Detail: g.hold.Point.words()}})
 }
 
 // take says whether the gate holds this RPC, and if so counts it.
@@ -194,10 +202,38 @@ func (w *watchStream) RecvMsg(m any) error {
 	if !ok {
 		return errors.New("a watch stream delivered something that is no watch response")
 	}
+	return w.proxy.passEvents(w.Context(), AfterMember, r)
+}
+
+// passEvents holds a watch's response at the gates that ask for one of its events.
+func (p *Proxy) passEvents(ctx context.Context, at Point, r *pb.WatchResponse) error {
 	for _, ev := range r.Events {
-		if err := w.proxy.gates.pass(w.Context(), AfterMember, "Watch", string(ev.Kv.Key)); err != nil {
+		if err := p.gates.pass(ctx, at, "Watch", string(ev.Kv.Key)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// deliver is the server's stream interceptor: what a watch delivers to a client passes the gates once more.
+func (p *Proxy) deliver(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if strings.HasSuffix(info.FullMethod, "/Watch") {
+		ss = &deliveryStream{ServerStream: ss, proxy: p}
+	}
+	return handler(srv, ss)
+}
+
+type deliveryStream struct {
+	grpc.ServerStream
+	proxy *Proxy
+}
+
+// SendMsg holds a response on its way to a client, and what comes behind it on the same stream.
+func (d *deliveryStream) SendMsg(m any) error {
+	if r, ok := m.(*pb.WatchResponse); ok {
+		if err := d.proxy.passEvents(d.Context(), BeforeClient, r); err != nil {
+			return err
+		}
+	}
+	return d.ServerStream.SendMsg(m)
 }

@@ -94,7 +94,7 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 		return err
 	}
 	err := grpcproxy.AuthUnaryClientInterceptor(ctx, method, req, reply, cc, invoker, opts...)
-	if gerr := p.gates.pass(ctx, AfterMember, rpc, keyOf(req)); gerr != nil && err == nil {
+	if gerr := p.gates.pass(ctx, AfterMember, rpc, keyOf(req)); gerr != nil {
 		return gerr
 	}
 	return err

@@ -91,9 +91,8 @@ func FromEvents(events []history.Event) Record {
 		case e.Range != nil:
 			x := e.Range
 			read := Read{Seq: e.Seq, Client: x.Client, Via: e.Who, Began: x.Began, Ended: e.At, Key: x.Key, End: x.End,
-				Linearizable: !x.Serializable, Source: x.Source, Revision: x.Revision, Keys: x.Keys, Err: x.Err}
+				Linearizable: !x.Serializable, Source: x.Source, Revision: x.Revision, Keys: x.Keys, Mods: x.Mods, Count: x.Count, Err: x.Err}
 			read.Shape, read.At = parseShape(x.Shape)
-			read.Count = int64(len(x.Keys))
 			r.Reads = append(r.Reads, read)
 		case e.Write != nil:
 			x := e.Write
@@ -118,7 +117,7 @@ func FromEvents(events []history.Event) Record {
 	return r
 }
 
-// parseShape reads the words of history.Range's Shape: those of a plan, and rev= with the revision itself.
+// parseShape reads the words of history.Range's Shape: those of a plan or of a proxy, and the revision itself.
 func parseShape(text string) (s plan.Shape, at int64) {
 	for w := range strings.FieldsSeq(text) {
 		name, value, _ := strings.Cut(w, "=")
@@ -131,7 +130,7 @@ func parseShape(text string) (s plan.Shape, at int64) {
 			s.Limit, _ = strconv.Atoi(value)
 		case "sort":
 			s.Sort = value
-		case "rev":
+		case "rev", "revision":
 			at, _ = strconv.ParseInt(value, 10, 64)
 		}
 	}

@@ -58,10 +58,12 @@ func through[Req, Resp any](u *upstream, ctx context.Context, r Req, ask func(co
 		return none, rpctypes.ErrGRPCTimeout
 	}
 	if u.m.unlinked[u.proxy+"-"+name('m', u.member)] {
-		c.wait(plan.AtAnswer)
 		return none, rpctypes.ErrGRPCTimeout
 	}
 	resp, err := ask(ctx, u.member, r)
+	if errors.Is(err, rpctypes.ErrGRPCTimeout) {
+		return none, err // what never comes is not held on its way
+	}
 	if !c.wait(plan.AtAnswer) {
 		return none, rpctypes.ErrGRPCTimeout
 	}

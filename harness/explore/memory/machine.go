@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/lease"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/explore/wire"
 	"ghostroute/harness/history"
 )
 
@@ -24,6 +24,7 @@ var ErrUnsupported = errors.New("this step needs a bench")
 // Machine takes one plan's steps on a cluster, through proxies of its own. It is used by one goroutine.
 type Machine struct {
 	c        *Cluster
+	wire     wire.Wire
 	plan     plan.Plan
 	base     int64 // the cluster's revision before the first step, less one: what a plan counts from
 	firstID  int64 // leases are named anew for each machine
@@ -55,6 +56,7 @@ func (c *Cluster) Machine(p plan.Plan) (*Machine, error) {
 	m := &Machine{c: c, plan: p, base: c.wipe() - 1, firstID: c.nextLease,
 		unlinked: map[string]bool{}, held: map[string]*holding{}}
 	c.nextLease += 1000
+	m.wire = wire.Wire{Base: m.base, Ago: m.ago, LeaseID: m.leaseID}
 	for i := range p.Proxies {
 		m.ups = append(m.ups, &upstream{m: m, member: i % p.Members, proxy: name('p', i)})
 		m.proxies = append(m.proxies, nil)
@@ -188,10 +190,9 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 func (m *Machine) prepare(s plan.Step, via string) (func(*call) (plan.Observation, error), error) {
 	i := number(via) - 1
 	proxied := via[0] == 'p'
-	value := strconv.Itoa(m.step)
 	switch s.Verb {
 	case plan.Read:
-		r, err := m.rangeRequest(plan.Op{Keys: s.Keys, Shape: s.Shape})
+		r, err := m.wire.Range(plan.Op{Keys: s.Keys, Shape: s.Shape})
 		return func(c *call) (plan.Observation, error) {
 			var resp *pb.RangeResponse
 			var err error
@@ -203,10 +204,10 @@ func (m *Machine) prepare(s plan.Step, via string) (func(*call) (plan.Observatio
 			if err != nil {
 				return m.failed(err)
 			}
-			return m.answered(resp.Header, m.answer(via, source(proxied, c), r, resp)), nil
+			return m.wire.Answered(resp.Header, m.wire.Answer(via, source(proxied, c), r, resp)), nil
 		}, err
 	case plan.Put:
-		r := m.putRequest(plan.Op{Keys: s.Keys, Lease: s.Lease}, value)
+		r := m.wire.Put(plan.Op{Keys: s.Keys, Lease: s.Lease}, m.step)
 		return func(c *call) (plan.Observation, error) {
 			var resp *pb.PutResponse
 			var err error
@@ -218,10 +219,10 @@ func (m *Machine) prepare(s plan.Step, via string) (func(*call) (plan.Observatio
 			if err != nil {
 				return m.failed(err)
 			}
-			return m.answered(resp.Header), nil
+			return m.wire.Answered(resp.Header), nil
 		}, nil
 	case plan.Delete:
-		r, err := deleteRequest(s.Keys)
+		r, err := m.wire.Delete(s.Keys)
 		return func(c *call) (plan.Observation, error) {
 			var resp *pb.DeleteRangeResponse
 			var err error
@@ -233,10 +234,10 @@ func (m *Machine) prepare(s plan.Step, via string) (func(*call) (plan.Observatio
 			if err != nil {
 				return m.failed(err)
 			}
-			return m.answered(resp.Header), nil
+			return m.wire.Answered(resp.Header), nil
 		}, err
 	case plan.Txn:
-		r, err := m.txnRequest(s.Txn, value)
+		r, err := m.wire.Txn(s.Txn, m.step)
 		return func(c *call) (plan.Observation, error) {
 			var resp *pb.TxnResponse
 			var err error
@@ -248,7 +249,7 @@ func (m *Machine) prepare(s plan.Step, via string) (func(*call) (plan.Observatio
 			if err != nil {
 				return m.failed(err)
 			}
-			return m.answered(resp.Header, m.txnAnswers(via, source(proxied, c), r, resp)...), nil
+			return m.wire.Answered(resp.Header, m.wire.TxnAnswers(via, source(proxied, c), r, resp)...), nil
 		}, err
 	}
 	r := &pb.CompactionRequest{Revision: m.ago(s.Back)}
@@ -263,7 +264,7 @@ func (m *Machine) prepare(s plan.Step, via string) (func(*call) (plan.Observatio
 		if err != nil {
 			return m.failed(err)
 		}
-		return m.answered(resp.Header), nil
+		return m.wire.Answered(resp.Header), nil
 	}, nil
 }
 
@@ -284,94 +285,6 @@ func (m *Machine) ago(back int) int64 {
 		newest = max(newest, x.kv.Rev())
 	}
 	return max(newest-int64(back), m.base+1)
-}
-
-func (m *Machine) rangeRequest(o plan.Op) (*pb.RangeRequest, error) {
-	key, end, err := plan.Bounds(o.Keys)
-	r := &pb.RangeRequest{Key: []byte(key), RangeEnd: rangeEnd(end), Limit: int64(o.Limit), Serializable: !o.Linearizable,
-		KeysOnly: o.KeysOnly, CountOnly: o.Count}
-	if target, order, ok := strings.Cut(o.Sort, ":"); ok {
-		r.SortTarget = pb.RangeRequest_SortTarget(pb.RangeRequest_SortTarget_value[strings.ToUpper(target)])
-		r.SortOrder = map[string]pb.RangeRequest_SortOrder{"up": pb.RangeRequest_ASCEND, "down": pb.RangeRequest_DESCEND}[order]
-	}
-	if o.Past {
-		r.Revision = m.ago(o.Ago)
-	}
-	return r, err
-}
-
-// rangeEnd is a range end as it comes off the wire: none is nil, for to mvcc an empty one means "from the key on".
-func rangeEnd(end string) []byte {
-	if end == "" {
-		return nil
-	}
-	return []byte(end)
-}
-
-func (m *Machine) putRequest(o plan.Op, value string) *pb.PutRequest {
-	key, _, _ := plan.Bounds(o.Keys)
-	r := &pb.PutRequest{Key: []byte(key), Value: []byte(value)}
-	if o.Lease != "" {
-		r.Lease = m.leaseID(o.Lease)
-	}
-	return r
-}
-
-func deleteRequest(keys string) (*pb.DeleteRangeRequest, error) {
-	key, end, err := plan.Bounds(keys)
-	return &pb.DeleteRangeRequest{Key: []byte(key), RangeEnd: rangeEnd(end)}, err
-}
-
-func (m *Machine) txnRequest(b *plan.Branches, value string) (*pb.TxnRequest, error) {
-	r := &pb.TxnRequest{}
-	for _, c := range b.If {
-		key, end, err := plan.Bounds(c.Keys)
-		if err != nil {
-			return nil, err
-		}
-		result := pb.Compare_GREATER
-		if c.Absent {
-			result = pb.Compare_EQUAL
-		}
-		r.Compare = append(r.Compare, &pb.Compare{Key: []byte(key), RangeEnd: rangeEnd(end), Result: result,
-			Target: pb.Compare_VERSION, TargetUnion: &pb.Compare_Version{Version: 0}})
-	}
-	ops := func(list []plan.Op) ([]*pb.RequestOp, error) {
-		var reqs []*pb.RequestOp
-		for _, o := range list {
-			req := &pb.RequestOp{}
-			switch o.Verb {
-			case plan.Read:
-				x, err := m.rangeRequest(o)
-				if err != nil {
-					return nil, err
-				}
-				req.Request = &pb.RequestOp_RequestRange{RequestRange: x}
-			case plan.Put:
-				req.Request = &pb.RequestOp_RequestPut{RequestPut: m.putRequest(o, value)}
-			case plan.Delete:
-				x, err := deleteRequest(o.Keys)
-				if err != nil {
-					return nil, err
-				}
-				req.Request = &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: x}
-			default:
-				x, err := m.txnRequest(o.Txn, value)
-				if err != nil {
-					return nil, err
-				}
-				req.Request = &pb.RequestOp_RequestTxn{RequestTxn: x}
-			}
-			reqs = append(reqs, req)
-		}
-		return reqs, nil
-	}
-	var err error
-	if r.Success, err = ops(b.Then); err != nil {
-		return nil, err
-	}
-	r.Failure, err = ops(b.Else)
-	return r, err
 }
 
 func (m *Machine) leaseID(name string) int64 { return m.firstID + int64(number(name)) }
@@ -443,52 +356,4 @@ func (m *Machine) failed(err error) (plan.Observation, error) {
 		}
 	}
 	return plan.Observation{}, err
-}
-
-func (m *Machine) answered(h *pb.ResponseHeader, answers ...plan.Answer) plan.Observation {
-	return plan.Observation{Revision: h.Revision - m.base, Answers: answers}
-}
-
-func (m *Machine) answer(via string, source history.Source, r *pb.RangeRequest, resp *pb.RangeResponse) plan.Answer {
-	shape := plan.Shape{Count: r.CountOnly, KeysOnly: r.KeysOnly, Limit: int(r.Limit)}
-	if r.SortOrder != pb.RangeRequest_NONE {
-		order := map[pb.RangeRequest_SortOrder]string{pb.RangeRequest_ASCEND: "up", pb.RangeRequest_DESCEND: "down"}[r.SortOrder]
-		shape.Sort = strings.ToLower(r.SortTarget.String()) + ":" + order
-	}
-	text := shape.String()
-	if r.Revision != 0 {
-		text = strings.TrimSpace(fmt.Sprintf("%s @%d", text, r.Revision-m.base))
-	}
-	a := plan.Answer{Via: via, Keys: plan.BoundsText(string(r.Key), string(r.RangeEnd)), Shape: text, Source: source,
-		Revision: resp.Header.Revision - m.base, Count: resp.Count, More: resp.More}
-	for _, kv := range resp.Kvs {
-		a.KVs = append(a.KVs, m.kv(kv))
-	}
-	return a
-}
-
-func (m *Machine) kv(kv *mvccpb.KeyValue) plan.KV {
-	value := string(kv.Value)
-	if strings.HasPrefix(string(kv.Key), plan.Registry) {
-		value = ""
-	}
-	return plan.KV{Key: string(kv.Key), Mod: kv.ModRevision - m.base, Create: kv.CreateRevision - m.base, Version: kv.Version,
-		Value: value, HasLease: kv.Lease != 0}
-}
-
-func (m *Machine) txnAnswers(via string, source history.Source, r *pb.TxnRequest, resp *pb.TxnResponse) []plan.Answer {
-	reqs := r.Failure
-	if resp.Succeeded {
-		reqs = r.Success
-	}
-	var answers []plan.Answer
-	for i, x := range resp.Responses {
-		switch {
-		case reqs[i].GetRequestRange() != nil:
-			answers = append(answers, m.answer(via, source, reqs[i].GetRequestRange(), x.GetResponseRange()))
-		case reqs[i].GetRequestTxn() != nil:
-			answers = append(answers, m.txnAnswers(via, source, reqs[i].GetRequestTxn(), x.GetResponseTxn())...)
-		}
-	}
-	return answers
 }

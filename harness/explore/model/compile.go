@@ -20,6 +20,7 @@ func (u *universe) compile(s *plan.Step, door func(client string) string, value 
 	if via == plan.VIP {
 		o.vip = true
 		via = door(s.Who)
+		o.nowhere = via == ""
 	}
 	o.enter(via)
 	if s.Name != "" {

@@ -6,7 +6,7 @@ import "ghostroute/harness/explore/plan"
 func (s *state) do(u *universe, o *op) result {
 	s.nReads = 0
 	s.clock++
-	if o.vip && s.offline&(1<<o.who) != 0 {
+	if o.vip && (o.nowhere || s.offline&(1<<o.who) != 0) {
 		return result{err: unavailable}
 	}
 	switch o.kind {
@@ -52,7 +52,7 @@ func (s *state) doRead(u *universe, o *op) result {
 	}
 	st, err := s.rangeOn(u, o, p.member, req)
 	e := entry{state: st, how: fromRange, read: s.clock}
-	if o.hold == plan.AtAnswer {
+	if o.hold == plan.AtAnswer && err != unavailable { // what never comes is not held on its way
 		h := s.park(o)
 		h.reqs[0], h.reads[0], h.n, h.err = req, e, 1, err
 		return result{err: isHeld}
@@ -92,7 +92,7 @@ func (s *state) doWrite(u *universe, o *op) result {
 	}
 	from := s.last
 	r := s.commitWrite(u, o, m, c)
-	if o.proxy >= 0 && o.hold == plan.AtAnswer {
+	if o.proxy >= 0 && o.hold == plan.AtAnswer && r.err != unavailable {
 		h := s.park(o)
 		h.err, h.rev, h.from, h.to = r.err, r.revision, from, s.last
 		return result{err: isHeld}
@@ -144,7 +144,7 @@ func (s *state) doTxn(u *universe, o *op) result {
 	h.from = s.last
 	r := s.commitTxn(u, o, m, s.revision(), &h)
 	h.to = s.last
-	if o.proxy >= 0 && o.hold == plan.AtAnswer {
+	if o.proxy >= 0 && o.hold == plan.AtAnswer && r.err != unavailable {
 		h.open, h.op, h.who, h.err, h.rev = true, *o, o.who, r.err, r.revision
 		s.held[o.slot] = h
 		return result{err: isHeld}

@@ -13,8 +13,8 @@ const namedLeases = 31 // l1 to l31; the leases that instances take are numbered
 
 // Model steps plans in memory. It is not safe for use by more than one goroutine.
 type Model struct {
-	// Door says which proxy a client's VIP leads to now. A bench that runs the same plan knows; without one, client number i
-	// is led to proxy number i, counted round.
+	// Door says which proxy a client's VIP leads to now, "" for none. A bench that runs the same plan knows; without one, client
+	// number i is led to proxy number i, counted round.
 	Door func(client string) string
 
 	u         universe
@@ -172,7 +172,7 @@ func (m *Model) contents(r *request, at uint8) (kvs []plan.KV, n int64, more boo
 		v := m.versions[put{k, mod}]
 		kv := plan.KV{Key: m.u.keys[k], Mod: int64(mod), Create: v.create, Version: v.version, Value: v.value, HasLease: v.lease != 0}
 		if strings.HasPrefix(kv.Key, plan.Registry) {
-			kv.Value = "" // go-micro's, not the plan's
+			kv.Value = "{" + kv.Key // go-micro's, not the plan's: it begins like that, and is in the order of the keys
 		}
 		kvs = append(kvs, kv)
 	}
@@ -181,6 +181,11 @@ func (m *Model) contents(r *request, at uint8) (kvs []plan.KV, n int64, more boo
 	}
 	if r.shape.Sort != "" {
 		sortKVs(kvs, r.shape.Sort)
+	}
+	for i := range kvs {
+		if strings.HasPrefix(kvs[i].Key, plan.Registry) {
+			kvs[i].Value = ""
+		}
 	}
 	if l := r.shape.Limit; l > 0 && len(kvs) > l {
 		kvs, more = kvs[:l], true

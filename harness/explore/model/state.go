@@ -136,6 +136,7 @@ type op struct {
 	shape   plan.Shape
 	invalid bool // etcd's API refuses it: the same key twice
 	vip     bool // it comes through the balancer
+	nowhere bool // which has nobody to give it to
 	value   uint16
 }
 

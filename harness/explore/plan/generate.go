@@ -33,7 +33,7 @@ func weight(v Verb) int {
 		return 7
 	case Txn, Register, Resolve, Release:
 		return 5
-	case Deregister, Grant, Revoke, Keepalive, Expire, Fail:
+	case Deregister, Grant, Revoke, Expire, Fail:
 		return 3
 	case Flood:
 		return 0 // two thousand reads: only where it is asked for by name
@@ -47,6 +47,7 @@ func (c Config) filled() Config {
 	c.Keys, c.Services, c.Steps = or(c.Keys, 3), or(c.Services, 2), or(c.Steps, 30)
 	if c.Verbs == nil {
 		c.Verbs = slices.Sorted(maps.Keys(forms))
+		c.Verbs = slices.DeleteFunc(c.Verbs, func(v Verb) bool { return weight(v) == 0 || c.Auth && registers(v) })
 	}
 	return c
 }
@@ -100,10 +101,7 @@ func (d dice) step() Step {
 	var verbs []Verb
 	for _, v := range d.Verbs {
 		n := weight(v)
-		if n == 0 && len(d.Verbs) < len(forms) {
-			n = 1
-		}
-		for range n {
+		for range max(n, 1) {
 			verbs = append(verbs, v)
 		}
 	}
@@ -123,7 +121,7 @@ func (d dice) step() Step {
 	case Compact:
 		s.Back = d.from(0, 3)
 	}
-	if slices.Contains(Calls()[:4], s.Verb) && s.Via[0] != 'm' && d.one(4) {
+	if slices.Contains(Calls()[:4], s.Verb) && s.Via[0] == 'p' && d.one(4) {
 		s.Hold = pick(d, AtRequest, AtAnswer)
 		s.Name = d.named('h', 3)
 	}
@@ -166,7 +164,7 @@ func (d dice) word(name string) string {
 	case "key":
 		return d.key()
 	case "delay in milliseconds":
-		return fmt.Sprint(d.from(1, 200))
+		return fmt.Sprint(d.from(1, 20))
 	case "weights":
 		var s Step
 		for range d.Proxies {

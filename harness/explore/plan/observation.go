@@ -70,6 +70,20 @@ func (o Observation) Differ(other Observation) string {
 	return ""
 }
 
+// Coarse is what can be seen of a step that go-micro took: its reads, each key with its revision, and whether it failed.
+func (o Observation) Coarse() Observation {
+	c := Observation{Err: o.Err}
+	for _, a := range o.Answers {
+		var kvs []KV
+		for _, kv := range a.KVs {
+			kvs = append(kvs, KV{Key: kv.Key, Mod: kv.Mod})
+		}
+		a.KVs = kvs
+		c.Answers = append(c.Answers, a)
+	}
+	return c
+}
+
 // String is the observation in one line.
 func (o Observation) String() string {
 	var w []string

@@ -21,12 +21,18 @@ func newSense(p *Plan) *sense {
 // takes says whether the step makes sense now, and if so follows it.
 func (x *sense) takes(s Step) bool {
 	if s.Hold != NotHeld {
-		if _, open := x.held[s.Name]; open || strings.HasPrefix(s.Via, "m") {
-			return false
+		if _, open := x.held[s.Name]; open || !strings.HasPrefix(s.Via, "p") {
+			return false // a VIP's connection may go while a call of it is held
 		}
 	}
 	if !x.leased(s) {
 		return false
+	}
+	if s.Via == VIP && s.Who == "" && !registers(s.Verb) {
+		return false // a VIP is somebody's
+	}
+	if registers(s.Verb) && (x.plan.Auth || strings.HasPrefix(s.Via, "m")) {
+		return false // with auth on a keep-alive through a proxy is never answered; on a member there is nothing to find but a put
 	}
 	switch s.Verb {
 	case Grant:
@@ -100,12 +106,23 @@ func (x *sense) leased(s Step) bool {
 	switch s.Verb {
 	case Grant:
 		return !x.leases[s.Lease]
-	case Revoke, Keepalive, Expire:
+	case Keepalive:
+		return x.leases[s.Lease] && !(x.plan.Auth && strings.HasPrefix(s.Via, "p"))
+	case Revoke, Expire:
 		return x.leases[s.Lease] || strings.Contains(s.Lease, "/")
 	case Put:
 		return s.Lease == "" || x.leases[s.Lease]
 	}
 	return true
+}
+
+// registers says whether the step is go-micro's and not a plain call.
+func registers(v Verb) bool {
+	switch v {
+	case Register, Deregister, Crash, Restart, Replace, Resolve, List, Call:
+		return true
+	}
+	return false
 }
 
 // quorumWithout says whether the members still make a majority when this one is cut off too.

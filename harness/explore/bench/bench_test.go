@@ -1,0 +1,77 @@
+package bench_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"ghostroute/harness/explore"
+	"ghostroute/harness/explore/bench"
+	"ghostroute/harness/explore/plan"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func lab(t testing.TB, cfg bench.Config) *bench.Lab {
+	t.Helper()
+	cfg.Dir = t.TempDir()
+	l, err := bench.NewLab(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return l
+}
+
+// TestTheModelAgreesWithTheBench holds the model to real members and proxies: on whatever random plans do, both say the same of every
+// answer. AGREE is for how long, AGREE_SEED from where.
+func TestTheModelAgreesWithTheBench(t *testing.T) {
+	long := 2 * time.Second
+	if v := os.Getenv("AGREE"); v != "" {
+		var err error
+		long, err = time.ParseDuration(v)
+		require.NoError(t, err, "AGREE is how long, 60s for one")
+	}
+	seed := uint64(time.Now().UnixNano())
+	if v := os.Getenv("AGREE_SEED"); v != "" {
+		var err error
+		seed, err = strconv.ParseUint(v, 10, 64)
+		require.NoError(t, err, "AGREE_SEED is a number")
+	}
+	l := lab(t, bench.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), long+time.Minute)
+	defer cancel()
+	steps, plans := 0, 0
+	began := time.Now()
+	for i := uint64(0); time.Since(began) < long; i++ {
+		p := plan.Random(plan.Config{Auth: i%4 == 0}, seed+i)
+		seen, err := explore.Run(p, l.Start(ctx), l.Oracle())
+		steps, plans = steps+len(seen), plans+1
+		if d := (*explore.Disagreement)(nil); errors.As(err, &d) {
+			t.Fatalf("%v\nPLAN='%s'", err, p.With(p.Steps[:d.Number]).Line())
+		}
+		require.NoError(t, err, "%s", p)
+	}
+	t.Logf("seed %d: %d steps of %d plans in %v, %.0f steps/s: %+v", seed, steps, plans, time.Since(began).Round(time.Millisecond), float64(steps)/time.Since(began).Seconds(), l.Clock)
+}
+
+// TestPlan runs one plan, PLAN, on the bench beside the model and tells what was seen.
+func TestPlan(t *testing.T) {
+	if os.Getenv("PLAN") == "" {
+		t.Skip("PLAN is not set: it is a plan in one line")
+	}
+	p, err := plan.Parse(os.Getenv("PLAN"))
+	require.NoError(t, err)
+	l := lab(t, bench.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	seen, err := explore.Run(p, l.Start(ctx), l.Oracle())
+	for i, o := range seen {
+		t.Logf("%d. %s: %s", i+1, p.Steps[i], o)
+	}
+	require.NoError(t, err)
+}
