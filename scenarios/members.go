@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"time"
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
@@ -18,6 +17,7 @@ func members() []Scenario {
 			Text:  "There is one proxy. v1-a deregisters through it while m3 is cut off from its peers; the gateways' next read is answered by m3. Then m3 is mended and catches up.",
 			Needs: oneProxy,
 			Act: func(t *Trial) error {
+				defer t.deafen()()
 				m := t.follower()
 				if err := m.Cut(); err != nil {
 					return err
@@ -39,7 +39,7 @@ func members() []Scenario {
 					return err
 				}
 				// A linearizable read cannot be answered by a member that is cut off; it is given up.
-				ctx, cancel := context.WithTimeout(t.ctx, 200*time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.ctx, 3*cacheTTL)
 				defer cancel()
 				for _, g := range t.Gateways() {
 					_ = t.reads(ctx, g)

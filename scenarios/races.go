@@ -57,8 +57,13 @@ func (t *Trial) heldRead(read func() error) error {
 	if err := t.Cluster.WaitApplied(t.ctx, 0); err != nil {
 		return err
 	}
-	return t.withheld("p1", proxy.Hold{RPC: "Range", Key: t.ServicePrefix()}, read,
-		func() error { return t.Deregister(t.ctx, "v1-a") })
+	defer t.deafen()()
+	return t.withheld("p1", proxy.Hold{RPC: "Range", Key: t.ServicePrefix()}, read, func() error {
+		if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+			return err
+		}
+		return t.delivered("p1")
+	})
 }
 
 func (t *Trial) everybodyReads() error {

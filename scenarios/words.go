@@ -6,6 +6,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness"
+	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
 )
@@ -140,4 +142,53 @@ func (t *Trial) through(p string) string {
 		return ""
 	}
 	return p
+}
+
+// deafen holds what the proxies' watches deliver to their clients, until hear is called: a go-micro gateway that hears of the change reads
+// in the background, and what it reads would get in between what the scenario puts in order.
+func (t *Trial) deafen() (hear func()) {
+	var gates []*proxy.Gate
+	held := t.Fix.Name == "watch" && !t.Scenario.Unheld // further up already
+	if t.Topology.Reading == gateway.GoMicro && t.through("p1") != "" && !held {
+		for _, p := range t.Proxies() {
+			gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: proxy.BeforeClient}))
+		}
+	}
+	return func() {
+		for _, g := range gates {
+			// The change is acknowledged, so its event comes; a gate that let it by would have held nothing.
+			_ = g.Caught(t.ctx)
+			g.Release()
+		}
+	}
+}
+
+// delivered waits until a proxy that watches has heard of everything up to now: until it has forgotten a key that it had cached and that
+// has just been written on a member.
+func (t *Trial) delivered(p string) error {
+	if t.Topology.Variant.Name != proxy.Watching().Name {
+		return nil
+	}
+	c, err := t.At(t.Proxy(p))
+	if err != nil {
+		return err
+	}
+	read := func() (int64, error) {
+		r, err := c.Get(t.ctx, "/marker", clientv3.WithSerializable())
+		if err != nil || len(r.Kvs) == 0 {
+			return 0, err
+		}
+		return r.Kvs[0].ModRevision, nil
+	}
+	if _, err := read(); err != nil {
+		return err
+	}
+	w, err := t.Cluster.Client().Put(t.ctx, "/marker", "")
+	if err != nil {
+		return err
+	}
+	return harness.Until(t.ctx, func() bool {
+		rev, err := read()
+		return err == nil && rev >= w.Header.Revision
+	})
 }

@@ -253,7 +253,7 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 
 	opts := []grpc.ServerOption{grpc.MaxConcurrentStreams(math.MaxUint32), grpc.ChainUnaryInterceptor(w.unary...)}
 	if !p.cfg.Bare {
-		opts = append(opts, grpc.UnaryInterceptor(p.provenance))
+		opts = append(opts, grpc.UnaryInterceptor(p.provenance), grpc.StreamInterceptor(p.deliver))
 	}
 	server := grpc.NewServer(opts...)
 	pb.RegisterKVServer(server, r.kv)
