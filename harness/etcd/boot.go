@@ -71,7 +71,7 @@ func all(members []*Member, f func(*Member) error) error {
 func (c *Cluster) furnish() error {
 	for i := range c.cfg.Members {
 		m := &Member{Name: fmt.Sprintf("m%d", i+1), cluster: c}
-		m.dir = filepath.Join(c.cfg.Dir, m.Name)
+		m.dir = c.dirOf(m.Name)
 		c.Members = append(c.Members, m)
 		if err := m.furnish(); err != nil {
 			return err
@@ -81,6 +81,9 @@ func (c *Cluster) furnish() error {
 	c.client, err = c.Dial("", "")
 	return err
 }
+
+// dirOf is where a member of that name has its data.
+func (c *Cluster) dirOf(name string) string { return filepath.Join(c.cfg.Dir, name) }
 
 // furnish makes what a member keeps while it is stopped. If it fails, strip undoes what it made.
 func (m *Member) furnish() error {
@@ -147,10 +150,14 @@ func (m *Member) config() (*embed.Config, *serving) {
 	}
 	cfg.InitialCluster = strings.Join(cluster, ",")
 	cfg.InitialClusterToken = m.cluster.cfg.Dir
+	if m.joins {
+		cfg.ClusterState = embed.ClusterStateFlagExisting
+	}
 	// The first leader does not come of a timeout, and fast-forwarded followers would depose it if it was late once.
 	cfg.InitialElectionTickAdvance = false
-	cfg.UnsafeNoFsync = true // the data need not survive the machine, only the member
-	cfg.BcryptCost = 4       // the least there is: a password check costs 1 ms and not 70
+	cfg.StrictReconfigCheck = false // else no member is replaced before all have been connected for 5 s (etcdserver, HealthInterval)
+	cfg.UnsafeNoFsync = true        // the data need not survive the machine, only the member
+	cfg.BcryptCost = 4              // the least there is: a password check costs 1 ms and not 70
 	return cfg, serving
 }
 

@@ -74,6 +74,7 @@ type Cluster struct {
 	Members []*Member
 
 	cfg     Config
+	born    int // how many members Replace has added
 	client  *clientv3.Client
 	history atomic.Pointer[history.History]
 

@@ -36,6 +36,8 @@ type Member struct {
 
 	open atomic.Bool // whether the link lets peers through
 
+	joins bool // it is added to a cluster that runs
+
 	life sync.Mutex // one of Stop, Kill, Restart and Close at a time
 
 	// guarded by cluster.mu
