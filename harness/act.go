@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/connectivity"
 
 	"ghostroute/harness/balancer"
@@ -229,7 +230,8 @@ func (b *Bench) At(p *proxy.Proxy) (*clientv3.Client, error) {
 }
 
 func (b *Bench) at(addr, user, password string, more ...string) (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{Endpoints: append([]string{addr}, more...), Username: user, Password: password, DialTimeout: 5 * time.Second})
+	return clientv3.New(clientv3.Config{Endpoints: append([]string{addr}, more...), Username: user, Password: password,
+		DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 }
 
 // connected waits until a client has a connection, so that it is pinned before anybody asks where to.
