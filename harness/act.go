@@ -14,6 +14,7 @@ import (
 
 	"ghostroute/harness/balancer"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
@@ -206,7 +207,7 @@ func (b *Bench) ClientAs(ctx context.Context, name, user, password string) (*cli
 	if c, err = b.at(addrs[0], user, password, addrs[1:]...); err != nil {
 		return nil, err
 	}
-	b.ends(c.Close)
+	b.ends(func() error { return hangup.Close(c) })
 	b.mu.Lock()
 	b.clients[name] = c
 	b.mu.Unlock()
@@ -223,7 +224,7 @@ func (b *Bench) At(p *proxy.Proxy) (*clientv3.Client, error) {
 	}
 	c, err := b.at(p.Addr(), b.rootIf(), b.rootIf())
 	if err == nil {
-		b.ends(c.Close)
+		b.ends(func() error { return hangup.Close(c) })
 		b.clients[name] = c
 	}
 	return c, err

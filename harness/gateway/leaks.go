@@ -1,11 +1,15 @@
 package gateway
 
-import "go.uber.org/goleak"
+import (
+	"go.uber.org/goleak"
+
+	"ghostroute/harness/hangup"
+)
 
 // KnownLeaks are the goroutines that go-micro leaves behind and nobody can end or wait for, by name; nothing else is left when
 // every gateway has been closed. The router's watch and the cache's, which do end, are not among them.
 func KnownLeaks() []goleak.Option {
-	return []goleak.Option{
+	return append(hangup.KnownLeaks(),
 		// One for the process: go-micro's client package makes a DefaultClient when it is initialised, that makes a response
 		// cache, and that begins to sweep (client/options.go, client/cache.go).
 		goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"),
@@ -15,5 +19,5 @@ func KnownLeaks() []goleak.Option {
 		// A cache whose watch failed sleeps up to 10 s before it watches again, and does not wake to be stopped
 		// (registry/cache/cache.go, run). It ends when it wakes.
 		goleak.IgnoreAnyFunction("github.com/micro/go-micro/v2/registry/cache.(*cache).run"),
-	}
+	)
 }

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
@@ -292,6 +293,6 @@ func (r *running) end() {
 		f()
 	}
 	if r.client != nil {
-		r.client.Close()
+		_ = hangup.Close(r.client) // its own context has been cancelled, which it says
 	}
 }

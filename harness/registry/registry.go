@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc/connectivity"
 
+	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 )
 
@@ -134,7 +135,7 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 	}
 	return session{Registry: inner, client: client, close: sync.OnceValue(func() error {
 		end(fmt.Errorf("the registry of %s was closed", r.cfg.Client))
-		return ended(client.Close())
+		return hangup.Close(client)
 	})}, nil
 }
 
