@@ -155,6 +155,9 @@ func (s *gates) releaseAll() {
 
 // pass waits at the first gate that takes the RPC until it is released or the call is given up.
 func (s *gates) pass(ctx context.Context, at Point, rpc, key string) error {
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err() // who gave it up waits for nobody
+	}
 	s.mu.Lock()
 	var caught *Gate
 	for _, g := range s.all {

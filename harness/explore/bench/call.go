@@ -60,12 +60,13 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 		ctx, cancel = m.bound(s.Who, at, moment)
 	}
 	if quorum && m.cut[member] {
-		if s.Hold == plan.AtAnswer {
-			s.Hold = plan.NotHeld // what never comes is not held on its way
-		}
-		if s.Hold == plan.NotHeld {
+		switch s.Hold {
+		case plan.NotHeld:
 			cancel()
 			ctx, cancel = m.bound(s.Who, at, moment)
+		case plan.AtAnswer: // an answer there may be, that etcd refuses it; what never comes is not held on its way
+			stop := time.AfterFunc(moment, cancel)
+			defer stop.Stop()
 		}
 	}
 	unlinked := at[0] == 'p' && m.unlinked(at) && s.Hold != plan.AtRequest && rpc(s.Verb) != ""

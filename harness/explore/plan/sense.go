@@ -67,6 +67,9 @@ func (x *sense) takes(s Step) bool {
 		if x.cut[s.Target] || x.plan.Members == 1 && s.Target[0] == 'm' {
 			return false
 		}
+		if x.plan.Auth && len(x.held) > 0 && s.Target[0] == 'm' {
+			return false // a member that stops forgets every token, and a held call cannot fetch another
+		}
 		for name, proxy := range x.held {
 			if proxy == s.Target {
 				delete(x.held, name)
@@ -93,7 +96,7 @@ func (x *sense) takes(s Step) bool {
 		}
 		x.denied[s.Target] = s.Verb == Forbid
 	case ExpireToken:
-		return x.plan.Auth
+		return x.plan.Auth && len(x.held) == 0
 	}
 	if s.Hold != NotHeld {
 		x.held[s.Name] = s.Via
