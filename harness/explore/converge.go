@@ -39,7 +39,7 @@ func Converge(p plan.Plan, start, oracle Start) (ghost *Ghost, err error) {
 		}
 		defer func() { err = errors.Join(err, other.Close()) }()
 	}
-	if _, err := take(append(append([]plan.Step{}, p.Steps...), p.Settle()...), machine, other); err != nil {
+	if _, err := Take(append(append([]plan.Step{}, p.Steps...), p.Settle()...), machine, other); err != nil {
 		return nil, err
 	}
 	for _, read := range Probes(p) {
@@ -48,7 +48,7 @@ func Converge(p plan.Plan, start, oracle Start) (ghost *Ghost, err error) {
 			through.Via = fmt.Sprintf("p%d", i+1)
 			direct := read
 			direct.Via, direct.Linearizable = "m1", true
-			seen, err := take([]plan.Step{through, direct}, machine, other)
+			seen, err := Take([]plan.Step{through, direct}, machine, other)
 			if err != nil {
 				return nil, err
 			}
@@ -62,7 +62,7 @@ func Converge(p plan.Plan, start, oracle Start) (ghost *Ghost, err error) {
 			ghost := &Ghost{Proxy: through.Via, Read: through, Told: told, Truth: truth}
 			look := through
 			look.Linearizable = true
-			if seen, err = take([]plan.Step{look, through}, machine, other); err != nil {
+			if seen, err = Take([]plan.Step{look, through}, machine, other); err != nil {
 				return nil, err
 			}
 			ghost.Healed = seen[1].Err == "" && seen[1].Answers[0].Same(truth)

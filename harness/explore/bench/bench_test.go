@@ -14,9 +14,10 @@ import (
 	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/gateway"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) }
 
 func lab(t testing.TB, cfg bench.Config) *bench.Lab {
 	t.Helper()

@@ -21,6 +21,9 @@ type instance struct {
 	at  string // the proxy that it asks
 }
 
+// attempts is how often a go-micro server tries to register before it waits for its next interval (server/grpc/grpc.go, regFunc).
+const attempts = 3
+
 // serviceOf is what an instance, "s1/a", registers.
 func serviceOf(in string) *micro.Service {
 	service, id, _ := strings.Cut(in, "/")
@@ -104,7 +107,15 @@ func (m *Machine) micro(s plan.Step) (plan.Observation, error) {
 	if err != nil {
 		return none, err
 	}
-	return m.watched(in.reg, via, func() error { return in.reg.Register(serviceOf(s.Target), micro.RegisterTTL(time.Hour)) })
+	var obs plan.Observation
+	for range attempts {
+		again, err := m.watched(in.reg, via, func() error { return in.reg.Register(serviceOf(s.Target), micro.RegisterTTL(time.Hour)) })
+		obs.Err, obs.Answers = again.Err, append(obs.Answers, again.Answers...)
+		if err != nil || obs.Err != plan.ErrUnavailable || via[0] == 'm' || m.cut[m.asks[number(via)]] || m.unlinked(via) {
+			return obs, err
+		}
+	}
+	return obs, nil
 }
 
 // crash ends an instance's process without a word.

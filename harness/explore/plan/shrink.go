@@ -107,6 +107,9 @@ func simplerSteps(s Step) []Step {
 		add(func(c *Step) { c.Via = "m1" })
 	default:
 		add(func(c *Step) { c.Via = "p1" })
+		if s.Via == VIP {
+			add(func(c *Step) { c.Via = "p2" })
+		}
 	}
 	if s.Back > 0 {
 		add(func(c *Step) { c.Back-- })

@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"ghostroute/harness/explore"
+	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/history"
+)
+
+// Outcome is what a plan came to.
+type Outcome struct {
+	Plan    plan.Plan
+	Steps   int // that were taken, those behind the plan's own too
+	Events  []history.Event
+	Record  check.Record
+	Results []check.Result
+}
+
+// Broken is the first result that is, nil if none is.
+func (o Outcome) Broken() *check.Result {
+	for i := range o.Results {
+		if o.Results[i].Outcome == check.Broken {
+			return &o.Results[i]
+		}
+	}
+	return nil
+}
+
+// Try runs a plan from its beginning to the peace after it and judges its history. First p's steps; then whatever p left open is let go
+// of and mended; then every proxy is asked, serializably, whatever p asked, until the answers are the truth or cfg.Heals has passed.
+// Safety is judged over all of it, convergence over the end. With the stock proxy the model is held to every step.
+//
+// The error is trouble, and a *explore.Disagreement where the model said something else than the machine: then nothing counts. What
+// happened until then is in the outcome.
+func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (out Outcome, err error) {
+	out.Plan = p
+	machine, err := l.Machine(ctx, p)
+	if err != nil {
+		return out, err
+	}
+	defer func() {
+		if len(out.Events) == 0 {
+			out.Events = machine.History().Events()
+		}
+		err = errors.Join(err, machine.Close())
+	}()
+	var oracle explore.Machine
+	if start := l.Oracle(); start != nil {
+		if oracle, err = start(p); err != nil {
+			return out, err
+		}
+	}
+	take := func(steps []plan.Step) error {
+		seen, err := explore.Take(steps, machine, oracle)
+		out.Steps += len(seen)
+		return err
+	}
+	if err := take(slices.Concat(p.Steps, p.Settle())); err != nil {
+		return out, err
+	}
+	if l.cfg.Restart {
+		for i := range p.Proxies {
+			if err := take([]plan.Step{{Verb: plan.Reboot, Target: name('p', i)}}); err != nil {
+				return out, err
+			}
+		}
+	}
+	probes := explore.Probes(p)
+	healed := machine.History().Now()
+	for began := time.Now(); ; {
+		for _, read := range probes {
+			for i := range p.Proxies {
+				read.Via = name('p', i)
+				if err := take([]plan.Step{read}); err != nil {
+					return out, err
+				}
+			}
+		}
+		if l.cfg.Heals == 0 || time.Since(began) > l.cfg.Heals {
+			break
+		}
+		if r := check.Convergence().Judge(machine.record(healed)); r.Outcome == check.Kept {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return out, context.Cause(ctx)
+		case <-time.After(10 * time.Millisecond): // it heals by itself or it does not
+		}
+	}
+	machine.Unwatch()
+	out.Record = machine.record(healed)
+	out.Events = machine.History().Events()
+	for _, c := range checks {
+		out.Results = append(out.Results, c.Judge(out.Record))
+	}
+	return out, nil
+}
+
+// record is what the checks read: the history, and what it does not say.
+func (m *Machine) record(healed time.Duration) check.Record {
+	r := check.FromEvents(m.history.Events())
+	r.Base, r.Complete, r.Healed, r.Grants = m.base+1, true, healed, m.grants
+	for _, e := range m.history.Events() {
+		if e.Fault != nil && e.Fault.Name == "compact" && e.Fault.Op == "end" {
+			r.Complete = false // commits were forgotten before they were seen
+		}
+	}
+	return r
+}
