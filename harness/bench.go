@@ -192,10 +192,8 @@ func (b *Bench) startProxies(ctx context.Context, _ *options) error {
 // StartProxy starts one more proxy beside the topology's, behind no balancer, and ends it with the bench.
 func (b *Bench) StartProxy(ctx context.Context, name string, v proxy.Variant) (*proxy.Proxy, error) {
 	var up []proxy.Upstream
-	for _, m := range b.Cluster.Members {
-		if len(b.Topology.Upstream) == 0 || slices.Contains(b.Topology.Upstream, m.Name) {
-			up = append(up, proxy.Upstream{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()})
-		}
+	for _, m := range b.upstream() {
+		up = append(up, proxy.Upstream{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()})
 	}
 	p, err := proxy.Start(ctx, proxy.Config{Name: name, Upstream: up, Variant: v, History: b.History,
 		ClientOf: func(addr string) string { return b.clientOf(name, addr) }})
@@ -204,6 +202,14 @@ func (b *Bench) StartProxy(ctx context.Context, name string, v proxy.Variant) (*
 	}
 	b.ends(p.Close)
 	return p, nil
+}
+
+// upstream are the members that proxies, or clients without proxies, may ask.
+func (b *Bench) upstream() []*etcd.Member {
+	if len(b.Topology.Upstream) == 0 {
+		return b.Cluster.Members
+	}
+	return slices.DeleteFunc(slices.Clone(b.Cluster.Members), func(m *etcd.Member) bool { return !slices.Contains(b.Topology.Upstream, m.Name) })
 }
 
 // clientOf is whose connection a proxy sees coming from addr.
@@ -311,7 +317,7 @@ func (b *Bench) addresses(client string) ([]string, error) {
 	if b.Topology.Direct {
 		var addrs []string
 		if b.direct[client] == nil {
-			for _, m := range b.Cluster.Members {
+			for _, m := range b.upstream() {
 				l, err := link.Listen(client+"→"+m.Name, link.To("tcp", m.Endpoint()))
 				if err != nil {
 					return nil, err

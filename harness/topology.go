@@ -26,8 +26,8 @@ type Topology struct {
 
 	Proxies  int           // grpc-proxies, 1 to 9; 0 means 3
 	Variant  proxy.Variant // how they differ from stock
-	Upstream []string      // the members they may ask, "m1" …; nil means all
-	Direct   bool          // no proxy and no balancer: every client is given the members' addresses
+	Upstream []string      // the members they, or with Direct the clients, may ask, "m1" …; nil means all
+	Direct   bool          // no proxy and no balancer: every client is given the addresses of the members in Upstream
 
 	Weights []int // the balancer's, one a proxy; nil means 1 each
 	Sticky  bool  // source affinity, as LVS persistence: a client's further connections go where its first went
@@ -64,7 +64,7 @@ func (t Topology) withDefaults() Topology {
 		t.Instances = []string{"v1-a", "v1-b"}
 	}
 	if t.Weights == nil {
-		t.Weights = slices.Repeat([]int{1}, t.Proxies)
+		t.Weights = slices.Repeat([]int{1}, max(t.Proxies, 0))
 	}
 	return t
 }

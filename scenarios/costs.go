@@ -22,6 +22,7 @@ const costReads = 1000
 // while a proxy dies, and whether a member can be replaced without a client's knowing. ctx bounds it all.
 func Costs(ctx context.Context, f Fix) (*report.Costs, error) {
 	top := Topology(Scenario{}, f, gateway.EachRequest)
+	top.Upstream = nil
 	b, err := harness.Open(ctx, top)
 	if err != nil {
 		return nil, err

@@ -151,7 +151,7 @@ func Fixes() []Fix {
 const proxyTTL = 2 * time.Second
 
 func direct(t *harness.Topology) {
-	t.Direct, t.Variant, t.Upstream, t.Sticky = true, proxy.Stock(), nil, false
+	t.Direct, t.Variant, t.Sticky = true, proxy.Stock(), false
 }
 
 func variant(v proxy.Variant) func(*harness.Topology) {

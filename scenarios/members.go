@@ -15,7 +15,7 @@ func members() []Scenario {
 			Name: "lagging-member", Theme: theme, Title: "a lagging member's answer is cached",
 			Seen:  "grpcproxy/kv.go: a serializable miss is answered by whichever member it meets, and kept",
 			Text:  "There is one proxy. v1-a deregisters through it while m3 is cut off from its peers; the gateways' next read is answered by m3. Then m3 is mended and catches up.",
-			Needs: oneProxy,
+			Needs: func(t *harness.Topology) { oneProxy(t); everyMember(t) },
 			Act: func(t *Trial) error {
 				defer t.deafen()()
 				m := t.follower()
@@ -55,8 +55,9 @@ func members() []Scenario {
 		},
 		{
 			Name: "member-killed", Theme: theme, Title: "a member is killed and comes back",
-			Seen: "what the proxies were there for",
-			Text: "m2 is killed, v1-a deregisters through p1, m2 is started again.",
+			Seen:  "what the proxies were there for",
+			Needs: everyMember,
+			Text:  "m2 is killed, v1-a deregisters through p1, m2 is started again.",
 			Act: func(t *Trial) error {
 				m := t.follower()
 				if err := m.Kill(); err != nil {
@@ -71,8 +72,9 @@ func members() []Scenario {
 		},
 		{
 			Name: "leader-moved", Theme: theme, Title: "the leader moves",
-			Seen: "every upgrade of etcd",
-			Text: "The leadership moves to another member while v1-a deregisters through p1.",
+			Seen:  "every upgrade of etcd",
+			Needs: everyMember,
+			Text:  "The leadership moves to another member while v1-a deregisters through p1.",
 			Act: func(t *Trial) error {
 				if err := t.Cluster.MoveLeader(t.ctx, t.follower()); err != nil {
 					return err
@@ -82,6 +84,9 @@ func members() []Scenario {
 		},
 	}
 }
+
+// everyMember lets the proxies, or clients without proxies, ask all members.
+func everyMember(t *harness.Topology) { t.Upstream = nil }
 
 // follower is a member that does not lead; it is nil only if the cluster has no leader, and then the next thing fails.
 func (t *Trial) follower() *etcd.Member {
@@ -137,5 +142,9 @@ func (t *Trial) deregisterAgain(id string) error {
 	if err := harness.Until(t.ctx, func() bool { last = i.Deregister(t.ctx); return last == nil }); err != nil {
 		return last
 	}
-	return t.Deregister(t.ctx, id)
+	_ = i.Stop(t.ctx) // it deregisters once more, which may meet the next such connection: its key is gone already
+	if t.Topology.Scatter {
+		return t.Scatter(t.ctx, i.Key())
+	}
+	return nil
 }
