@@ -7,30 +7,47 @@ export GOFLAGS
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ARTIFACTS   ?= $(CURDIR)/artifacts
-COLOUR      := $(shell [ -t 1 ] && [ -z "$$NO_COLOR" ] && echo always || echo never)
+export GHOSTROUTE_COLOUR ?= $(shell [ -t 1 ] && [ -z "$$NO_COLOR" ] && echo always || echo never)
+
+# Trials mostly wait: for leases, for a memory to lapse. More of them than there are cores may run at a time.
+PARALLEL    ?= 8
 
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 incident: ## the incident, told as it happens, on real parts
 	@mkdir -p $(ARTIFACTS)
-	@GHOSTROUTE_COLOUR=$(COLOUR) $(GO) test ./scenarios -run '^TestIncident$$' -count=1 -v -artifacts -outputdir $(ARTIFACTS) \
-		| sed -u -E '/^=== (RUN|PAUSE|CONT|NAME)/d; s/^    //'
+	@$(GO) test ./scenarios -run '^TestIncident$$' -count=1 -v -artifacts -outputdir $(ARTIFACTS) \
+		| sed -u -E '/^=== (RUN|PAUSE|CONT|NAME|ARTIFACTS)/d; /^ *--- PASS/d; s/^    //'
 
 test: ## every test
-	$(GO) test ./...
+	$(GO) test -parallel $(PARALLEL) -timeout 10m ./...
 
 race: ## every test under the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -parallel 3 -timeout 30m ./...
+
+matrix: ## every scenario against every fix, and the page that shows it
+	@mkdir -p $(ARTIFACTS)/matrix
+	@GHOSTROUTE_REPORT=$(ARTIFACTS)/matrix $(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -v -parallel $(PARALLEL) -timeout 10m \
+		| sed -u -nE '/^(matrix:|ok|FAIL|panic)/p; /moved, read/,/replay/p'
+	@cat $(ARTIFACTS)/matrix/matrix.txt
+	@echo; echo "the page: $(ARTIFACTS)/matrix/matrix.html"
+
+verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
+	$(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -parallel $(PARALLEL) -timeout 10m -update
+	@git diff --stat -- fixtures/verdicts.txt
+
+page: ## the matrix' page, tested in a headless Chromium
+	cd harness/report/browser && $(GO) test ./...
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	GOFLAGS= $(GO) run $(STATICCHECK) ./...
 
-bench: ## what it costs: boot, close, a cache hit with and without provenance
+bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help incident test race lint bench
+.PHONY: help incident test race matrix verdicts page lint bench
