@@ -58,6 +58,9 @@ func TestTheModelAgreesWithTheBench(t *testing.T) {
 		require.NoError(t, err, "%s", p)
 	}
 	t.Logf("seed %d: %d steps of %d plans in %v, %.0f steps/s: %+v", seed, steps, plans, time.Since(began).Round(time.Millisecond), float64(steps)/time.Since(began).Seconds(), l.Clock)
+	for v, s := range l.Clock.Verbs {
+		t.Logf("%-12s %6d times %10v in all", v, s.N, s.Took.Round(time.Millisecond))
+	}
 }
 
 // TestPlan runs one plan, PLAN, on the bench beside the model and tells what was seen.

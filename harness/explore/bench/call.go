@@ -57,15 +57,17 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	}
 	if at[0] == 'p' && s.Verb == plan.Keepalive && m.unlinked(at) {
 		cancel()
-		ctx, cancel = m.bound(s.Who, at, moment)
+		ctx, cancel = m.bound(s.Who, at, m.moment())
+		defer m.gaveUp()
 	}
 	if quorum && m.cut[member] {
+		defer m.gaveUp()
 		switch s.Hold {
 		case plan.NotHeld:
 			cancel()
-			ctx, cancel = m.bound(s.Who, at, moment)
+			ctx, cancel = m.bound(s.Who, at, m.moment())
 		case plan.AtAnswer: // an answer there may be, that etcd refuses it; what never comes is not held on its way
-			stop := time.AfterFunc(moment, cancel)
+			stop := time.AfterFunc(m.moment(), cancel)
 			defer stop.Stop()
 		}
 	}

@@ -17,6 +17,9 @@ import (
 func (m *Machine) fault(s plan.Step) error {
 	ctx, cancel := context.WithTimeout(m.ctx, patience)
 	defer cancel()
+	if err := m.quiet(ctx); err != nil {
+		return err
+	}
 	switch s.Verb {
 	case plan.Cut, plan.Mend, plan.Delay:
 		if s.Target[0] == 'm' && s.Verb != plan.Delay {
@@ -114,6 +117,7 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 	if s.Verb == plan.Delay {
 		delay, _ = strconv.Atoi(s.Other) // the plan's grammar lets nothing else through
 	}
+	m.delay = max(m.delay, time.Duration(delay)*time.Millisecond)
 	for _, l := range links {
 		if l == nil {
 			continue // nobody asks that way in this plan
@@ -247,7 +251,7 @@ func (m *Machine) rebootMember(ctx context.Context, target string) error {
 	}
 	for i, p := range m.proxies {
 		if at := name('p', i); m.asks[i] == target && !m.unlinked(at) {
-			if err := errors.Join(m.linked(ctx, at, target), p.Reach(ctx, true)); err != nil {
+			if err := p.Reach(ctx, true); err != nil {
 				return err
 			}
 		}

@@ -54,6 +54,13 @@ type Lab struct {
 // Clock is where the time went.
 type Clock struct {
 	Wipe, Build, Steps, Close time.Duration
+	Verbs                     map[plan.Verb]Spent
+}
+
+// Spent is how often a step was taken and how long that took in all.
+type Spent struct {
+	N    int
+	Took time.Duration
 }
 
 // NewLab makes a lab. Its cluster starts with its first plan.
@@ -62,7 +69,7 @@ func NewLab(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("there is no folder for the members' data: %w", err)
 	}
-	return &Lab{cfg: cfg, dir: dir}, nil
+	return &Lab{cfg: cfg, dir: dir, Clock: Clock{Verbs: map[plan.Verb]Spent{}}}, nil
 }
 
 // Close ends the cluster.

@@ -47,7 +47,9 @@ type Machine struct {
 	cut     map[string]bool // members, and links as a plan names them
 	lead    string          // the member that the plan has made the leader, "" for whoever is
 	lb      *balancer.Balancer
-	weights []int // the balancer's
+	weights []int         // the balancer's
+	delay   time.Duration // the longest that a link was given
+	given   time.Time     // when the last call was given up that nobody could answer
 
 	mu    sync.Mutex
 	doors map[string]*door  // by client and door
@@ -77,9 +79,22 @@ type outcome struct {
 }
 
 // moment is how long a call is waited for that nobody can answer: it needs a quorum and its member is cut off, or it has no way at
-// all. etcd would take five seconds and more to say so. Everybody on its way gives it up at the same time, and before a member that
-// is mended can have heard from a leader.
-const moment = 15 * time.Millisecond
+// all. etcd would take five seconds and more to say so. What a member can refuse without a quorum it has refused by then.
+func (m *Machine) moment() time.Duration { return 20*time.Millisecond + 4*m.delay }
+
+// gaveUp notes that a call was given up a moment ago.
+func (m *Machine) gaveUp() { m.given = time.Now() }
+
+// quiet waits until everybody on its way has heard that a call was given up: were the way mended before, it would be answered after all,
+// and a plan would mean two things.
+func (m *Machine) quiet(ctx context.Context) error {
+	select {
+	case <-time.After(time.Until(m.given.Add(5*time.Millisecond + 4*m.delay))):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // patience is how long anything may take that must come.
 const patience = 20 * time.Second
@@ -228,7 +243,11 @@ func number(name string) int {
 // Apply takes the next step.
 func (m *Machine) Apply(s plan.Step) (plan.Observation, error) {
 	began := time.Now()
-	defer func() { m.lab.Clock.Steps += time.Since(began) }()
+	defer func() {
+		spent := m.lab.Clock.Verbs[s.Verb]
+		m.lab.Clock.Verbs[s.Verb] = Spent{spent.N + 1, spent.Took + time.Since(began)}
+		m.lab.Clock.Steps += time.Since(began)
+	}()
 	m.step++
 	m.history.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Text: fmt.Sprintf("%d. %s", m.step, s)}})
 	obs, err := m.apply(s)
@@ -277,8 +296,9 @@ func (m *Machine) letGo(h *holding, on bool) (plan.Observation, error) {
 		h.gate.Lose()
 	} else {
 		if h.quorum && m.cut[m.asks[number(h.proxy)]] || m.unlinked(h.proxy) {
-			stop := time.AfterFunc(moment, h.cancel)
+			stop := time.AfterFunc(m.moment(), h.cancel)
 			defer stop.Stop()
+			defer m.gaveUp()
 		}
 		h.gate.Release()
 	}

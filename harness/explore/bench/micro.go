@@ -163,7 +163,8 @@ func (m *Machine) reader(who, at, addr string) (*registry.Registry, error) {
 func (m *Machine) watched(r *registry.Registry, at string, do func() error) (plan.Observation, error) {
 	within := patience
 	if at[0] == 'p' && (m.cut[m.asks[number(at)]] || m.unlinked(at)) {
-		within = 20 * moment // go-micro's client tries again and again; a cached answer comes at once
+		within = 20 * m.moment()
+		defer m.gaveUp() // go-micro's client tries again and again; a cached answer comes at once
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, within)
 	defer cancel()

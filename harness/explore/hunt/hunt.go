@@ -33,9 +33,9 @@ type Config struct {
 	Command string // what replays a plan: PLAN='…' is put behind it
 	Out     io.Writer
 
-	Enough func(Finding) bool     // called for each finding, one at a time: whether to stop; nil stops at the first
-	Known  func(model.Cause) bool // causes not to be made small again; nil for none
-	Small  int                    // how many candidates a plan is shrunk with on the bench at most, 0 for 150
+	Enough func(Finding) bool // called for each finding, one at a time: whether to stop; nil stops at the first
+	Once   bool               // a check that broke by the same cause is a finding once
+	Small  int                // how many candidates a plan is shrunk with on the bench at most, 0 for 150
 }
 
 // Finding is a promise that was broken.
@@ -68,7 +68,7 @@ func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	tally.Next.CompareAndSwap(0, cfg.Seed)
-	h := &hunter{Config: cfg, tally: tally, began: time.Now(), stop: stop}
+	h := &hunter{Config: cfg, tally: tally, began: time.Now(), stop: stop, seen: map[string]bool{}}
 	var wg sync.WaitGroup
 	errs := make([]error, cfg.Workers)
 	for i := range cfg.Workers {
@@ -89,6 +89,7 @@ type hunter struct {
 	stop  context.CancelCauseFunc
 	mu    sync.Mutex // of Out and Enough
 	over  bool
+	seen  map[string]bool
 }
 
 func (h *hunter) work(ctx context.Context, n int) (err error) {
@@ -125,6 +126,9 @@ func (h *hunter) one(ctx context.Context, lab *bench.Lab, p plan.Plan) error {
 	drawn := h.tally.Plans.Add(1)
 	for _, f := range h.broken(p, out) {
 		f.Drawn = drawn
+		if h.Once && !h.first(f) {
+			continue
+		}
 		if err := h.shrink(ctx, lab, &f); err != nil {
 			return err
 		}
@@ -142,6 +146,16 @@ func (h *hunter) one(ctx context.Context, lab *bench.Lab, p plan.Plan) error {
 		h.mu.Unlock()
 	}
 	return nil
+}
+
+// first says whether nothing like it was found before.
+func (h *hunter) first(f Finding) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id := f.Check + " " + string(f.Cause)
+	was := h.seen[id]
+	h.seen[id] = true
+	return !was
 }
 
 func (h *hunter) replay(f Finding) string {
@@ -179,8 +193,7 @@ func (h *hunter) broken(p plan.Plan, out bench.Outcome) []Finding {
 			continue // the model followed it a moment ago
 		}
 		for _, c := range causes {
-			if (c.Cause == model.Identity) == (r.Check == "identity") && c.Cause != model.PastCompaction && (h.Known == nil || !h.Known(c.Cause)) &&
-				!slices.ContainsFunc(list, func(g Finding) bool { return g.Cause == c.Cause }) {
+			if (c.Cause == model.Identity) == (r.Check == "identity") && c.Cause != model.PastCompaction && !slices.ContainsFunc(list, func(g Finding) bool { return g.Cause == c.Cause }) {
 				g := f
 				g.Cause = c.Cause
 				list = append(list, g)
