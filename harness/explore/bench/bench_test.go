@@ -79,3 +79,21 @@ func TestPlan(t *testing.T) {
 	}
 	require.NoError(t, err)
 }
+
+// TestAPlanMeansOneRun takes one random plan again and again: it is seen to do the same each time.
+func TestAPlanMeansOneRun(t *testing.T) {
+	l := lab(t, bench.Config{})
+	p := plan.Random(plan.Config{Verbs: []plan.Verb{plan.Read, plan.Put, plan.Delete, plan.Txn, plan.Grant, plan.Revoke, plan.Expire, plan.Compact,
+		plan.Release, plan.Fail, plan.Cut, plan.Mend, plan.Pin, plan.Register, plan.Resolve}}, 7)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var first []plan.Observation
+	for i := range 50 {
+		seen, err := explore.Run(p, l.Start(ctx), l.Oracle())
+		require.NoError(t, err, "run %d: %s", i+1, p)
+		if first == nil {
+			first = seen
+		}
+		require.Equal(t, first, seen, "run %d", i+1)
+	}
+}
