@@ -71,6 +71,15 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 			defer stop.Stop()
 		}
 	}
+	if at[0] == 'p' && m.lab.cfg.Topology.Variant.Name == proxy.L4().Name { // it has no calls to hold, only bytes
+		s.Hold = plan.NotHeld
+		if m.unlinked(at) {
+			cancel()
+			ctx, cancel = m.bound(s.Who, at, m.moment())
+		}
+		defer cancel()
+		return f(ctx)
+	}
 	unlinked := at[0] == 'p' && m.unlinked(at) && s.Hold != plan.AtRequest && rpc(s.Verb) != ""
 	if (s.Hold == plan.NotHeld || at[0] != 'p') && !unlinked {
 		defer cancel()
@@ -136,8 +145,8 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		return nil, false, err
 	}
 	began := m.history.Now()
-	note := func(op string, key, end []byte, rev *int64, err error) {
-		w := &history.Write{Began: began, Via: at, Op: op, Key: string(key), End: string(end)}
+	note := func(op string, key, end []byte, rev *int64, deleted int64, err error) {
+		w := &history.Write{Began: began, Via: at, Op: op, Key: string(key), End: string(end), Deleted: deleted}
 		if err != nil {
 			w.Err = err.Error()
 		} else {
@@ -167,7 +176,7 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		r := m.wire.Put(plan.Op{Keys: s.Keys, Lease: s.Lease}, m.step)
 		return func(ctx context.Context) (plan.Observation, error) {
 			resp, err := d.kv.Put(ctx, r)
-			note("put", r.Key, nil, revision(resp), err)
+			note("put", r.Key, nil, revision(resp), 0, err)
 			if err != nil {
 				return m.failed(err)
 			}
@@ -177,7 +186,7 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		r, err := m.wire.Delete(s.Keys)
 		return func(ctx context.Context) (plan.Observation, error) {
 			resp, err := d.kv.DeleteRange(ctx, r)
-			note("delete", r.Key, r.RangeEnd, revision(resp), err)
+			note("delete", r.Key, r.RangeEnd, revision(resp), resp.GetDeleted(), err)
 			if err != nil {
 				return m.failed(err)
 			}
@@ -192,9 +201,9 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		only, local := reads(b)
 		return func(ctx context.Context) (plan.Observation, error) {
 			resp, err := d.kv.Txn(ctx, r)
-			if !only {
+			if puts, deleted := done(resp); !only && (err != nil || puts+deleted > 0) {
 				key, end := written(b)
-				note("txn", []byte(key), []byte(end), revision(resp), err)
+				note("txn", []byte(key), []byte(end), revision(resp), deleted, err)
 			}
 			if err != nil {
 				return m.failed(err)
@@ -226,7 +235,7 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		r := &pb.LeaseRevokeRequest{ID: m.leaseID(s.Lease)}
 		return func(ctx context.Context) (plan.Observation, error) {
 			resp, err := d.lease.LeaseRevoke(ctx, r)
-			note("revoke", nil, nil, revision(resp), err)
+			note("revoke", nil, nil, revision(resp), 0, err)
 			if err != nil {
 				return m.failed(err)
 			}
@@ -307,6 +316,19 @@ func (m *Machine) sawAll(who, at string, began time.Duration, r *pb.TxnRequest, 
 		}
 		m.saw(who, at, began, reqs[i].GetRequestRange(), rr, nil)
 	}
+}
+
+// done is how many keys a transaction put and deleted.
+func done(resp *pb.TxnResponse) (puts, deleted int64) {
+	for _, x := range resp.GetResponses() {
+		if x.GetResponsePut() != nil {
+			puts++
+		}
+		deleted += x.GetResponseDeleteRange().GetDeleted()
+		p, d := done(x.GetResponseTxn())
+		puts, deleted = puts+p, deleted+d
+	}
+	return puts, deleted
 }
 
 // reads says whether a transaction does nothing else, and whether serializably.

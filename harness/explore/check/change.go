@@ -17,7 +17,7 @@ type change struct {
 func (rec Record) changes() []change {
 	acked := map[int64]*Write{}
 	for i := range rec.Writes {
-		if w := &rec.Writes[i]; w.Err == "" && w.Revision > 0 {
+		if w := &rec.Writes[i]; w.Err == "" && w.Revision > 0 && !w.Nothing {
 			if old := acked[w.Revision]; old == nil || w.Ended < old.Ended {
 				acked[w.Revision] = w
 			}
@@ -47,7 +47,7 @@ func (rec Record) changes() []change {
 func (rec Record) pending(changes []change) (list []Write) {
 	taken := map[int64]bool{}
 	for _, w := range rec.Writes {
-		if w.Err == "" {
+		if w.Err == "" || w.Nothing {
 			continue
 		}
 		done := false

@@ -56,6 +56,7 @@ type Write struct {
 	Key, End     string
 	Revision     int64
 	Err          string
+	Nothing      bool // it changed no key: the revision it was acknowledged with is some other change's
 }
 
 // Commit is a change of one key as a member's watch told it: it was done by At, and nobody knows how long before.
@@ -97,7 +98,7 @@ func FromEvents(events []history.Event) Record {
 		case e.Write != nil:
 			x := e.Write
 			r.Writes = append(r.Writes, Write{Seq: e.Seq, Client: e.Who, Via: x.Via, Began: x.Began, Ended: e.At, Op: x.Op,
-				Key: x.Key, End: x.End, Revision: x.Revision, Err: x.Err})
+				Key: x.Key, End: x.End, Revision: x.Revision, Err: x.Err, Nothing: nothing(x)})
 		case e.Commit != nil:
 			x := e.Commit
 			r.Commits = append(r.Commits, Commit{Seq: e.Seq, At: e.At, Revision: x.Revision, Key: x.Key, Delete: x.Op == "delete"})
@@ -115,6 +116,19 @@ func FromEvents(events []history.Event) Record {
 	}
 	slices.SortStableFunc(r.Commits, func(a, b Commit) int { return cmp.Compare(a.Revision, b.Revision) })
 	return r
+}
+
+// nothing says whether a write is known to have changed no key. Whose keys a revoked lease had nobody noted, so what it did is laid to nobody.
+func nothing(w *history.Write) bool {
+	switch w.Op {
+	case "grant", "keepalive", "compact":
+		return true
+	case "revoke":
+		return w.Err == ""
+	case "delete":
+		return w.Err == "" && w.Deleted == 0
+	}
+	return false
 }
 
 // parseShape reads the words of history.Range's Shape: those of a plan or of a proxy, and the revision itself.
