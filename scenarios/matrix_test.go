@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite fixtures/verdicts.txt with what
 
 const (
 	verdictsFile = "../fixtures/verdicts.txt"
+	readmeFile   = "../README.md"
 	trialTimeout = 30 * time.Second // far beyond any trial: a trial that hangs ends, and its verdict says what it waited for
 )
 
@@ -142,6 +143,11 @@ func (m *matrix) publish(t *testing.T) {
 		var text strings.Builder
 		require.NoError(t, m.found.Write(&text))
 		require.NoError(t, os.WriteFile(verdictsFile, []byte(text.String()), 0o644))
+		readme, err := os.ReadFile(readmeFile)
+		require.NoError(t, err)
+		filled, err := m.found.InReadme(string(readme))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(readmeFile, []byte(filled), 0o644))
 	}
 	if m.report == "" || t.Skipped() {
 		return

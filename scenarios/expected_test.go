@@ -1,0 +1,91 @@
+package scenarios
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/proxy"
+)
+
+func TestTheVerdictsFileSaysOfEveryCellWhatItMayAndNothingElse(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(verdictsFile)
+	require.NoError(t, err)
+	v, err := ReadVerdicts(strings.NewReader(string(text)))
+	require.NoError(t, err)
+	require.Len(t, v, len(All())*len(Fixes())*len(Readings))
+	for _, s := range All() {
+		for _, f := range Fixes() {
+			for _, r := range Readings {
+				label := v[Key{s.Name, f.Name, r}]
+				if NotApplicable(s, f, r) != "" {
+					require.Equal(t, "n/a", label, "%s %s %s", s.Name, f.Name, r)
+				} else {
+					require.Regexp(t, `^(fresh|heals (ghost|hidden|leak)|stale (ghost|hidden|leak))$`, label, "%s %s %s", s.Name, f.Name, r)
+				}
+			}
+		}
+	}
+	var again strings.Builder
+	require.NoError(t, v.Write(&again))
+	require.True(t, string(text) == again.String(), "%s is not as it would be written: make verdicts", verdictsFile)
+	readme, err := os.ReadFile(readmeFile)
+	require.NoError(t, err)
+	filled, err := v.InReadme(string(readme))
+	require.NoError(t, err)
+	require.True(t, string(readme) == filled, "the README's matrix is not that of the verdicts: make verdicts")
+}
+
+func TestALineOfTheVerdictsFileThatCannotBeIsNamed(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"[crush]":                             `line 1: "[crush]" names no scenario`,
+		"[crash]\nnine fresh fresh":           `line 2: there is no fix "nine": there are none, get-linearizable`,
+		"[crash]\nnone fresh":                 `line 2: "none fresh" is not a fix and two verdicts`,
+		"[crash]\n# fine\nnone fresh ghostly": `line 3: "none fresh ghostly" is not a fix and two verdicts`,
+		"none fresh fresh":                    `line 1: "none fresh fresh" is not a fix and two verdicts of a scenario`,
+	} {
+		_, err := ReadVerdicts(strings.NewReader(text))
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestAMoveIsNewsInBothDirections(t *testing.T) {
+	t.Parallel()
+	s, err := Named("crash")
+	require.NoError(t, err)
+	none, ttl := Fixes()[0], Fix{Name: "ttl", Title: "cached answers expire"}
+	require.Contains(t, Moved(s, none, "stale ghost", "fresh"), "news: etcd's proxy, or what go-micro does with it, now copes when an instance crashes")
+	require.Contains(t, Moved(s, ttl, "heals ghost", "stale ghost"), `a regression: the fix "cached answers expire" no longer copes`)
+	require.Contains(t, Moved(s, ttl, "stale ghost", "stale hidden"), "fails in another way")
+	require.Contains(t, Moved(s, none, "fresh", "unknown"), "nothing is proven any more")
+	require.Contains(t, Moved(s, none, "", "fresh"), "no expected verdict yet")
+}
+
+func TestEveryScenarioAndFixIsWhole(t *testing.T) {
+	t.Parallel()
+	require.GreaterOrEqual(t, len(All()), 28)
+	require.GreaterOrEqual(t, len(Fixes()), 19)
+	for _, s := range All() {
+		for what, text := range map[string]string{"name": s.Name, "theme": s.Theme, "title": s.Title, "seen": s.Seen, "text": s.Text} {
+			require.NotEmpty(t, text, "%s has no %s", s.Name, what)
+		}
+		require.NotNil(t, s.Act, s.Name)
+		for _, f := range Fixes() {
+			require.NoError(t, Topology(s, f, gateway.EachRequest).Validate(), "%s against %s", s.Name, f.Name)
+		}
+	}
+	columns := map[string]bool{}
+	for _, f := range Fixes() {
+		require.NotEmpty(t, f.Title, f.Name)
+		require.NotEmpty(t, f.Source, f.Name)
+		columns[Topology(Scenario{}, f, gateway.EachRequest).Variant.String()] = true
+	}
+	for _, v := range proxy.Variants() {
+		require.True(t, columns[v.String()], "no fix tries the proxy variant %s", v)
+	}
+}
