@@ -51,6 +51,7 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 		return none, err
 	}
 	ctx, cancel := m.bound(s.Who, at)
+	quorum = quorum || !m.lab.cfg.Stock() // who knows what a variant makes of a read
 	member := at
 	if at[0] == 'p' {
 		member = m.asks[number(at)]

@@ -359,6 +359,7 @@ func (m *Machine) failed(err error) (plan.Observation, error) {
 		rpctypes.ErrGRPCCompacted: plan.ErrCompacted, rpctypes.ErrGRPCFutureRev: plan.ErrFuture,
 		rpctypes.ErrGRPCPermissionDenied: plan.ErrDenied, rpctypes.ErrGRPCLeaseNotFound: plan.ErrNoLease,
 		rpctypes.ErrGRPCLeaseExist: plan.ErrLeaseExists, rpctypes.ErrGRPCDuplicateKey: plan.ErrDuplicate,
+		rpctypes.ErrGRPCTimeout: plan.ErrUnavailable, rpctypes.ErrGRPCNoLeader: plan.ErrUnavailable, // proxies pass them on without their code
 	} {
 		if strings.Contains(text, status.Convert(known).Message()) {
 			return plan.Observation{Err: word}, nil
