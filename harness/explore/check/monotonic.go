@@ -10,15 +10,15 @@ import (
 func Monotonic() Check {
 	v := verdicts{"monotonic", "the revisions that one client is told never go back"}
 	return Check{v.name, v.promise, func(rec Record) Result {
-		return rec.session(v, func(r Read) []seen { return rec.readsOf(r.Client) }, "an earlier answer")
+		return rec.session(v, func(r Read) []seen { return rec.readsOf(r.Client) }, "an earlier answer", false)
 	}}
 }
 
 // OwnWrites checks that a client sees what it wrote.
 func OwnWrites() Check {
-	v := verdicts{"own-writes", "no answer is older than what its own client had acknowledged before it asked"}
+	v := verdicts{"own-writes", "no answer lacks what its own client had acknowledged before it asked"}
 	return Check{v.name, v.promise, func(rec Record) Result {
-		return rec.session(v, func(r Read) []seen { return rec.writesOf(r.Client) }, "its own write")
+		return rec.session(v, func(r Read) []seen { return rec.writesOf(r.Client) }, "its own write", true)
 	}}
 }
 
@@ -48,8 +48,10 @@ func (rec Record) writesOf(client string) (list []seen) {
 	return list
 }
 
-// session finds a read whose answer is older than something that its client knew before the read began.
-func (rec Record) session(v verdicts, known func(Read) []seen, what string) Result {
+// session finds a read whose answer is older than something that its client knew before the read began. With same, an older answer that
+// was still true at what the client knew is as good as a new one.
+func (rec Record) session(v verdicts, known func(Read) []seen, what string, same bool) Result {
+	t := rec.truth()
 	reads, checked := slices.Clone(rec.Reads), 0
 	slices.SortStableFunc(reads, func(a, b Read) int { return cmp.Compare(a.Ended, b.Ended) })
 	byClient := map[string][]seen{}
@@ -66,6 +68,12 @@ func (rec Record) session(v verdicts, known func(Read) []seen, what string) Resu
 				continue // at the same time: either may have been first
 			}
 			before = true
+			if same && r.At == 0 && rec.knows(k.revision) && t.at(k.revision).answers(r) {
+				continue
+			}
+			if same && r.At != 0 {
+				continue // the past was asked for
+			}
 			if r.Revision < k.revision {
 				return v.broken([]int{k.seq, r.Seq}, "%s was told %s by %s (%s) as of revision %d, having known revision %d from %s",
 					r.Client, told(r), r.Via, r.Source, r.Revision, k.revision, what)
