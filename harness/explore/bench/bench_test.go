@@ -18,7 +18,9 @@ import (
 	"ghostroute/harness/proxy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, append(gateway.KnownLeaks(), proxy.KnownLeaks()...)...) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, append(gateway.KnownLeaks(), proxy.KnownLeaks()...)...)
+}
 
 func lab(t testing.TB, cfg bench.Config) *bench.Lab {
 	t.Helper()

@@ -16,7 +16,9 @@ import (
 	"ghostroute/harness/proxy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, append(gateway.KnownLeaks(), proxy.KnownLeaks()...)...) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, append(gateway.KnownLeaks(), proxy.KnownLeaks()...)...)
+}
 
 func TestWhatCannotBeAskedForIsAnErrorThatSaysWhatCan(t *testing.T) {
 	t.Parallel()
