@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -26,6 +27,9 @@ type story struct {
 func tell(t *testing.T, top harness.Topology) *story {
 	ctx, cancel := harness.Context(t)
 	t.Cleanup(cancel)
+	t.Cleanup(func() { // when the bench has ended, and saved it
+		fmt.Fprintf(t.Output(), "\nEvery event of it: %s\n", filepath.Join(t.ArtifactDir(), "history.jsonl"))
+	})
 	teller := telling.New(t.Output(), telling.Colour(os.Stdout))
 	s := &story{t: t, ctx: ctx, Bench: harness.Start(t, top, harness.Following(teller.Tell))}
 	return s

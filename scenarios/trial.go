@@ -189,13 +189,15 @@ func (t *Trial) reads(ctx context.Context, g *gateway.Gateway) error {
 	return nil
 }
 
-// round has every gateway look once. It returns whether all agree with truth.
-func (t *Trial) round() bool {
+// round has every gateway look once. It returns whether all agree with truth, and whether all got an answer at all.
+func (t *Trial) round() (agree, answered bool) {
 	truth, err := t.Truth(t.ctx)
-	agree := err == nil
+	agree, answered = err == nil, true
 	for _, g := range t.Gateways() {
 		if t.Scenario.Ask != nil {
-			agree = harness.Agrees(t.Scenario.Ask(t, g), truth) && agree
+			r := t.Scenario.Ask(t, g)
+			agree = harness.Agrees(r, truth) && agree
+			answered = answered && r.Err == ""
 			continue
 		}
 		r, requests := t.Look(t.ctx, g.Name())
@@ -204,11 +206,12 @@ func (t *Trial) round() bool {
 			continue
 		}
 		agree = harness.Agrees(r, t.demanded(truth)) && agree
+		answered = answered && r.Err == ""
 		for _, q := range requests {
 			agree = agree && (q.Status == 200 && q.Answered == t.Topology.Service || len(truth.Endpoints) == 0)
 		}
 	}
-	return agree
+	return agree, answered
 }
 
 // demanded is truth, and whoever has been told that he is registered.
@@ -226,10 +229,15 @@ func (t *Trial) observe() {
 	end := t.History.Now() + t.patience()
 	for {
 		began := t.History.Now()
-		if t.round() && (t.turnover(began) != nil || t.round()) {
-			return
+		agree, answered := t.round()
+		if agree && t.turnover(began) == nil {
+			agree, answered = t.round()
+			if agree {
+				return
+			}
 		}
-		if began > end || t.ctx.Err() != nil {
+		// Who could not be answered is asked again, within reason: a connection that broke is made anew within a second or two.
+		if began > end && (answered || began > end+reconnecting) || t.ctx.Err() != nil {
 			return
 		}
 		select {
@@ -238,6 +246,9 @@ func (t *Trial) observe() {
 		}
 	}
 }
+
+// reconnecting is how long a gateway may be without an answer at the end: gRPC waits a second before its second attempt to connect.
+const reconnecting = 5 * time.Second
 
 // patience is how long healing may take: what the fix says, and for go-micro's gateways a turnover of their memory on top, and one more for
 // what a late delivery of their watch put there. Provenance proves a stale answer; waiting longer would prove nothing more.
