@@ -58,7 +58,7 @@ func (nb *Notebook) judge(scenario string) (verdict.Verdict, error) {
 	if fix == "" {
 		fix = cmp.Or(top.Variant.Name, "none") // a fix that is a variant has its name
 	}
-	nb.verdicts = append(nb.verdicts, Verdict{Scenario: scenario, Fix: fix, Reading: string(top.Reading), Label: v.Label(), Own: true})
+	nb.verdicts = append(nb.verdicts, Verdict{Scenario: scenario, Fix: fix, Reading: string(top.Reading), Label: v.Label()})
 	return v, nil
 }
 

@@ -1,11 +1,13 @@
 package notebook
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -40,46 +42,67 @@ func try(c *call) error {
 	case c.has("reading") && c.input != "":
 		return c.wrong("with commands of your own, reading is said to bench")
 	}
-	cures := c.all("fix")
-	if len(cures) == 0 {
-		cures = c.nb.matrixFixes()
+	cures, run := c.all("fix"), c.trial
+	if c.has("scenario") {
+		run = c.cell
 	}
+	switch {
+	case len(cures) > 0:
+	case c.has("scenario"):
+		cures = c.nb.matrixFixes()
+	default:
+		cures = c.nb.fixNames()
+	}
+	c.awaits("%d trials", len(cures))
+	results := make([]result, len(cures))
+	var trials sync.WaitGroup
+	turns := make(chan struct{}, atOnce)
+	for i, name := range cures {
+		turns <- struct{}{}
+		trials.Go(func() {
+			defer func() { <-turns }()
+			results[i].Verdict, results[i].says, results[i].err = run(name)
+		})
+	}
+	trials.Wait()
+
 	width := 0
 	for _, name := range cures {
 		width = max(width, len(name))
 	}
-	for _, name := range cures {
-		c.awaits("the trial of %s", name)
-		var label string
-		var err error
-		if c.has("scenario") {
-			label, err = c.cell(name)
-		} else {
-			label, err = c.trial(name)
+	for i, r := range results {
+		if r.err != nil {
+			return r.err
 		}
-		if err != nil {
-			return err
+		c.say("%-*s  %s", width, cures[i], r.says)
+		if r.Label != "" {
+			c.nb.verdicts = append(c.nb.verdicts, r.Verdict)
 		}
-		c.say("%-*s  %s", width, name, label)
 	}
 	return nil
 }
 
+// atOnce is how many trials go on at a time. They mostly wait.
+const atOnce = 3
+
+// result is what a trial came to, and how that is printed.
+type result struct {
+	Verdict
+	says string
+	err  error
+}
+
 // cell has the matrix run one of its own.
-func (c *call) cell(fix string) (string, error) {
-	reading := c.one("reading")
-	if reading == "" {
-		reading = string(gateway.EachRequest)
-	}
+func (c *call) cell(fix string) (Verdict, string, error) {
+	reading := cmp.Or(c.one("reading"), string(gateway.EachRequest))
 	v, na, err := c.nb.opts.Matrix.Try(c.ctx(), c.one("scenario"), fix, reading)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("the trial of %s: %w", fix, err)
+		return Verdict{}, "", fmt.Errorf("the trial of %s: %w", fix, err)
 	case na != "":
-		return "n/a: " + na, nil
+		return Verdict{}, "n/a: " + na, nil
 	}
-	c.nb.verdicts = append(c.nb.verdicts, Verdict{Scenario: c.one("scenario"), Fix: fix, Reading: reading, Label: v.Label()})
-	return says(v), nil
+	return Verdict{Scenario: c.one("scenario"), Fix: fix, Reading: reading, Label: v.Label()}, says(v), nil
 }
 
 // says is a verdict in a line. What healed is left out: in the matrix's own trials it depends on who reconnects first.
@@ -90,38 +113,40 @@ func says(v verdict.Verdict) string {
 	return v.Label()
 }
 
-// trial runs the script on a bench of its own, and returns what the trial came to.
-func (c *call) trial(fix string) (label string, err error) {
+// trial runs the script on a bench of its own.
+func (c *call) trial(fix string) (_ Verdict, _ string, err error) {
 	if !slices.Contains(c.nb.fixNames(), fix) {
-		return "", c.wrong("%s is something an operator does, and no topology: say a scenario, or do it yourself", fix)
+		return Verdict{}, "", c.wrong("%s is something an operator does, and no topology: say a scenario, or do it yourself", fix)
 	}
 	sub := &Notebook{opts: c.nb.opts, ctx: c.nb.ctx, gates: map[string][]*gate{}}
 	sub.opts.Dir = "" // the bench that the notebook itself drives is the one to look at
 	defer func() { err = errors.Join(err, sub.close()) }()
 
-	lines := strings.Split(c.input, "\n")
-	first := 1
+	lines, first := strings.Split(c.input, "\n"), 1
 	if !strings.HasPrefix(lines[0], "bench") {
 		lines, first = append([]string{"bench"}, lines...), 0
 	}
 	for i, line := range lines {
 		name, args, err := datadriven.ParseLine(line)
-		if err != nil || name == "" {
-			return "", errors.Join(err, c.wrong("its script has an empty line"))
-		}
-		if i == 0 {
+		switch {
+		case err != nil:
+			return Verdict{}, "", c.wrong("%v", err)
+		case name == "":
+			return Verdict{}, "", c.wrong("there is an empty line among its commands")
+		case name == c.command.Name:
+			return Verdict{}, "", c.wrong("a trial in a trial cannot be")
+		case i == 0:
 			args = append(args, datadriven.CmdArg{Key: "fix", Vals: []string{fix}})
 		}
 		if _, err := sub.execute(linesOn(c.pos, first+i), name, args, ""); err != nil {
-			return "", mistake(fmt.Sprintf("in the trial of %s, line %q: %v", fix, line, err))
+			return Verdict{}, "", mistake(fmt.Sprintf("in the trial of %s, at %q: %v", fix, line, err))
 		}
 	}
 	v, err := sub.judge("")
 	if err != nil {
-		return "", mistake(fmt.Sprintf("in the trial of %s: %v", fix, err))
+		return Verdict{}, "", mistake(fmt.Sprintf("in the trial of %s: %v", fix, err))
 	}
-	c.nb.verdicts = append(c.nb.verdicts, sub.verdicts...)
-	return sub.clean(says(v)), nil
+	return Verdict{}, sub.clean(says(v)), nil
 }
 
 // linesOn is the place n lines after pos.

@@ -37,7 +37,6 @@ type Fix struct {
 type Verdict struct {
 	Scenario, Fix, Reading string // of the matrix; Scenario is "" where the notebook does not say which it is
 	Label                  string // "stale ghost"
-	Own                    bool   // it was judged on a bench of the notebook's, not by the matrix itself
 }
 
 // grace is how long a command has to end once the notebook's deadline has.
