@@ -181,6 +181,15 @@ func (b *Bench) HoldScrub() (release func()) {
 	return sync.OnceFunc(b.scrubbing.Unlock)
 }
 
+// Scrubbed waits until the scrubber of Topology.Scrub has been through every proxy, from the first to the last, once more.
+func (b *Bench) Scrubbed(ctx context.Context) error {
+	seen := b.scrubs.Load()
+	if err := Until(ctx, func() bool { return b.scrubs.Load() >= seen+2 }); err != nil { // one may be under way
+		return fmt.Errorf("the scrubber did not get through every proxy: %w", err)
+	}
+	return nil
+}
+
 // Fault records a fault that the bench's user makes on a part that keeps no history, a link for one.
 func (b *Bench) Fault(name, op, target, detail string) {
 	b.History.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: name, Op: op, Target: target, Detail: detail}})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type Bench struct {
 	direct    map[string][]*link.Link      // by client: its ways to the members, where Topology.Direct
 	clients   map[string]*clientv3.Client  // by name, see Client
 	scrubbing sync.Mutex                   // held while the scrubber reads, or is held back
+	scrubs    atomic.Int64                 // how often it has been through every proxy
 }
 
 // Option changes how a bench is started, not what it is.
@@ -364,7 +366,9 @@ func (b *Bench) startScrub(_ context.Context, _ *options) error {
 				// A proxy that is down or cut off is scrubbed at the next tick.
 				ctx, cancel := context.WithTimeout(b.ctx, time.Second)
 				b.scrubbing.Lock()
-				_ = b.Scrub(ctx)
+				if b.Scrub(ctx) == nil {
+					b.scrubs.Add(1)
+				}
 				b.scrubbing.Unlock()
 				cancel()
 			}

@@ -96,8 +96,7 @@ func Fixes() []Fix {
 			Claims:  "no entry is older than its interval",
 			GivesUp: "linearizable reads of the whole registry, again and again",
 			Apply:   func(t *harness.Topology) { t.Scrub = 20 * time.Millisecond },
-			Worst:   func(t *Trial) (func(), error) { return t.HoldScrub(), nil },
-			Heals:   300 * time.Millisecond},
+			Worst:   func(t *Trial) (func(), error) { return t.holdScrub(), nil }},
 
 		{Name: "retry", Title: "gateways try another instance",
 			Source: "a retry on dial errors, which go-micro's http handler does not have",
@@ -135,8 +134,7 @@ func Fixes() []Fix {
 		{Name: "watch", Title: "invalidation by watch",
 			Source: proxy.Watching().Source, Claims: proxy.Watching().Claim,
 			Apply: variant(proxy.Watching()),
-			Worst: func(t *Trial) (func(), error) { return t.holdWatches() },
-			Heals: 300 * time.Millisecond},
+			Worst: func(t *Trial) (func(), error) { return t.holdWatches() }},
 
 		{Name: "control", Title: "no proxy, linearizable",
 			Source:  "the control arm: what is wrong here is not the proxies' doing",

@@ -5,6 +5,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/registry"
@@ -110,8 +111,13 @@ func ranges() []Scenario {
 						for i := range 60 {
 							ops = append(ops, clientv3.OpGet(fmt.Sprintf("/pressure/%d/%d", n, i)))
 						}
-						if _, err := c.Txn(t.ctx).Then(ops...).Commit(); err != nil {
-							return err
+						var last error
+						err := harness.Until(t.ctx, func() bool { // a leader may change on a busy machine; reading again harms nobody
+							_, last = c.Txn(t.ctx).Then(ops...).Commit()
+							return last == nil
+						})
+						if err != nil {
+							return last
 						}
 					}
 				}

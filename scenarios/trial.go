@@ -346,5 +346,32 @@ func (t *Trial) holdWatches() (func(), error) {
 			_ = g.Caught(t.ctx) // the change is acknowledged, so its event comes; if it does not, the judge says that nothing was held
 			g.Release()
 		}
+		t.within(func(ctx context.Context) error {
+			for _, p := range t.Proxies() {
+				if err := t.deliveredTo(ctx, p.Name()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}, nil
+}
+
+// holdScrub holds the scrubber back until it is let go, and then waits until it has been everywhere.
+func (t *Trial) holdScrub() (letGo func()) {
+	if t.Topology.Direct {
+		return nil
+	}
+	release := t.HoldScrub()
+	return func() {
+		release()
+		t.within(t.Scrubbed)
+	}
+}
+
+// within gives what was let go a while to happen. That it did not is for the gateways' answers to show.
+func (t *Trial) within(f func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(t.ctx, reconnecting)
+	defer cancel()
+	_ = f(ctx)
 }

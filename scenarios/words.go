@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -163,18 +164,22 @@ func (t *Trial) deafen() (hear func()) {
 	}
 }
 
-// delivered waits until a proxy that watches has heard of everything up to now: until it has forgotten a key that it had cached and that
-// has just been written on a member.
+// delivered waits until a proxy that watches has heard of everything up to now.
 func (t *Trial) delivered(p string) error {
 	if t.Topology.Variant.Name != proxy.Watching().Name {
 		return nil
 	}
+	return t.deliveredTo(t.ctx, p)
+}
+
+// deliveredTo waits until a proxy has forgotten a key that it had cached and that has just been written on a member.
+func (t *Trial) deliveredTo(ctx context.Context, p string) error {
 	c, err := t.At(t.Proxy(p))
 	if err != nil {
 		return err
 	}
 	read := func() (int64, error) {
-		r, err := c.Get(t.ctx, "/marker", clientv3.WithSerializable())
+		r, err := c.Get(ctx, "/marker", clientv3.WithSerializable())
 		if err != nil || len(r.Kvs) == 0 {
 			return 0, err
 		}
@@ -183,11 +188,11 @@ func (t *Trial) delivered(p string) error {
 	if _, err := read(); err != nil {
 		return err
 	}
-	w, err := t.Cluster.Client().Put(t.ctx, "/marker", "")
+	w, err := t.Cluster.Client().Put(ctx, "/marker", "")
 	if err != nil {
 		return err
 	}
-	return harness.Until(t.ctx, func() bool {
+	return harness.Until(ctx, func() bool {
 		rev, err := read()
 		return err == nil && rev >= w.Header.Revision
 	})
