@@ -74,10 +74,8 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	}
 	if at[0] == 'p' && m.lab.cfg.Topology.Variant.Name == proxy.L4().Name { // it has no calls to hold, only bytes
 		s.Hold = plan.NotHeld
-		if m.unlinked(at) {
-			cancel()
-			ctx, cancel = m.bound(s.Who, at, m.moment())
-		}
+		cancel()
+		ctx, cancel = m.bound(s.Who, at, 10*m.moment()) // one that lost its member looks for it again after minutes
 		defer cancel()
 		return f(ctx)
 	}
