@@ -29,11 +29,10 @@ race: ## every test under the race detector
 	$(GO) test -race -parallel 3 -timeout 30m ./...
 
 matrix: ## every scenario against every fix, and the page that shows it
-	@mkdir -p $(ARTIFACTS)/matrix
-	@GHOSTROUTE_REPORT=$(ARTIFACTS)/matrix $(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -v -parallel $(PARALLEL) -timeout 10m \
-		| sed -u -nE '/^(matrix:|ok|FAIL|panic)/p; /moved, read/,/replay/p'
-	@cat $(ARTIFACTS)/matrix/matrix.txt
-	@echo; echo "the page: $(ARTIFACTS)/matrix/matrix.html"
+	@mkdir -p $(ARTIFACTS)/matrix && rm -f $(ARTIFACTS)/matrix/matrix.*
+	@GHOSTROUTE_REPORT=$(ARTIFACTS)/matrix $(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -v -parallel $(PARALLEL) -timeout 15m \
+		| sed -u -nE '/^(matrix:|ok|FAIL|panic)/p; /moved, read/,/replay/p'; status=$$?; \
+		cat $(ARTIFACTS)/matrix/matrix.txt && echo && echo "the page: $(ARTIFACTS)/matrix/matrix.html"; exit $$status
 
 verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
 	$(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -parallel $(PARALLEL) -timeout 10m -update

@@ -3,7 +3,8 @@ package scenarios
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,22 +13,21 @@ import (
 	"ghostroute/harness"
 )
 
-// moduleVersion is the version of a module that the tests were built with, with what replaces it.
-func moduleVersion(path string) string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, d := range info.Deps {
-		if d.Path != path {
-			continue
+// moduleVersion is the version of a module that go.mod asks for, and whether a changed copy takes its place.
+func moduleVersion(t *testing.T, path string) string {
+	mod, err := os.ReadFile("../go.mod")
+	require.NoError(t, err)
+	version := ""
+	for line := range strings.Lines(string(mod)) {
+		words := strings.Fields(strings.TrimPrefix(line, "replace "))
+		switch {
+		case len(words) >= 2 && words[0] == path && strings.HasPrefix(words[1], "v"):
+			version = words[1]
+		case len(words) >= 3 && words[0] == path && words[1] == "=>":
+			version += ", replaced by a changed copy"
 		}
-		if d.Replace != nil {
-			return d.Version + ", replaced by " + d.Replace.Version + " (a changed copy)"
-		}
-		return d.Version
 	}
-	return ""
+	return version
 }
 
 // measure measures the costs of every fix, one after another, with nothing else running.

@@ -154,7 +154,7 @@ func (m *matrix) publish(t *testing.T) {
 	}
 	m.measure(t)
 	require.NoError(t, os.MkdirAll(m.report, 0o755))
-	run := m.run()
+	run := m.run(t)
 	for name, write := range map[string]func(*os.File) error{
 		"matrix.html": func(f *os.File) error { return report.HTML(f, run) },
 		"matrix.txt": func(f *os.File) error {
@@ -171,9 +171,9 @@ func (m *matrix) publish(t *testing.T) {
 	fmt.Printf("matrix: %d cells in %s\n", len(m.cells), run.Took.Round(time.Second))
 }
 
-func (m *matrix) run() report.Run {
-	run := report.Run{Title: "Ghostroute: every scenario against every fix", Etcd: moduleVersion("go.etcd.io/etcd/server/v3"),
-		GoMicro: moduleVersion("github.com/micro/go-micro/v2"), Go: runtime.Version(), Took: time.Since(m.began)}
+func (m *matrix) run(t *testing.T) report.Run {
+	run := report.Run{Title: "Ghostroute: every scenario against every fix", Etcd: moduleVersion(t, "go.etcd.io/etcd/server/v3"),
+		GoMicro: moduleVersion(t, "github.com/micro/go-micro/v2"), Go: runtime.Version(), Took: time.Since(m.began)}
 	for _, s := range All() {
 		run.Scenarios = append(run.Scenarios, report.Scenario{Name: s.Name, Theme: s.Theme, Title: s.Title, Seen: s.Seen, Text: s.Text})
 		for _, f := range Fixes() {
