@@ -39,6 +39,8 @@ func TestNotebook(t *testing.T) {
 	for _, path := range chapters {
 		t.Run(chapter(path), func(t *testing.T) {
 			t.Parallel()
+			options := options
+			options.Dir = t.ArtifactDir()
 			for _, v := range notebook.Run(t, options, path, answers(path)...) {
 				if v.Scenario == "" || *play {
 					continue

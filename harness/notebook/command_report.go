@@ -27,12 +27,9 @@ func reportCommand() Command {
 			if err != nil {
 				return c.wrong("%v", err)
 			}
-			c.say("verdict: %s", v.Label())
+			c.say("verdict: %s", v.Label()) // not what healed: which answer was the last wrong one is a matter of moments
 			if v.Outcome == verdict.Unknown {
 				c.say("%s", c.nb.clean(v.Why))
-			}
-			if v.HealedBy != "" {
-				c.say("healed by %s", v.HealedBy)
 			}
 			for _, e := range v.Evidence {
 				if line := c.nb.evidence(e); line != "" && v.Outcome != verdict.Heals {

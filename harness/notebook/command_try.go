@@ -105,7 +105,7 @@ func (c *call) cell(fix string) (Verdict, string, error) {
 	return Verdict{Scenario: c.one("scenario"), Fix: fix, Reading: reading, Label: v.Label()}, says(v), nil
 }
 
-// says is a verdict in a line. What healed is left out: in the matrix's own trials it depends on who reconnects first.
+// says is a verdict in a line.
 func says(v verdict.Verdict) string {
 	if v.Outcome == verdict.Unknown {
 		return v.Label() + ": " + v.Why

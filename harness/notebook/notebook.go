@@ -99,6 +99,9 @@ func Run(t *testing.T, o Options, path string, more ...string) []Verdict {
 		if err := nb.close(); err != nil {
 			t.Errorf("the notebook did not end as it should: %v", err)
 		}
+		if t.Failed() && o.Dir != "" {
+			t.Logf("what happened, bench by bench: %s (kept with -artifacts)", o.Dir)
+		}
 	})
 	if o.Player != nil {
 		o.Player.open(interrupted, path)
@@ -154,8 +157,7 @@ func (nb *Notebook) execute(pos, name string, args []datadriven.CmdArg, input st
 	if err := c.parse(args); err != nil {
 		return "", err
 	}
-	switch {
-	case input != "" && !command.script:
+	if input != "" && !command.script {
 		return "", c.wrong("the line after a command and its arguments is ----; here it is %q", firstLine(input))
 	}
 	nb.enter(command)
