@@ -159,10 +159,17 @@ func (m *Machine) startProxy(name, member string) error {
 		return err
 	}
 	m.proxies, m.asks = append(m.proxies, p), append(m.asks, member)
-	if len(up) > 1 {
-		return p.Narrow(member)
+	if len(up) < 2 {
+		return nil
 	}
-	return nil
+	// etcd's client may be told of other endpoints once its resolver is built, which it does on another goroutine and without a lock
+	// (client/v3/internal/resolver/resolver.go, Build and SetEndpoints); a connection says that it is.
+	ctx, cancel := context.WithTimeout(m.ctx, patience)
+	defer cancel()
+	if err := p.Reach(ctx, true); err != nil {
+		return err
+	}
+	return p.Narrow(member)
 }
 
 // scrub starts what the fix of that name runs beside the proxies.
