@@ -68,7 +68,7 @@ func arriving() []Scenario {
 					return err
 				}
 				if i.Err() != nil {
-					return fmt.Errorf("Register was to return nil: %w", i.Err())
+					return fmt.Errorf("go-micro's Register was to return nil: %w", i.Err())
 				}
 				return t.steer("")
 			},
