@@ -27,10 +27,11 @@ type Config struct {
 	Plans   plan.Config // what plans are drawn from; Auth is set for one in four where Mixed
 	Mixed   bool
 	Checks  []check.Check
-	Seed    uint64 // of the first plan; the others follow
-	Workers int    // benches side by side, 0 for 2
-	Dir     string // for the evidence, and for the plan that each bench is at; "" keeps none
-	Command string // what replays a plan: PLAN='…' is put behind it
+	Seed    uint64        // of the first plan; the others follow
+	For     time.Duration // how long to draw plans; what was found by then is still made small. 0 is until ctx ends
+	Workers int           // benches side by side, 0 for 2
+	Dir     string        // for the evidence, and for the plan that each bench is at; "" keeps none
+	Command string        // what replays a plan: PLAN='…' is put behind it
 	Out     io.Writer
 
 	Enough func(Finding) bool // called for each finding, one at a time: whether to stop; nil stops at the first
@@ -98,7 +99,7 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && (h.For == 0 || time.Since(h.began) < h.For) {
 		seed := h.tally.Next.Add(1) - 1
 		c := h.Plans
 		if h.Mixed {
