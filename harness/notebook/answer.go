@@ -74,6 +74,12 @@ func (c *call) gateways() []string {
 	return c.nb.gatewayNames()
 }
 
+// disconnected waits until the balancer has noticed that a client that ended has gone.
+func (c *call) disconnected(client string) error {
+	c.awaits("the balancer to notice that %s has gone", client)
+	return harness.Until(c.ctx(), func() bool { return c.b().PinnedTo(client) == "" })
+}
+
 // settle waits until every member has applied what any has, so that what is read next does not depend on who answers.
 func (c *call) settle() error {
 	c.awaits("etcd's members to agree")

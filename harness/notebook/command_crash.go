@@ -13,6 +13,9 @@ func crashCommand() Command {
 				if err := c.b().Instance(id).Crash(); err != nil {
 					return err
 				}
+				if err := c.disconnected(id); err != nil {
+					return err
+				}
 				c.nb.left(id)
 				c.say("%s crashes. It deregisters nothing", id)
 			}

@@ -29,6 +29,9 @@ func deregisterCommand() Command {
 				for _, w := range c.writes(n, "scatter") {
 					c.say("its key is deleted through %s, too", w.Via)
 				}
+				if err := c.disconnected(id); err != nil {
+					return err
+				}
 				if err := c.settle(); err != nil {
 					return err
 				}

@@ -30,7 +30,7 @@ func drainCommand() Command {
 // pinnedTo is who has a connection to a proxy: gateways, then instances, then plain clients, then who is just about to register.
 func (nb *Notebook) pinnedTo(proxy string) []string {
 	known := slices.Concat(nb.gatewayNames(), nb.instances, nb.clients)
-	at := nb.bench.Balancer.Pinned()
-	all := slices.Concat(known, slices.DeleteFunc(slices.Sorted(maps.Keys(at)), func(name string) bool { return slices.Contains(known, name) }))
-	return slices.DeleteFunc(all, func(name string) bool { return !slices.Contains(at[name], proxy) })
+	others := slices.Sorted(maps.Keys(nb.bench.Balancer.Pinned()))
+	all := slices.Concat(known, slices.DeleteFunc(others, func(name string) bool { return slices.Contains(known, name) }))
+	return slices.DeleteFunc(all, func(name string) bool { return nb.bench.PinnedTo(name) != proxy })
 }
