@@ -34,6 +34,35 @@ matrix: ## every scenario against every fix, and the page that shows it
 		| sed -u -nE '/^(matrix:|ok|FAIL|panic)/p; /moved, read/,/replay/p'; status=$$?; \
 		cat $(ARTIFACTS)/matrix/matrix.txt && echo && echo "the page: $(ARTIFACTS)/matrix/matrix.html"; exit $$status
 
+# The explorer's variables; any other on the command line is a typo.
+EXPLORER := $(GO) test ./scenarios -count=1 -v -timeout 0
+EXPLORER_FILTER := sed -u -E '/^=== (RUN|PAUSE|CONT|NAME)/d'
+ifneq ($(filter explore soak claims causes,$(MAKECMDGOALS)),)
+UNKNOWN := $(filter-out FIX CHECKS TIME SEED STEPS PLAN ARTIFACTS GO GOFLAGS,$(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $v)),$v)))
+ifneq ($(UNKNOWN),)
+$(error $(UNKNOWN): no such variable; there are FIX, CHECKS, TIME, SEED, STEPS and PLAN)
+endif
+override PLAN := $(if $(findstring |,$(PLAN)),$(PLAN),$(if $(PLAN),$(abspath $(PLAN))))
+export FIX CHECKS TIME SEED STEPS PLAN
+export GHOSTROUTE_ARTIFACTS := $(ARTIFACTS)
+endif
+
+explore: ## look for a plan that breaks CHECKS under FIX for TIME from SEED, or replay PLAN
+	@GHOSTROUTE_EXPLORER=explore $(EXPLORER) -run '^TestExplore$$' | $(EXPLORER_FILTER)
+
+soak: ## run plans for TIME, the model held to each step; goes on where the last soak stopped
+	@GHOSTROUTE_EXPLORER=soak $(EXPLORER) -run '^TestSoak$$' | $(EXPLORER_FILTER)
+
+claims: ## try to refute what each fix claims, TIME a promise; writes fixtures/found/claims.md
+	@GHOSTROUTE_EXPLORER=claims $(EXPLORER) -run '^TestClaims$$' | $(EXPLORER_FILTER)
+
+causes: ## find every cause anew on real benches; writes fixtures/found
+	@GHOSTROUTE_EXPLORER=causes $(EXPLORER) -run '^TestCauses$$' | $(EXPLORER_FILTER)
+	@$(GO) test ./scenarios -run '^TestFoundReadme$$' -update
+
+agree: ## hold the model to real benches for TIME
+	@AGREE=$(or $(TIME),10m) $(GO) test ./harness/explore/bench -run Agrees -count=1 -v -timeout 0
+
 verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
 	$(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -parallel $(PARALLEL) -timeout 10m -update
 	@git diff --stat -- fixtures/verdicts.txt
@@ -49,4 +78,4 @@ lint: ## gofmt, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help incident test race matrix verdicts page lint bench
+.PHONY: help incident test race matrix explore soak claims causes agree verdicts page lint bench

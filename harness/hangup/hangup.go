@@ -37,9 +37,12 @@ func Close(c *clientv3.Client) error {
 
 // KnownLeaks are the goroutines that a client which hangs leaves behind, and the one that waits for it.
 func KnownLeaks() []goleak.Option {
+	const stream = "go.etcd.io/etcd/client/v3.(*watchGRPCStream)."
 	return []goleak.Option{
-		goleak.IgnoreAnyFunction("go.etcd.io/etcd/client/v3.(*watchGRPCStream).serveSubstream.func1"),
-		goleak.IgnoreAnyFunction("go.etcd.io/etcd/client/v3.(*watchGRPCStream).run.func1"),
+		goleak.IgnoreAnyFunction(stream + "serveSubstream.func1"),
+		goleak.IgnoreTopFunction(stream + "waitCancelSubstreams.func1.1"),
+		goleak.IgnoreAnyFunction(stream + "run"),
+		goleak.IgnoreAnyFunction(stream + "close"),
 		goleak.IgnoreAnyFunction("ghostroute/harness/hangup.Close.func1"),
 	}
 }

@@ -15,11 +15,10 @@ import (
 	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/proxy"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, append(gateway.KnownLeaks(), proxy.KnownLeaks()...)...)
+	goleak.VerifyTestMain(m, gateway.KnownLeaks()...)
 }
 
 func lab(t testing.TB, cfg bench.Config) *bench.Lab {

@@ -13,11 +13,10 @@ import (
 	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/proxy"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, append(gateway.KnownLeaks(), proxy.KnownLeaks()...)...)
+	goleak.VerifyTestMain(m, gateway.KnownLeaks()...)
 }
 
 func TestWhatCannotBeAskedForIsAnErrorThatSaysWhatCan(t *testing.T) {
