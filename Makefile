@@ -34,6 +34,21 @@ matrix: ## every scenario against every fix, and the page that shows it
 		| sed -u -nE '/^(matrix:|ok|FAIL|panic)/p; /moved, read/,/replay/p'; status=$$?; \
 		cat $(ARTIFACTS)/matrix/matrix.txt && echo && echo "the page: $(ARTIFACTS)/matrix/matrix.html"; exit $$status
 
+N    ?= 1
+PACE ?= 1
+
+notebook: ## one chapter, played slowly: make notebook N=3 (PACE=0 all at once, IN=zh-CN in Chinese)
+	@cd scenarios && $(GO) test -count=1 -timeout 1h -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $(N))-' -play -pace $(PACE)
+
+notebooks: ## every chapter, as the tests run them
+	$(GO) test ./scenarios -run '^TestNotebook' -count=1
+
+notebook-write: ## run a chapter and write down what it printed: make notebook-write N=3 (IN=zh-CN)
+	$(GO) test ./scenarios -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $(N))-' -count=1 -rewrite
+
+notebook-help: ## every command of the notebooks
+	@$(GO) run ./harness/notebook/help
+
 # The explorer's variables; any other on the command line is a typo.
 EXPLORER := $(GO) test ./scenarios -count=1 -v -timeout 0
 EXPLORER_FILTER := sed -u -E '/^=== (RUN|PAUSE|CONT|NAME)/d'
@@ -78,4 +93,4 @@ lint: ## gofmt, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help incident test race matrix explore soak claims causes agree verdicts page lint bench
+.PHONY: help incident test race matrix notebook notebooks notebook-write notebook-help explore soak claims causes agree verdicts page lint bench
