@@ -50,6 +50,14 @@ func (c *Cluster) replace(ctx context.Context, old *Member) (*Member, error) {
 	if _, err := stays.Client().MemberAdd(ctx, []string{"http://" + fresh.peers.Addr()}); err != nil {
 		return nil, err
 	}
+	// The new member asks any of the others who belongs to the cluster: all of them must know.
+	for _, n := range c.running() {
+		if n.Member == stays {
+			if err := c.waitIndex(ctx, n.server.AppliedIndex()); err != nil {
+				return nil, err
+			}
+		}
+	}
 	fresh.life.Lock()
 	defer fresh.life.Unlock()
 	fresh.open.Store(true)
