@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -19,19 +20,27 @@ func Watching() Variant {
 		Claim:  "every write, lease end and delete clears every proxy's entry as soon as the watch delivers it",
 		kv: func(w *Wiring) pb.KVServer {
 			c := &clearable{Cache: cache.NewCache(cache.DefaultMaxEntries)}
-			w.Own(func() { follow(w.Ctx, w.Client, c) })
+			stands := make(chan struct{})
+			w.Own(func() { follow(w.Ctx, w.Client, c, sync.OnceFunc(func() { close(stands) })) })
+			select { // an entry made before the watch stands would be cleared when it does
+			case <-stands:
+			case <-time.After(time.Second): // etcd cannot be reached, or refuses: serve all the same, as stock does
+			}
 			return oneCache(w, c)
 		},
 	}
 }
 
-// follow clears c by what etcd says changed, until ctx ends.
-func follow(ctx context.Context, client *clientv3.Client, c *clearable) {
+// follow clears c by what etcd says changed, until ctx ends. It calls stands when the watch does.
+func follow(ctx context.Context, client *clientv3.Client, c *clearable, stands func()) {
 	for ctx.Err() == nil {
 		wctx, cancel := context.WithCancel(ctx)
 		for r := range client.Watch(wctx, "\x00", clientv3.WithFromKey(), clientv3.WithCreatedNotify()) {
 			if r.Created || r.Err() != nil {
 				c.clear() // what changed before the watch stood, or while it was broken, is not known
+			}
+			if r.Created && r.Err() == nil {
+				stands()
 			}
 			for _, ev := range r.Events {
 				c.Invalidate(ev.Kv.Key, nil)
