@@ -83,7 +83,7 @@ func try(c *call) error {
 }
 
 // atOnce is how many trials go on at a time. They mostly wait.
-const atOnce = 3
+const atOnce = 4
 
 // result is what a trial came to, and how that is printed.
 type result struct {
