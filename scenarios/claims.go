@@ -52,6 +52,8 @@ func (f Fix) Bench() bench.Config {
 		c.OneProxy = true
 	case "restart-proxies":
 		c.Restart = true
+	case "scrubber", "watch":
+		c.Heals = 300 * time.Millisecond // a trial waits for the pass, or the delivery; a plan is given this long
 	case "ttl":
 		c.Topology.Variant, c.Heals = proxy.TTL(0), 400*time.Millisecond
 	}
