@@ -20,7 +20,7 @@ import (
 
 // Options are what a notebook is run with.
 type Options struct {
-	Deadline time.Duration // of the whole notebook; 0 means a minute
+	Deadline time.Duration // of the whole notebook; 0 means three minutes
 	Fixes    []Fix         // the cures that are a matter of topology, for bench and try
 	Matrix   Matrix        // what try asks for a scenario by its name; nil where there is none
 	Player   *Player       // plays it in a terminal; nil means nobody looks on
@@ -88,7 +88,7 @@ type told struct {
 func Run(t *testing.T, o Options, path string, more ...string) []Verdict {
 	t.Helper()
 	if o.Deadline == 0 {
-		o.Deadline = time.Minute
+		o.Deadline = 3 * time.Minute
 	}
 	interrupted, cancel := harness.Context(t)
 	defer cancel()
