@@ -10,7 +10,7 @@ ARTIFACTS   ?= $(CURDIR)/artifacts
 export GHOSTROUTE_COLOUR ?= $(shell [ -t 1 ] && [ -z "$$NO_COLOR" ] && echo always || echo never)
 
 # Trials mostly wait: for leases, for a memory to lapse. More of them than there are cores may run at a time.
-PARALLEL    ?= 8
+PARALLEL    ?= 12
 
 .DEFAULT_GOAL := help
 

@@ -35,10 +35,17 @@ func leaving() []Scenario {
 				t.CacheTTL = time.Second // the watch is quicker than that; where it is not, see watch-lost
 			},
 			Act: func(t *Trial) error {
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+				i := t.Instance("v1-a")
+				if err := i.Stop(t.ctx); err != nil {
 					return err
 				}
-				return t.hear()
+				if err := t.hear(); err != nil {
+					return err
+				}
+				if t.Topology.Scatter { // the worst: whoever hears of it asks before the other proxies have been told
+					return t.Scatter(t.ctx, i.Key())
+				}
+				return nil
 			},
 		},
 		{
