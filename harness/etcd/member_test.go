@@ -5,6 +5,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -56,7 +57,8 @@ func TestLeaderStops(t *testing.T) {
 	next, err := c.Leader(soon(t))
 	require.NoError(t, err)
 	require.NotEqual(t, lead, next)
-	require.Equal(t, term+1, next.run.etcd.Server.Term(), "leadership that is handed over takes one election")
+	// A server says its term a moment after it leads; on a busy machine more than one election may have been needed.
+	require.Eventually(t, func() bool { return next.run.etcd.Server.Term() > term }, 5*time.Second, time.Millisecond, "leadership was to be handed over by an election")
 	put(t, c, "key", "value")
 	require.NoError(t, lead.Restart(soon(t)))
 	require.NoError(t, c.WaitApplied(soon(t), 0))
