@@ -40,13 +40,13 @@ N    ?= 1
 PACE ?= 1
 
 notebook: ## one chapter, played slowly: make notebook N=3 (PACE=0 all at once, IN=zh-CN in Chinese)
-	@cd scenarios && $(GO) test -count=1 -timeout 1h -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $(N))-' -play -pace $(PACE)
+	@cd scenarios && $(GO) test -count=1 -timeout 1h -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $$(expr $(N) + 0))-' -play -pace $(PACE)
 
 notebooks: ## every chapter, as the tests run them
-	$(GO) test ./scenarios -run '^TestNotebook' -count=1
+	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
 
 notebook-write: ## run a chapter and write down what it printed: make notebook-write N=3 (IN=zh-CN)
-	$(GO) test ./scenarios -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $(N))-' -count=1 -rewrite
+	$(GO) test ./scenarios -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $$(expr $(N) + 0))-' -count=1 -rewrite
 
 notebook-help: ## every command of the notebooks
 	@$(GO) run ./harness/notebook/help

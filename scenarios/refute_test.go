@@ -54,17 +54,15 @@ func TestClaims(t *testing.T) {
 // refute tries a fix's claims together, and gives their rows in their order.
 func refute(t *testing.T, all context.Context, f Fix, claims []string, o hunt.Options) []string {
 	began, most := time.Now(), o.Time*time.Duration(len(claims))
-	checks, err := hunt.Checks(claims...)
-	require.NoError(t, err)
 	found := map[string]hunt.Finding{}
 	var tally hunt.Tally
 	cfg := f.Bench()
 	cfg.Dir = t.TempDir()
 	open := claims
 	for seed := o.Seed; len(open) > 0 && all.Err() == nil && time.Since(began) < most; seed = tally.Next.Load() {
-		checks, err = hunt.Checks(open...)
+		checks, err := hunt.Checks(open...)
 		require.NoError(t, err)
-		err := hunt.Run(all, hunt.Config{Bench: cfg, For: most - time.Since(began), Mixed: slices.Contains(open, "identity"), Plans: plan.Config{Steps: o.Steps},
+		err = hunt.Run(all, hunt.Config{Bench: cfg, For: most - time.Since(began), Mixed: slices.Contains(open, "identity"), Plans: plan.Config{Steps: o.Steps},
 			Checks: checks, Seed: seed, Small: 80, Command: "make explore FIX=" + f.Name, Enough: func(g hunt.Finding) bool {
 				if _, known := found[g.Check]; !known {
 					found[g.Check] = g

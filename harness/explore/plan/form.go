@@ -59,7 +59,7 @@ func named(name string, pattern *regexp.Regexp, example string, field func(*Step
 
 func checkKeys(text string) error {
 	if !keysName.MatchString(text) || text == "" || text == "/" {
-		return fmt.Errorf("%q names no keys: say k1, k*, k1.., k1..k3, s1/a, s1/*, /* or ..", text)
+		return fmt.Errorf("%q names no keys: say one of k1, k*, k1.., k1..k3, s1/a, s1/*, /*, .. of this plan", text)
 	}
 	_, _, err := Bounds(text)
 	return err

@@ -240,7 +240,7 @@ func Bounds(keys string) (key, end string, err error) {
 		case from == "" && to == "":
 			return "\x00", "\x00", nil
 		case from == "":
-			return "", "", fmt.Errorf("%q begins nowhere: say k1..k2, k1.. or ..", keys)
+			return "", "", fmt.Errorf("%q begins nowhere: say k1..k2 or k1.. or .. for all", keys)
 		case to == "":
 			return path(from), "\x00", nil
 		}
