@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 
@@ -22,7 +23,7 @@ type Pool struct {
 
 // NewPool returns a pool that has no cluster yet. Close it.
 func NewPool() (*Pool, error) {
-	dir, err := os.MkdirTemp("", "ghostroute-pool-")
+	dir, err := os.MkdirTemp("", fmt.Sprintf("ghostroute-%d-pool-", os.Getpid())) // a name by which the next bench removes what a killed process left
 	if err != nil {
 		return nil, err
 	}
