@@ -47,7 +47,7 @@ func TestDelayIsExactInOrderAndUnlimited(t *testing.T) {
 		l.SetDelay(time.Second)
 		began := time.Now()
 		write(t, client, "one")
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond) // the bubble's clock, which is what is tested: no real time passes
 		write(t, client, "two")
 		write(t, server, "back")
 
@@ -80,7 +80,7 @@ func TestDelayThatChangesOnTheWay(t *testing.T) {
 				l.SetDelay(time.Second)
 				began := time.Now()
 				write(t, client, "hello")
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(500 * time.Millisecond) // the bubble's clock, which is what is tested: no real time passes
 				tt.change(l)
 				words, after := read(t, server, began)
 				require.Equal(t, "hello", words)
@@ -119,9 +119,9 @@ func TestHoleEatsWhatIsDelayed(t *testing.T) {
 	piped(t, func(t *testing.T, l *Link, client, server net.Conn) {
 		l.SetDelay(time.Second)
 		write(t, client, "ghost")
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // the bubble's clock, which is what is tested: no real time passes
 		l.Blackhole(Up)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // the bubble's clock, which is what is tested: no real time passes
 		synctest.Wait()
 		require.Equal(t, int64(5), l.Stats().Swallowed)
 		l.Mend()
