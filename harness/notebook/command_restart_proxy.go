@@ -34,7 +34,7 @@ func (c *call) restartProxy(p string) error {
 	if err := c.b().Proxy(p).Restart(c.ctx()); err != nil {
 		return err
 	}
-	delete(c.nb.gates, p) // a proxy that stops lets go what it held
+	delete(c.nb.gates, p) // a proxy that stops loses what it held
 	for _, client := range clients {
 		m := c.b().History.Len()
 		c.b().VIP(client).Mend()

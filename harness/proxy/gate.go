@@ -41,7 +41,7 @@ type Hold struct {
 	Count int    // how many to hold; what comes after passes. 0 means 1; Watch always holds all until it is released
 }
 
-// Gate is a hold that is set on one proxy. Release it; a stopped proxy releases its gates itself.
+// Gate is a hold that is set on one proxy. Release it; a proxy that stops loses what its gates hold.
 type Gate struct {
 	hold  Hold
 	proxy *Proxy
@@ -144,12 +144,14 @@ func (s *gates) remove(g *Gate) {
 	}
 }
 
-func (s *gates) releaseAll() {
+// loseAll is what a process that dies does to its calls. To let them go on instead would leave it to chance whether a put that waits
+// at the gate reaches the member before its caller is found to be gone.
+func (s *gates) loseAll() {
 	s.mu.Lock()
 	all := s.all
 	s.mu.Unlock()
 	for _, g := range all {
-		g.Release()
+		g.Lose()
 	}
 }
 

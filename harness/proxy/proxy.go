@@ -162,7 +162,7 @@ func (p *Proxy) halt() bool {
 	if r == nil {
 		return false
 	}
-	p.gates.releaseAll()
+	p.gates.loseAll()
 	r.end()
 	return true
 }

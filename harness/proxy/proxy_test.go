@@ -170,6 +170,22 @@ func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
 	}
 }
 
+// A killed process finishes nothing: what it held on the way to the member never arrives.
+func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
+	f := start(t)
+	p := f.proxy("p1", proxy.Stock())
+	c := f.client(p)
+	f.put(c, "k", "old")
+	gate := p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: proxy.BeforeMember})
+	put := make(chan error, 1)
+	go func() { _, err := c.Put(f.ctx, "k", "new"); put <- err }()
+	require.NoError(t, gate.Caught(f.ctx))
+	p.Stop()
+	require.Error(t, <-put)
+	got, _, _ := f.get(f.cluster.Client(), "k")
+	require.Equal(t, "old", got)
+}
+
 // A Range answer that was on its way while a delete passed is cached after it, whatever the order of clearing and writing.
 func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 	for _, v := range []proxy.Variant{proxy.Stock(), proxy.InvalidateAfter(), proxy.Watching()} {
