@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,7 @@ type Config struct {
 	Checks  []check.Check
 	Seed    uint64        // of the first plan; the others follow
 	For     time.Duration // how long to draw plans; what was found by then is still made small. 0 is until ctx ends
-	Workers int           // benches side by side, 0 for 2
+	Workers int           // benches side by side; 0 is five for each core: most of a schedule is waiting
 	Dir     string        // for the evidence, and for the plan that each bench is at; "" keeps none
 	Command string        // what replays a plan: PLAN='…' is put behind it
 	Out     io.Writer
@@ -61,7 +62,7 @@ type Tally struct {
 // hunt. The end of ctx is none.
 func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	if cfg.Workers == 0 {
-		cfg.Workers = 2
+		cfg.Workers = 5 * runtime.GOMAXPROCS(0)
 	}
 	if cfg.Out == nil {
 		cfg.Out = io.Discard

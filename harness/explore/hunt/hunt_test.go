@@ -79,7 +79,7 @@ func BenchmarkSchedules(b *testing.B) {
 	n, began := int64(0), time.Now()
 	done := make(chan error, 1)
 	go func() {
-		done <- hunt.Run(ctx, hunt.Config{Bench: bench.Config{Dir: b.TempDir()}, Plans: plan.Config{Steps: 45}, Checks: checks, Seed: 1, Workers: 4,
+		done <- hunt.Run(ctx, hunt.Config{Bench: bench.Config{Dir: b.TempDir()}, Plans: plan.Config{Steps: 45}, Checks: checks, Seed: 1,
 			Once: true, Enough: func(hunt.Finding) bool { return false }}, &tally)
 	}()
 	for b.Loop() {
