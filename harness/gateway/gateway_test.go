@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onemember"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
 	"ghostroute/harness/proxy"
@@ -26,56 +26,30 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) 
 
 var kinds = []gateway.Kind{gateway.EachRequest, gateway.GoMicro}
 
-// fixture is one member and what a test needs around it.
-type fixture struct {
-	*require.Assertions
-	t       *testing.T
-	ctx     context.Context
-	history *history.History
-	cluster *etcd.Cluster
-}
+type fixture struct{ *onemember.Fixture }
 
-func start(t *testing.T) *fixture {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	return &fixture{Assertions: require.New(t), t: t, ctx: ctx, history: h, cluster: c}
-}
-
-func (f *fixture) member() string { return f.cluster.Members[0].Endpoint() }
-
-func (f *fixture) proxy(name string) *proxy.Proxy {
-	p, err := proxy.Start(f.ctx, proxy.Config{Name: name, History: f.history,
-		Upstream: []proxy.Upstream{{Name: f.cluster.Members[0].Name, Addr: f.member()}}})
-	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(p.Close()) })
-	return p
-}
+func start(t *testing.T) *fixture { return &fixture{onemember.Start(t)} }
 
 func (f *fixture) instance(name, id, address string) *service.Instance {
-	f.t.Helper()
-	i, err := service.Start(f.ctx, service.Config{
-		Service: name, Version: id[:2], ID: id, TTL: 60 * time.Second, History: f.history,
+	f.T.Helper()
+	i, err := service.Start(f.Ctx, service.Config{
+		Service: name, Version: id[:2], ID: id, TTL: 60 * time.Second, History: f.History,
 		Registry: registry.Config{Addresses: []string{address}},
 	})
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(i.Close()) })
+	f.T.Cleanup(func() { f.NoError(i.Close()) })
 	return i
 }
 
 func (f *fixture) config(kind gateway.Kind, address string) gateway.Config {
-	return gateway.Config{Name: "g1", Kind: kind, Registry: registry.Config{Addresses: []string{address}}, History: f.history}
+	return gateway.Config{Name: "g1", Kind: kind, Registry: registry.Config{Addresses: []string{address}}, History: f.History}
 }
 
 func (f *fixture) gateway(cfg gateway.Config) *gateway.Gateway {
-	f.t.Helper()
-	g, err := gateway.Start(f.ctx, cfg)
+	f.T.Helper()
+	g, err := gateway.Start(f.Ctx, cfg)
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(g.Close()) })
+	f.T.Cleanup(func() { f.NoError(g.Close()) })
 	return g
 }
 
@@ -93,11 +67,11 @@ func refused(address string) string {
 
 func TestEveryInstanceAnswers(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		a, b := f.instance("greeter", "v1-a", f.member()), f.instance("greeter", "v2-b", f.member())
-		g := f.gateway(f.config(kind, f.member()))
-		f.NoError(g.Settle(f.ctx))
+		a, b := f.instance("greeter", "v1-a", f.Member()), f.instance("greeter", "v2-b", f.Member())
+		g := f.gateway(f.config(kind, f.Member()))
+		f.NoError(g.Settle(f.Ctx))
 
-		answer, requests := g.CallEach(f.ctx, "greeter")
+		answer, requests := g.CallEach(f.Ctx, "greeter")
 		f.Equal([]history.Endpoint{a.Endpoint(), b.Endpoint()}, answer.Endpoints)
 		f.Equal([]any{"greeter", "serializable", string(kind), ""}, []any{answer.Service, answer.Mode, answer.Reading, answer.Err})
 		f.Len(requests, 2)
@@ -106,10 +80,10 @@ func TestEveryInstanceAnswers(t *testing.T) {
 			f.Equal([]any{200, i.Addr(), "greeter", i.Config().Version, i.Config().ID, i.Config().ID, "", ""},
 				[]any{r.Status, r.Dialled, r.Answered, r.Version, r.Instance, r.Target, r.Log, r.Err})
 		}
-		f.Equal(200, g.Call(f.ctx, "greeter").Status)
+		f.Equal(200, g.Call(f.Ctx, "greeter").Status)
 
 		var resolves, calls int
-		for _, e := range f.history.Events() {
+		for _, e := range f.History.Events() {
 			f.True(e.Kind != history.KindResolve && e.Kind != history.KindRequest || e.Who == "g1")
 			switch e.Kind {
 			case history.KindResolve:
@@ -125,16 +99,16 @@ func TestEveryInstanceAnswers(t *testing.T) {
 // The incident on its smallest stage: what deregisters through p1 stays in p2's cache, and a gateway behind p2 dials it.
 func TestAGhostIsDialledAndTheRequestFails(t *testing.T) {
 	f := start(t)
-	p1, p2 := f.proxy("p1"), f.proxy("p2")
+	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
 	ghost, alive := f.instance("greeter", "v1-a", p1.Addr()), f.instance("greeter", "v1-b", p1.Addr())
 	g := f.gateway(f.config(gateway.EachRequest, p2.Addr()))
 
-	before, requests := g.CallEach(f.ctx, "greeter")
+	before, requests := g.CallEach(f.Ctx, "greeter")
 	f.Equal([]any{"p2", history.Miss}, []any{before.Via, before.Source})
 	f.Equal([]int{200, 200}, []int{requests[0].Status, requests[1].Status})
-	f.NoError(ghost.Stop(f.ctx))
+	f.NoError(ghost.Stop(f.Ctx))
 
-	answer, requests := g.CallEach(f.ctx, "greeter")
+	answer, requests := g.CallEach(f.Ctx, "greeter")
 	f.Equal([]history.Endpoint{ghost.Endpoint(), alive.Endpoint()}, answer.Endpoints)
 	f.Equal([]any{"p2", history.Hit, before.Revision}, []any{answer.Via, answer.Source, answer.Revision})
 	f.Equal([]any{http.StatusBadGateway, ghost.Addr(), "v1-a", "", refused(ghost.Addr()), ""},
@@ -144,19 +118,19 @@ func TestAGhostIsDialledAndTheRequestFails(t *testing.T) {
 
 func TestAReusedAddressIsNoticed(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		ghost := f.instance("greeter", "v1-a", f.member())
-		cfg := f.config(kind, f.member())
+		ghost := f.instance("greeter", "v1-a", f.Member())
+		cfg := f.config(kind, f.Member())
 		cfg.Target = func(address string) string { return map[string]string{ghost.Addr(): "x2-b"}[address] }
 		g := f.gateway(cfg)
-		f.NoError(g.Settle(f.ctx))
-		f.Equal("v1-a", g.Call(f.ctx, "greeter").Instance) // and an idle connection to it is left
+		f.NoError(g.Settle(f.Ctx))
+		f.Equal("v1-a", g.Call(f.Ctx, "greeter").Instance) // and an idle connection to it is left
 
 		f.NoError(ghost.Crash())
-		other, err := service.Start(f.ctx, service.Config{Service: "other", Version: "x2", ID: "x2-b", Port: ghost.Port(), History: f.history,
-			Registry: registry.Config{Addresses: []string{f.member()}}})
+		other, err := service.Start(f.Ctx, service.Config{Service: "other", Version: "x2", ID: "x2-b", Port: ghost.Port(), History: f.History,
+			Registry: registry.Config{Addresses: []string{f.Member()}}})
 		f.NoError(err)
 		defer other.Close()
-		r := g.Call(f.ctx, "greeter")
+		r := g.Call(f.Ctx, "greeter")
 		f.Equal([]any{200, ghost.Addr(), "greeter", "other", "x2", "x2-b", "x2-b"},
 			[]any{r.Status, r.Dialled, r.Service, r.Answered, r.Version, r.Instance, r.Target}, "200 from the wrong service")
 	})
@@ -164,17 +138,17 @@ func TestAReusedAddressIsNoticed(t *testing.T) {
 
 func TestTheLastIdleConnectionHidesNoCrash(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		i := f.instance("greeter", "v1-a", f.member())
-		g := f.gateway(f.config(kind, f.member()))
-		f.NoError(g.Settle(f.ctx))
+		i := f.instance("greeter", "v1-a", f.Member())
+		g := f.gateway(f.config(kind, f.Member()))
+		f.NoError(g.Settle(f.Ctx))
 		for range 3 {
-			f.Equal("v1-a", g.Call(f.ctx, "greeter").Instance)
+			f.Equal("v1-a", g.Call(f.Ctx, "greeter").Instance)
 			f.NoError(i.Crash())
-			r := g.Call(f.ctx, "greeter")
+			r := g.Call(f.Ctx, "greeter")
 			f.Equal([]any{http.StatusBadGateway, refused(i.Addr())}, []any{r.Status, r.Log})
-			next, err := i.Restart(f.ctx)
+			next, err := i.Restart(f.Ctx)
 			f.NoError(err)
-			f.t.Cleanup(func() { f.NoError(next.Close()) })
+			f.T.Cleanup(func() { f.NoError(next.Close()) })
 			i = next
 		}
 	})
@@ -182,17 +156,17 @@ func TestTheLastIdleConnectionHidesNoCrash(t *testing.T) {
 
 func TestAnotherInstanceIsTried(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		dead, alive, dead2 := f.instance("greeter", "v1-a", f.member()), f.instance("greeter", "v1-b", f.member()), f.instance("greeter", "v1-c", f.member())
-		cfg := f.config(kind, f.member())
+		dead, alive, dead2 := f.instance("greeter", "v1-a", f.Member()), f.instance("greeter", "v1-b", f.Member()), f.instance("greeter", "v1-c", f.Member())
+		cfg := f.config(kind, f.Member())
 		cfg.Retry = 2
 		g := f.gateway(cfg)
-		f.NoError(g.Settle(f.ctx))
+		f.NoError(g.Settle(f.Ctx))
 		f.NoError(dead.Crash())
 		f.NoError(dead2.Crash())
 
 		tried := map[string]bool{}
 		for len(tried) < 3 { // until go-micro's random choice has begun with a dead one, and with the other, and with the live one
-			r := g.Call(f.ctx, "greeter")
+			r := g.Call(f.Ctx, "greeter")
 			f.Equal([]any{200, alive.Addr(), "v1-b", "v1-b"}, []any{r.Status, r.Dialled, r.Target, r.Instance})
 			first := r.Log
 			if len(first) > len(refused(dead.Addr())) {
@@ -202,11 +176,11 @@ func TestAnotherInstanceIsTried(t *testing.T) {
 			tried[first] = true
 		}
 
-		_, requests := g.CallEach(f.ctx, "greeter")
+		_, requests := g.CallEach(f.Ctx, "greeter")
 		f.Equal([]int{502, 200, 502}, []int{requests[0].Status, requests[1].Status, requests[2].Status}, "CallEach asks whom it names")
 
 		f.NoError(alive.Crash())
-		r := g.Call(f.ctx, "greeter")
+		r := g.Call(f.Ctx, "greeter")
 		f.Equal(http.StatusBadGateway, r.Status)
 		for _, i := range []*service.Instance{dead, alive, dead2} {
 			f.Contains(r.Log, refused(i.Addr()), "every one was tried, once")
@@ -217,8 +191,8 @@ func TestAnotherInstanceIsTried(t *testing.T) {
 
 func TestAnUnknownServiceIs500(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		g := f.gateway(f.config(kind, f.member()))
-		answer, requests := g.CallEach(f.ctx, "nobody")
+		g := f.gateway(f.config(kind, f.Member()))
+		answer, requests := g.CallEach(f.Ctx, "nobody")
 		f.Equal([]any{[]history.Endpoint{}, "", history.Member}, []any{answer.Endpoints, answer.Err, answer.Source}, "not found is an answer")
 		f.Positive(answer.Revision)
 		f.Len(requests, 1)
@@ -228,42 +202,42 @@ func TestAnUnknownServiceIs500(t *testing.T) {
 
 func TestGoMicrosCacheFollowsItsWatch(t *testing.T) {
 	f := start(t)
-	p1, p2 := f.proxy("p1"), f.proxy("p2")
+	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
 	old := f.instance("greeter", "v1-a", p1.Addr())
 	g := f.gateway(f.config(gateway.GoMicro, p2.Addr()))
-	f.NoError(g.Settle(f.ctx))
+	f.NoError(g.Settle(f.Ctx))
 
-	a := g.Resolve(f.ctx, "greeter")
+	a := g.Resolve(f.Ctx, "greeter")
 	f.Equal([]any{history.ClientCache, int64(0), ""}, []any{a.Source, a.Revision, a.Via}, "no RPC left the gateway")
 	last, ok := g.Registry().LastRead("greeter")
 	f.True(ok, "go-micro's own goroutine filled the cache")
 	f.Equal([]any{"p2", history.Miss}, []any{last.Via, last.Source})
 
 	next := f.instance("greeter", "v2-a", p1.Addr())
-	f.NoError(old.Stop(f.ctx))
+	f.NoError(old.Stop(f.Ctx))
 	f.Eventually(func() bool {
-		a := g.Resolve(f.ctx, "greeter")
+		a := g.Resolve(f.Ctx, "greeter")
 		return a.Source == history.ClientCache && len(a.Endpoints) == 1 && a.Endpoints[0] == next.Endpoint()
 	}, 5*time.Second, time.Millisecond, "the watch told it")
-	f.Equal("v2-a", g.Call(f.ctx, "greeter").Instance)
+	f.Equal("v2-a", g.Call(f.Ctx, "greeter").Instance)
 }
 
 // The incident as it happened to users: nothing is wrong until the cache's TTL ends and the ghost is read again.
 func TestGoMicrosCacheReadsTheGhostAgain(t *testing.T) {
 	f := start(t)
-	p1, p2 := f.proxy("p1"), f.proxy("p2")
+	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
 	old, alive := f.instance("greeter", "v1-a", p1.Addr()), f.instance("greeter", "v1-b", p1.Addr())
 	cfg := f.config(gateway.GoMicro, p2.Addr())
 	cfg.CacheTTL = 300 * time.Millisecond
 	g := f.gateway(cfg)
-	f.NoError(g.Settle(f.ctx))
+	f.NoError(g.Settle(f.Ctx))
 
-	was := len(g.Resolve(f.ctx, "greeter").Endpoints)
+	was := len(g.Resolve(f.Ctx, "greeter").Endpoints)
 	f.Equal(2, was)
-	f.NoError(old.Stop(f.ctx))
+	f.NoError(old.Stop(f.Ctx))
 	var back history.Resolve
 	f.Eventually(func() bool {
-		back = g.Resolve(f.ctx, "greeter")
+		back = g.Resolve(f.Ctx, "greeter")
 		return back.Source == history.Hit
 	}, 5*time.Second, time.Millisecond, "the TTL ended")
 	f.Equal("p2", back.Via)
@@ -273,18 +247,18 @@ func TestGoMicrosCacheReadsTheGhostAgain(t *testing.T) {
 // registry/cache keeps its expired copy whatever GetService's error, ErrNotFound included.
 func TestGoMicrosCacheKeepsAGhostThatNobodyAnswers(t *testing.T) {
 	f := start(t)
-	i := f.instance("greeter", "v1-a", f.member())
-	way, err := link.Listen("g1→m1", link.To("tcp", f.member()))
+	i := f.instance("greeter", "v1-a", f.Member())
+	way, err := link.Listen("g1→m1", link.To("tcp", f.Member()))
 	f.NoError(err)
 	defer way.Close()
 	cfg := f.config(gateway.GoMicro, way.Addr())
 	cfg.CacheTTL = time.Millisecond
 	g := f.gateway(cfg)
-	f.NoError(g.Settle(f.ctx))
-	f.Len(g.Resolve(f.ctx, "greeter").Endpoints, 1)
+	f.NoError(g.Settle(f.Ctx))
+	f.Len(g.Resolve(f.Ctx, "greeter").Endpoints, 1)
 
 	f.NoError(way.Cut())
-	ctx, cancel := context.WithTimeout(f.ctx, 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(f.Ctx, 50*time.Millisecond)
 	defer cancel()
 	a := g.Resolve(ctx, "greeter")
 	f.Equal([]any{[]history.Endpoint{i.Endpoint()}, history.ClientCache, ""}, []any{a.Endpoints, a.Source, a.Err}, "an unreachable registry")
@@ -292,34 +266,34 @@ func TestGoMicrosCacheKeepsAGhostThatNobodyAnswers(t *testing.T) {
 
 func TestARestartedGatewayHasForgotten(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		f.instance("greeter", "v1-a", f.member())
-		way, err := link.Listen("g1→m1", link.To("tcp", f.member()))
+		f.instance("greeter", "v1-a", f.Member())
+		way, err := link.Listen("g1→m1", link.To("tcp", f.Member()))
 		f.NoError(err)
 		defer way.Close()
 		g := f.gateway(f.config(kind, way.Addr()))
-		f.Equal(200, g.Call(f.ctx, "greeter").Status)
+		f.Equal(200, g.Call(f.Ctx, "greeter").Status)
 		f.Len(way.Conns(), 1, "a gateway has one connection")
 		was, url := way.Conns()[0].ID, g.URL("greeter")
 
-		f.NoError(g.Restart(f.ctx))
+		f.NoError(g.Restart(f.Ctx))
 		f.Eventually(func() bool { c := way.Conns(); return len(c) == 1 && c[0].ID != was }, 5*time.Second, time.Millisecond)
 		f.Equal(url, g.URL("greeter"))
-		f.Equal(200, g.Call(f.ctx, "greeter").Status)
+		f.Equal(200, g.Call(f.Ctx, "greeter").Status)
 	})
 }
 
 func TestLogLinesAreTheirOwnRequests(t *testing.T) {
 	f := start(t)
-	a, b := f.instance("one", "v1-a", f.member()), f.instance("two", "v1-b", f.member())
+	a, b := f.instance("one", "v1-a", f.Member()), f.instance("two", "v1-b", f.Member())
 	f.NoError(a.Crash())
 	f.NoError(b.Crash())
-	g := f.gateway(f.config(gateway.EachRequest, f.member()))
+	g := f.gateway(f.config(gateway.EachRequest, f.Member()))
 	var wg sync.WaitGroup
 	for range 4 {
 		for _, i := range []*service.Instance{a, b} {
 			wg.Go(func() {
 				for range 10 {
-					if r := g.Call(f.ctx, i.Config().Service); r.Log != refused(i.Addr()) {
+					if r := g.Call(f.Ctx, i.Config().Service); r.Log != refused(i.Addr()) {
 						t.Errorf("a request to %s was given %q", i.Addr(), r.Log)
 					}
 				}
@@ -331,8 +305,8 @@ func TestLogLinesAreTheirOwnRequests(t *testing.T) {
 
 func TestAnybodyMayAsk(t *testing.T) {
 	f := start(t)
-	i := f.instance("greeter", "v1-a", f.member())
-	g := f.gateway(f.config(gateway.EachRequest, f.member()))
+	i := f.instance("greeter", "v1-a", f.Member())
+	g := f.gateway(f.config(gateway.EachRequest, f.Member()))
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get(g.URL("greeter") + "/some/where?and=more")
@@ -340,7 +314,7 @@ func TestAnybodyMayAsk(t *testing.T) {
 	f.NoError(resp.Body.Close())
 	f.Equal([]any{200, "v1-a"}, []any{resp.StatusCode, resp.Header.Get(service.HeaderInstance)})
 
-	e, err := f.history.Wait(f.ctx, 0, func(e history.Event) bool { return e.Kind == history.KindRequest })
+	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Kind == history.KindRequest })
 	f.NoError(err)
 	f.Equal([]any{"greeter", 200, i.Addr(), "v1-a"}, []any{e.Request.Service, e.Request.Status, e.Request.Dialled, e.Request.Instance})
 
@@ -352,12 +326,12 @@ func TestAnybodyMayAsk(t *testing.T) {
 
 func TestACallHasADeadline(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		way, err := link.Listen("g1→m1", link.To("tcp", f.member()))
+		way, err := link.Listen("g1→m1", link.To("tcp", f.Member()))
 		f.NoError(err)
 		defer way.Close()
 		g := f.gateway(f.config(kind, way.Addr()))
 		way.Blackhole(link.Both)
-		ctx, cancel := context.WithTimeout(f.ctx, 30*time.Millisecond)
+		ctx, cancel := context.WithTimeout(f.Ctx, 30*time.Millisecond)
 		defer cancel()
 		f.Equal("context deadline exceeded", g.Resolve(ctx, "greeter").Err)
 		r := g.Call(ctx, "greeter")
@@ -368,25 +342,25 @@ func TestACallHasADeadline(t *testing.T) {
 
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		way, err := link.Listen("g1→m1", link.To("tcp", f.member()))
+		way, err := link.Listen("g1→m1", link.To("tcp", f.Member()))
 		f.NoError(err)
 		defer way.Close()
 		g := f.gateway(f.config(kind, way.Addr()))
-		f.NoError(g.Settle(f.ctx))
+		f.NoError(g.Settle(f.Ctx))
 		way.Blackhole(link.Both)
 
-		n := f.history.Len()
+		n := f.History.Len()
 		calls := make(chan history.Request)
-		go func() { calls <- g.Call(f.ctx, "greeter") }()
+		go func() { calls <- g.Call(f.Ctx, "greeter") }()
 		f.Eventually(func() bool { return way.Stats().Swallowed > 0 }, 5*time.Second, time.Millisecond, "the lookup is under way")
 		f.NoError(g.Close())
 		f.NotEmpty((<-calls).Err)
 		f.NoError(g.Close(), "a second Close does nothing")
-		f.EqualError(g.Restart(f.ctx), "gateway g1 did not start again: it was closed")
+		f.EqualError(g.Restart(f.Ctx), "gateway g1 did not start again: it was closed")
 
-		f.NotEmpty(g.Call(f.ctx, "greeter").Err, "who asks a gateway that has ended is told")
-		f.NotEmpty(g.Resolve(f.ctx, "greeter").Err)
-		f.Greater(f.history.Len(), n)
+		f.NotEmpty(g.Call(f.Ctx, "greeter").Err, "who asks a gateway that has ended is told")
+		f.NotEmpty(g.Resolve(f.Ctx, "greeter").Err)
+		f.Greater(f.History.Len(), n)
 	})
 }
 

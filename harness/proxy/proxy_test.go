@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -13,63 +12,38 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onemember"
 	"ghostroute/harness/proxy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fixture is one member and what a test needs around it.
-type fixture struct {
-	t       *testing.T
-	ctx     context.Context
-	history *history.History
-	cluster *etcd.Cluster
-}
+type fixture struct{ *onemember.Fixture }
 
-func start(t *testing.T) *fixture {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	return &fixture{t: t, ctx: ctx, history: h, cluster: c}
-}
-
-func (f *fixture) proxy(name string, v proxy.Variant) *proxy.Proxy {
-	f.t.Helper()
-	m := f.cluster.Members[0]
-	p, err := proxy.Start(f.ctx, proxy.Config{Name: name, Variant: v, History: f.history,
-		Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()}}})
-	require.NoError(f.t, err)
-	f.t.Cleanup(func() { require.NoError(f.t, p.Close()) })
-	return p
-}
+func start(t *testing.T) *fixture { return &fixture{onemember.Start(t)} }
 
 func (f *fixture) client(p *proxy.Proxy) *clientv3.Client {
-	f.t.Helper()
+	f.T.Helper()
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{p.Addr()}})
-	require.NoError(f.t, err)
-	f.t.Cleanup(func() { c.Close() })
+	require.NoError(f.T, err)
+	f.T.Cleanup(func() { c.Close() })
 	return c
 }
 
 func (f *fixture) put(c *clientv3.Client, key, value string) int64 {
-	f.t.Helper()
-	r, err := c.Put(f.ctx, key, value)
-	require.NoError(f.t, err)
+	f.T.Helper()
+	r, err := c.Put(f.Ctx, key, value)
+	require.NoError(f.T, err)
 	return r.Header.Revision
 }
 
 // get reads serializably and returns the value, "" for none, the revision and where it came from.
 func (f *fixture) get(c *clientv3.Client, key string) (string, int64, string) {
-	f.t.Helper()
+	f.T.Helper()
 	var md metadata.MD
-	r, err := pb.NewKVClient(c.ActiveConnection()).Range(f.ctx, &pb.RangeRequest{Key: []byte(key), Serializable: true}, grpc.Header(&md))
-	require.NoError(f.t, err)
+	r, err := pb.NewKVClient(c.ActiveConnection()).Range(f.Ctx, &pb.RangeRequest{Key: []byte(key), Serializable: true}, grpc.Header(&md))
+	require.NoError(f.T, err)
 	value, source := "", ""
 	if len(r.Kvs) > 0 {
 		value = string(r.Kvs[0].Value)
@@ -82,7 +56,7 @@ func (f *fixture) get(c *clientv3.Client, key string) (string, int64, string) {
 
 func TestAWriteThroughAnotherProxyIsNeverSeen(t *testing.T) {
 	f := start(t)
-	p1, p2 := f.proxy("p1", proxy.Stock()), f.proxy("p2", proxy.Stock())
+	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
 	c1, c2 := f.client(p1), f.client(p2)
 
 	rev := f.put(c1, "k", "old")
@@ -94,7 +68,7 @@ func TestAWriteThroughAnotherProxyIsNeverSeen(t *testing.T) {
 	v, _, s = f.get(c1, "k")
 	require.Equal(t, []any{"new", "miss"}, []any{v, s}, "the proxy that the write passed forgot")
 
-	e, err := f.history.Wait(f.ctx, 0, func(e history.Event) bool { return e.Kind == history.KindRange && e.Range.Source == history.Hit })
+	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Kind == history.KindRange && e.Range.Source == history.Hit })
 	require.NoError(t, err)
 	require.Equal(t, "p2", e.Who)
 	require.Equal(t, rev, e.Range.Revision)
@@ -103,11 +77,11 @@ func TestAWriteThroughAnotherProxyIsNeverSeen(t *testing.T) {
 
 func TestARestartForgetsAndKeepsTheAddress(t *testing.T) {
 	f := start(t)
-	p := f.proxy("p1", proxy.Stock())
+	p := f.Proxy("p1", proxy.Stock())
 	c := f.client(p)
 	f.put(c, "k", "old")
 	f.get(c, "k")
-	_, err := f.cluster.Client().Put(f.ctx, "k", "new")
+	_, err := f.Cluster.Client().Put(f.Ctx, "k", "new")
 	require.NoError(t, err)
 	v, _, s := f.get(c, "k")
 	require.Equal(t, []any{"old", "hit"}, []any{v, s})
@@ -115,7 +89,7 @@ func TestARestartForgetsAndKeepsTheAddress(t *testing.T) {
 	addr := p.Addr()
 	p.Stop()
 	require.False(t, p.Running())
-	require.NoError(t, p.Restart(f.ctx))
+	require.NoError(t, p.Restart(f.Ctx))
 	require.Equal(t, addr, p.Addr())
 	v, _, s = f.get(f.client(p), "k")
 	require.Equal(t, []any{"new", "miss"}, []any{v, s})
@@ -123,20 +97,20 @@ func TestARestartForgetsAndKeepsTheAddress(t *testing.T) {
 
 func TestLookingAtTheCacheFillsNothing(t *testing.T) {
 	f := start(t)
-	p := f.proxy("p1", proxy.Stock())
+	p := f.Proxy("p1", proxy.Stock())
 	c := f.client(p)
-	require.Empty(t, p.Cache(f.ctx))
+	require.Empty(t, p.Cache(f.Ctx))
 	f.put(c, "k", "v")
 	f.get(c, "k")
 	f.get(c, "absent")
-	cached := p.Cache(f.ctx)
+	cached := p.Cache(f.Ctx)
 	require.Len(t, cached, 2)
 	require.Equal(t, "absent", cached[0].Key)
 	require.Empty(t, cached[0].Keys)
 	require.Equal(t, []string{"k"}, cached[1].Keys)
 
 	f.put(c, "k", "w")
-	require.Len(t, p.Cache(f.ctx), 1, "the put cleared k's entry, and looking did not bring it back")
+	require.Len(t, p.Cache(f.Ctx), 1, "the put cleared k's entry, and looking did not bring it back")
 	_, _, s := f.get(c, "k")
 	require.Equal(t, "miss", s)
 }
@@ -146,15 +120,15 @@ func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
 	for _, v := range []proxy.Variant{proxy.Stock(), proxy.InvalidateAfter()} {
 		t.Run(v.String(), func(t *testing.T) {
 			f := start(t)
-			p := f.proxy("p1", v)
+			p := f.Proxy("p1", v)
 			c := f.client(p)
 			f.put(c, "k", "old")
 			f.get(c, "k")
 
 			gate := p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: proxy.BeforeMember})
 			put := make(chan error, 1)
-			go func() { _, err := c.Put(f.ctx, "k", "new"); put <- err }()
-			require.NoError(t, gate.Caught(f.ctx))
+			go func() { _, err := c.Put(f.Ctx, "k", "new"); put <- err }()
+			require.NoError(t, gate.Caught(f.Ctx))
 			got, _, s := f.get(c, "k")
 			require.Equal(t, []any{"old", "miss"}, []any{got, s})
 			gate.Release()
@@ -173,16 +147,16 @@ func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
 // A killed process finishes nothing: what it held on the way to the member never arrives.
 func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
 	f := start(t)
-	p := f.proxy("p1", proxy.Stock())
+	p := f.Proxy("p1", proxy.Stock())
 	c := f.client(p)
 	f.put(c, "k", "old")
 	gate := p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: proxy.BeforeMember})
 	put := make(chan error, 1)
-	go func() { _, err := c.Put(f.ctx, "k", "new"); put <- err }()
-	require.NoError(t, gate.Caught(f.ctx))
+	go func() { _, err := c.Put(f.Ctx, "k", "new"); put <- err }()
+	require.NoError(t, gate.Caught(f.Ctx))
 	p.Stop()
 	require.Error(t, <-put)
-	got, _, _ := f.get(f.cluster.Client(), "k")
+	got, _, _ := f.get(f.Cluster.Client(), "k")
 	require.Equal(t, "old", got)
 }
 
@@ -192,7 +166,7 @@ func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 		for _, serializable := range []bool{true, false} {
 			t.Run(v.String(), func(t *testing.T) {
 				f := start(t)
-				p := f.proxy("p1", v)
+				p := f.Proxy("p1", v)
 				c := f.client(p)
 				f.put(c, "k", "ghost")
 
@@ -203,15 +177,15 @@ func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 					if serializable {
 						opts = append(opts, clientv3.WithSerializable())
 					}
-					_, err := c.Get(f.ctx, "k", opts...)
+					_, err := c.Get(f.Ctx, "k", opts...)
 					read <- err
 				}()
-				require.NoError(t, gate.Caught(f.ctx))
-				_, err := c.Delete(f.ctx, "k")
+				require.NoError(t, gate.Caught(f.Ctx))
+				_, err := c.Delete(f.Ctx, "k")
 				require.NoError(t, err)
 				if v.Name == "watch" { // its watch has delivered the delete when it has delivered a later put
 					f.get(c, "later")
-					f.put(f.cluster.Client(), "later", "x")
+					f.put(f.Cluster.Client(), "later", "x")
 					require.Eventually(t, func() bool { got, _, _ := f.get(c, "later"); return got == "x" }, 5*time.Second, time.Millisecond)
 				}
 				gate.Release()
@@ -225,7 +199,7 @@ func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 
 func TestAHeldWatchDeliversOnRelease(t *testing.T) {
 	f := start(t)
-	p := f.proxy("p1", proxy.Watching())
+	p := f.Proxy("p1", proxy.Watching())
 	c := f.client(p)
 	f.put(c, "k", "old")
 	require.Eventually(t, func() bool { // until the watch stands it clears everything now and then
@@ -235,9 +209,9 @@ func TestAHeldWatchDeliversOnRelease(t *testing.T) {
 	}, 5*time.Second, time.Millisecond)
 
 	gate := p.Hold(proxy.Hold{RPC: "Watch", Key: "k"})
-	_, err := f.cluster.Client().Put(f.ctx, "k", "new")
+	_, err := f.Cluster.Client().Put(f.Ctx, "k", "new")
 	require.NoError(t, err)
-	require.NoError(t, gate.Caught(f.ctx))
+	require.NoError(t, gate.Caught(f.Ctx))
 	got, _, s := f.get(c, "k")
 	require.Equal(t, []any{"old", "hit"}, []any{got, s})
 	gate.Release()
@@ -248,31 +222,31 @@ func TestEveryVariantServesAndStops(t *testing.T) {
 	for _, v := range proxy.Variants() {
 		t.Run(v.String(), func(t *testing.T) {
 			f := start(t)
-			p := f.proxy("p1", v)
+			p := f.Proxy("p1", v)
 			c := f.client(p)
 			f.put(c, "k", "v")
 			got, _, _ := f.get(c, "k")
 			require.Equal(t, "v", got)
-			_, err := c.Txn(f.ctx).If(clientv3.Compare(clientv3.Version("k"), ">", 0)).Then(clientv3.OpDelete("k"), clientv3.OpGet("k")).Commit()
+			_, err := c.Txn(f.Ctx).If(clientv3.Compare(clientv3.Version("k"), ">", 0)).Then(clientv3.OpDelete("k"), clientv3.OpGet("k")).Commit()
 			require.NoError(t, err)
 			got, _, _ = f.get(c, "k")
 			require.Empty(t, got)
-			lease, err := c.Grant(f.ctx, 10)
+			lease, err := c.Grant(f.Ctx, 10)
 			require.NoError(t, err)
-			_, err = c.Revoke(f.ctx, lease.ID)
+			_, err = c.Revoke(f.Ctx, lease.ID)
 			require.NoError(t, err)
-			_, err = c.MemberList(f.ctx)
+			_, err = c.MemberList(f.Ctx)
 			require.NoError(t, err)
-			require.NoError(t, p.Restart(f.ctx))
+			require.NoError(t, p.Restart(f.Ctx))
 		})
 	}
 }
 
 func TestBadInput(t *testing.T) {
 	f := start(t)
-	_, err := proxy.Start(f.ctx, proxy.Config{Name: "p1"})
+	_, err := proxy.Start(f.Ctx, proxy.Config{Name: "p1"})
 	require.ErrorContains(t, err, "a proxy needs a name, at least one upstream member and a history")
-	p := f.proxy("p1", proxy.Stock())
+	p := f.Proxy("p1", proxy.Stock())
 	require.ErrorContains(t, p.Narrow("m9"), `proxy p1 has no upstream member "m9"`)
 	_, err = proxy.VariantNamed("tll")
 	require.ErrorContains(t, err, `there is no proxy variant "tll"`)

@@ -15,10 +15,10 @@ import (
 
 func TestKeysAreGoMicros(t *testing.T) {
 	f := start(t)
-	r := f.registry("v1-a", "", f.member())
+	r := f.registry("v1-a", "", f.Member())
 	for _, name := range []string{"greeter", "go.micro.srv.greeter", "a/b"} {
 		f.NoError(r.Register(service(name, "v1", "v1-a", "127.0.0.1:1"), micro.RegisterTTL(30*time.Second)))
-		all, err := f.cluster.Truth(f.ctx, registry.ServicePrefix(name), clientv3.WithPrefix())
+		all, err := f.Cluster.Truth(f.Ctx, registry.ServicePrefix(name), clientv3.WithPrefix())
 		f.NoError(err)
 		f.Len(all.Kvs, 1)
 		f.Equal(registry.NodeKey(name, "v1-a"), string(all.Kvs[0].Key))

@@ -13,8 +13,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 
-	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onemember"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
 	"ghostroute/harness/proxy"
@@ -23,57 +23,30 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fixture is one member and what a test needs around it.
-type fixture struct {
-	*require.Assertions
-	t       *testing.T
-	ctx     context.Context
-	history *history.History
-	cluster *etcd.Cluster
-}
+type fixture struct{ *onemember.Fixture }
 
-func start(t *testing.T) *fixture {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	return &fixture{Assertions: require.New(t), t: t, ctx: ctx, history: h, cluster: c}
-}
-
-func (f *fixture) proxy(name string) *proxy.Proxy {
-	m := f.cluster.Members[0]
-	p, err := proxy.Start(f.ctx, proxy.Config{Name: name, History: f.history,
-		Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint()}}})
-	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(p.Close()) })
-	return p
-}
+func start(t *testing.T) *fixture { return &fixture{onemember.Start(t)} }
 
 func (f *fixture) link(to string) *link.Link {
 	l, err := link.Listen("g1→"+to, link.To("tcp", to))
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(l.Close()) })
+	f.T.Cleanup(func() { f.NoError(l.Close()) })
 	return l
 }
 
 func (f *fixture) registry(client string, mode registry.Mode, address string) *registry.Registry {
-	r, err := registry.New(f.ctx, registry.Config{Client: client, Addresses: []string{address}, Mode: mode, History: f.history})
+	r, err := registry.New(f.Ctx, registry.Config{Client: client, Addresses: []string{address}, Mode: mode, History: f.History})
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(r.Close()) })
+	f.T.Cleanup(func() { f.NoError(r.Close()) })
 	return r
 }
 
-func (f *fixture) member() string { return f.cluster.Members[0].Endpoint() }
-
 // get is GetService, and the one read that it must have made.
 func (f *fixture) get(r *registry.Registry, service string) ([]history.Endpoint, registry.Read) {
-	f.t.Helper()
+	f.T.Helper()
 	var services []*micro.Service
 	var err error
-	reads := r.Trace(f.ctx, func() { services, err = r.GetService(service) })
+	reads := r.Trace(f.Ctx, func() { services, err = r.GetService(service) })
 	if !errors.Is(err, micro.ErrNotFound) {
 		f.NoError(err)
 	}
@@ -88,7 +61,7 @@ func service(name, version, id, address string) *micro.Service {
 // writes are a client's, of one kind.
 func (f *fixture) writes(client, op string) []history.Write {
 	var writes []history.Write
-	for _, e := range f.history.Events() {
+	for _, e := range f.History.Events() {
 		if e.Kind == history.KindWrite && e.Who == client && e.Write.Op == op {
 			writes = append(writes, *e.Write)
 		}
@@ -98,7 +71,7 @@ func (f *fixture) writes(client, op string) []history.Write {
 
 func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 	f := start(t)
-	p := f.proxy("p1")
+	p := f.Proxy("p1", proxy.Stock())
 	for _, want := range []struct {
 		mode              registry.Mode
 		get, list, lookup bool // serializable
@@ -109,7 +82,7 @@ func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 	} {
 		r := f.registry("v1-a", want.mode, p.Addr())
 		name := "greeter-" + string(want.mode)
-		reads := r.Trace(f.ctx, func() {
+		reads := r.Trace(f.Ctx, func() {
 			f.NoError(r.Register(service(name, "v1", "v1-a", "127.0.0.1:1"), micro.RegisterTTL(30*time.Second)))
 			_, err := r.GetService(name)
 			f.NoError(err)
@@ -126,7 +99,7 @@ func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 		f.Equal([]bool{want.get, want.list, want.lookup}, []bool{get.Serializable, list.Serializable, lookup.Serializable}, want.mode)
 
 		seen := map[string]bool{} // and as it arrived at the proxy
-		for _, e := range f.history.Events() {
+		for _, e := range f.History.Events() {
 			if e.Kind == history.KindRange {
 				seen[e.Range.Key] = e.Range.Serializable
 			}
@@ -137,9 +110,9 @@ func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 
 func TestAReadSaysWhereItsAnswerCameFrom(t *testing.T) {
 	f := start(t)
-	p1, p2 := f.proxy("p1"), f.proxy("p2")
+	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
 	v1 := f.registry("v1-a", "", p1.Addr())
-	g1, g2, direct := f.registry("g1", "", p1.Addr()), f.registry("g2", "", p2.Addr()), f.registry("g3", "", f.member())
+	g1, g2, direct := f.registry("g1", "", p1.Addr()), f.registry("g2", "", p2.Addr()), f.registry("g3", "", f.Member())
 
 	_, ok := g1.LastRead("greeter")
 	f.False(ok, "nothing was read yet")
@@ -176,13 +149,13 @@ func TestAReadSaysWhereItsAnswerCameFrom(t *testing.T) {
 
 func TestConcurrentReadsAreTheirOwnCallers(t *testing.T) {
 	f := start(t)
-	r := f.registry("g1", "", f.member())
+	r := f.registry("g1", "", f.Member())
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
 			name := fmt.Sprintf("service-%d", n)
 			for range 20 {
-				reads := r.Trace(f.ctx, func() { _, _ = r.GetService(name) })
+				reads := r.Trace(f.Ctx, func() { _, _ = r.GetService(name) })
 				if len(reads) != 1 || reads[0].Service != name {
 					t.Errorf("a read of %s was given %v", name, reads)
 				}
@@ -190,11 +163,11 @@ func TestConcurrentReadsAreTheirOwnCallers(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	f.Empty(r.Trace(f.ctx, func() {}), "who reads nothing is given nothing")
+	f.Empty(r.Trace(f.Ctx, func() {}), "who reads nothing is given nothing")
 
 	var inner []registry.Read
-	outer := r.Trace(f.ctx, func() {
-		inner = r.Trace(f.ctx, func() { _, _ = r.GetService("inner") })
+	outer := r.Trace(f.Ctx, func() {
+		inner = r.Trace(f.Ctx, func() { _, _ = r.GetService("inner") })
 		_, _ = r.GetService("outer")
 	})
 	f.Equal([]string{"inner", "outer"}, []string{inner[0].Service, outer[0].Service}, "a trace within a trace keeps its own")
@@ -203,13 +176,13 @@ func TestConcurrentReadsAreTheirOwnCallers(t *testing.T) {
 
 func TestWritesAreInTheHistory(t *testing.T) {
 	f := start(t)
-	p := f.proxy("p1")
+	p := f.Proxy("p1", proxy.Stock())
 	r := f.registry("v1-a", "", p.Addr())
 	s := service("greeter", "v1", "v1-a", "127.0.0.1:1")
 	f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second)))
 	f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second)), "unchanged: go-micro keeps the lease alive and writes nothing")
 	f.NoError(r.Deregister(s))
-	_, err := r.Client().Txn(f.ctx).Then(clientv3.OpDelete("none"), clientv3.OpPut("some", "")).Commit()
+	_, err := r.Client().Txn(f.Ctx).Then(clientv3.OpDelete("none"), clientv3.OpPut("some", "")).Commit()
 	f.NoError(err)
 
 	grants, puts, keeps, deletes, txns := f.writes("v1-a", "grant"), f.writes("v1-a", "put"), f.writes("v1-a", "keepalive"), f.writes("v1-a", "delete"), f.writes("v1-a", "txn")
@@ -232,14 +205,14 @@ func TestWritesAreInTheHistory(t *testing.T) {
 
 func TestACallEndsWithItsTrace(t *testing.T) {
 	f := start(t)
-	way := f.link(f.member())
+	way := f.link(f.Member())
 	r := f.registry("v1-a", "", way.Addr())
 	s := service("greeter", "v1", "v1-a", "127.0.0.1:1")
 	f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second)))
 
 	way.Blackhole(link.Both)
 	gone := errors.New("the test's patience")
-	ctx, cancel := context.WithTimeoutCause(f.ctx, 30*time.Millisecond, gone)
+	ctx, cancel := context.WithTimeoutCause(f.Ctx, 30*time.Millisecond, gone)
 	defer cancel()
 	var get, keep error
 	reads := r.Trace(ctx, func() {
@@ -259,9 +232,9 @@ func TestACallEndsWithItsTrace(t *testing.T) {
 
 func TestReconnectIsANewProcess(t *testing.T) {
 	f := start(t)
-	way := f.link(f.member())
+	way := f.link(f.Member())
 	r := f.registry("v1-a", "", way.Addr())
-	f.NoError(r.Connect(f.ctx))
+	f.NoError(r.Connect(f.Ctx))
 	f.Len(way.Conns(), 1, "one client, one connection")
 	was := way.Conns()[0].ID
 
@@ -272,20 +245,20 @@ func TestReconnectIsANewProcess(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { _, err := w.Next(); ended <- err }()
 
-	f.NoError(r.Reconnect(f.ctx))
+	f.NoError(r.Reconnect(f.Ctx))
 	f.Error(<-ended, "the old connection's watch")
 	w.Stop()
-	f.NoError(r.Connect(f.ctx))
+	f.NoError(r.Connect(f.Ctx))
 	f.Eventually(func() bool { c := way.Conns(); return len(c) == 1 && c[0].ID != was }, 5*time.Second, time.Millisecond)
 
-	reads := r.Trace(f.ctx, func() { f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second))) })
+	reads := r.Trace(f.Ctx, func() { f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second))) })
 	f.Len(reads, 1, "it has forgotten its lease, and looks its key up")
 	f.Len(f.writes("v1-a", "put"), 1, "and finds it")
 }
 
 func TestCloseEndsEverything(t *testing.T) {
 	f := start(t)
-	r := f.registry("g1", "", f.member())
+	r := f.registry("g1", "", f.Member())
 	w, err := r.Watch()
 	f.NoError(err)
 	ended := make(chan error, 1)
@@ -299,8 +272,8 @@ func TestCloseEndsEverything(t *testing.T) {
 	_, err = r.GetService("greeter")
 	f.EqualError(err, "the registry of g1 was closed")
 	f.Less(time.Since(began), time.Second, "at once, and not after go-micro's five seconds")
-	f.ErrorContains(r.Connect(f.ctx), "was closed")
-	f.ErrorContains(r.Reconnect(f.ctx), "was closed")
+	f.ErrorContains(r.Connect(f.Ctx), "was closed")
+	f.ErrorContains(r.Reconnect(f.Ctx), "was closed")
 	w, err = r.Watch()
 	f.NoError(err, "go-micro's Watch never fails")
 	_, err = w.Next()
@@ -329,26 +302,26 @@ func TestNobodyThere(t *testing.T) {
 
 func TestAUserReadsWithAuthOn(t *testing.T) {
 	f := start(t)
-	c := f.cluster.Client()
-	_, err := c.UserAdd(f.ctx, "root", "secret")
+	c := f.Cluster.Client()
+	_, err := c.UserAdd(f.Ctx, "root", "secret")
 	f.NoError(err)
-	_, err = c.RoleAdd(f.ctx, "root")
+	_, err = c.RoleAdd(f.Ctx, "root")
 	f.NoError(err)
-	_, err = c.UserGrantRole(f.ctx, "root", "root")
+	_, err = c.UserGrantRole(f.Ctx, "root", "root")
 	f.NoError(err)
-	_, err = c.AuthEnable(f.ctx)
+	_, err = c.AuthEnable(f.Ctx)
 	f.NoError(err)
 
-	_, err = f.registry("g1", "", f.member()).GetService("greeter")
+	_, err = f.registry("g1", "", f.Member()).GetService("greeter")
 	f.ErrorContains(err, "user name is empty")
-	cfg := registry.Config{Client: "g1", Addresses: []string{f.member()}, Username: "root", Password: "secret", History: f.history}
-	r, err := registry.New(f.ctx, cfg)
+	cfg := registry.Config{Client: "g1", Addresses: []string{f.Member()}, Username: "root", Password: "secret", History: f.History}
+	r, err := registry.New(f.Ctx, cfg)
 	f.NoError(err)
 	defer r.Close()
 	_, err = r.GetService("greeter")
 	f.ErrorIs(err, micro.ErrNotFound)
 	cfg.Password = "wrong"
-	_, err = registry.New(f.ctx, cfg)
+	_, err = registry.New(f.Ctx, cfg)
 	f.ErrorContains(err, "authentication failed")
 }
 
@@ -367,10 +340,10 @@ mode is "fast"; it may be one of ["serializable" "linearizable-get" "linearizabl
 
 func TestInitIsRefused(t *testing.T) {
 	f := start(t)
-	r := f.registry("g1", "", f.member())
+	r := f.registry("g1", "", f.Member())
 	f.NoError(r.Init())
 	f.Error(r.Init(micro.Addrs("127.0.0.1:1")))
-	f.Equal([]string{f.member()}, r.Options().Addrs)
+	f.Equal([]string{f.Member()}, r.Options().Addrs)
 	f.Equal("etcd", r.String())
 	f.Equal(registry.Serializable, r.Config().Mode)
 }

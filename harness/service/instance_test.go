@@ -11,8 +11,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 
-	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onemember"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
 	"ghostroute/harness/proxy"
@@ -22,25 +22,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fixture is one member and what a test needs around it.
+// fixture is a member, and a client to ask instances with.
 type fixture struct {
-	*require.Assertions
-	t       *testing.T
-	ctx     context.Context
-	history *history.History
-	cluster *etcd.Cluster
-	http    http.Client
+	*onemember.Fixture
+	http http.Client
 }
 
 func start(t *testing.T) *fixture {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	f := &fixture{Assertions: require.New(t), t: t, ctx: ctx, history: h, cluster: c}
+	f := &fixture{Fixture: onemember.Start(t)}
 	f.http.Transport = &http.Transport{}
 	t.Cleanup(f.http.CloseIdleConnections)
 	return f
@@ -48,23 +37,23 @@ func start(t *testing.T) *fixture {
 
 func (f *fixture) config(id string) service.Config {
 	return service.Config{
-		Service: "greeter", Version: id[:2], ID: id, TTL: 30 * time.Second, History: f.history,
-		Registry: registry.Config{Addresses: []string{f.cluster.Members[0].Endpoint()}},
+		Service: "greeter", Version: id[:2], ID: id, TTL: 30 * time.Second, History: f.History,
+		Registry: registry.Config{Addresses: []string{f.Cluster.Members[0].Endpoint()}},
 	}
 }
 
 func (f *fixture) start(cfg service.Config) *service.Instance {
-	f.t.Helper()
-	i, err := service.Start(f.ctx, cfg)
+	f.T.Helper()
+	i, err := service.Start(f.Ctx, cfg)
 	f.NoError(err)
-	f.t.Cleanup(func() { f.NoError(i.Close()) })
+	f.T.Cleanup(func() { f.NoError(i.Close()) })
 	return i
 }
 
 // truth is who is registered.
 func (f *fixture) truth() []history.Endpoint {
-	f.t.Helper()
-	resp, err := f.cluster.Truth(f.ctx, registry.ServicePrefix("greeter"), clientv3.WithPrefix())
+	f.T.Helper()
+	resp, err := f.Cluster.Truth(f.Ctx, registry.ServicePrefix("greeter"), clientv3.WithPrefix())
 	f.NoError(err)
 	all := []history.Endpoint{}
 	for _, kv := range resp.Kvs {
@@ -77,8 +66,8 @@ func (f *fixture) truth() []history.Endpoint {
 
 // lease is the one an instance is registered with.
 func (f *fixture) lease(i *service.Instance) clientv3.LeaseID {
-	f.t.Helper()
-	resp, err := f.cluster.Truth(f.ctx, i.Key())
+	f.T.Helper()
+	resp, err := f.Cluster.Truth(f.Ctx, i.Key())
 	f.NoError(err)
 	f.Len(resp.Kvs, 1)
 	return clientv3.LeaseID(resp.Kvs[0].Lease)
@@ -86,8 +75,8 @@ func (f *fixture) lease(i *service.Instance) clientv3.LeaseID {
 
 // ask is who answers at an address.
 func (f *fixture) ask(address string) (name string, err error) {
-	f.t.Helper()
-	req, err := http.NewRequestWithContext(f.ctx, http.MethodGet, "http://"+address+"/greeter", nil)
+	f.T.Helper()
+	req, err := http.NewRequestWithContext(f.Ctx, http.MethodGet, "http://"+address+"/greeter", nil)
 	f.NoError(err)
 	resp, err := f.http.Do(req)
 	if err != nil {
@@ -103,7 +92,7 @@ func (f *fixture) ask(address string) (name string, err error) {
 }
 
 func (f *fixture) refused(address string) {
-	f.t.Helper()
+	f.T.Helper()
 	_, err := f.ask(address)
 	f.ErrorContains(err, "connection refused")
 }
@@ -118,7 +107,7 @@ func TestAnInstanceServesAndIsRegistered(t *testing.T) {
 	f.Equal(history.Endpoint{ID: "v1-a", Version: "v1", Address: i.Addr()}, i.Endpoint())
 	f.Equal("/micro/registry/greeter/greeter-v1-a", i.Key())
 
-	left, err := f.cluster.Client().TimeToLive(f.ctx, f.lease(i))
+	left, err := f.Cluster.Client().TimeToLive(f.Ctx, f.lease(i))
 	f.NoError(err)
 	f.Equal(int64(30), left.GrantedTTL)
 	f.NoError(i.Err())
@@ -135,7 +124,7 @@ func TestTheIntervalKeepsTheLeaseAlive(t *testing.T) {
 	i := f.start(cfg)
 	lease := f.lease(i)
 	kept := 0
-	_, err := f.history.Wait(f.ctx, 0, func(e history.Event) bool {
+	_, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool {
 		if e.Kind == history.KindWrite && e.Write.Op == "keepalive" && e.Write.Err == "" {
 			kept++
 		}
@@ -144,12 +133,12 @@ func TestTheIntervalKeepsTheLeaseAlive(t *testing.T) {
 	f.NoError(err)
 	f.Equal(lease, f.lease(i))
 
-	f.NoError(i.Deregister(f.ctx))
+	f.NoError(i.Deregister(f.Ctx))
 	f.Empty(f.truth())
-	n := f.history.Len()
-	ctx, cancel := context.WithTimeout(f.ctx, 20*time.Millisecond)
+	n := f.History.Len()
+	ctx, cancel := context.WithTimeout(f.Ctx, 20*time.Millisecond)
 	defer cancel()
-	_, err = f.history.Wait(ctx, n, func(e history.Event) bool { return e.Kind == history.KindWrite })
+	_, err = f.History.Wait(ctx, n, func(e history.Event) bool { return e.Kind == history.KindWrite })
 	f.Error(err, "who has deregistered does not register again")
 }
 
@@ -159,15 +148,15 @@ func TestStopDeregistersAndStopsServing(t *testing.T) {
 	lease := f.lease(i)
 	_, err := f.ask(i.Addr()) // and leaves an idle connection
 	f.NoError(err)
-	f.NoError(i.Stop(f.ctx))
+	f.NoError(i.Stop(f.Ctx))
 	f.refused(i.Addr())
 	f.Empty(f.truth())
 
-	left, err := f.cluster.Client().TimeToLive(f.ctx, lease)
+	left, err := f.Cluster.Client().TimeToLive(f.Ctx, lease)
 	f.NoError(err)
 	f.Positive(left.TTL, "go-micro does not revoke the lease")
-	f.ErrorContains(i.Reregister(f.ctx), "v1-a was not registered")
-	f.ErrorContains(i.Deregister(f.ctx), "it has ended")
+	f.ErrorContains(i.Reregister(f.Ctx), "v1-a was not registered")
+	f.ErrorContains(i.Deregister(f.Ctx), "it has ended")
 	f.NoError(i.Close())
 	f.NoError(i.Close(), "a second Close does nothing")
 }
@@ -184,20 +173,20 @@ func TestACrashDeregistersNothing(t *testing.T) {
 	f.refused(i.Addr())
 	f.Equal([]history.Endpoint{i.Endpoint()}, f.truth(), "it is a ghost")
 	f.Eventually(func() bool { return len(f.truth()) == 0 }, 10*time.Second, 20*time.Millisecond, "until its lease has run out")
-	f.Equal("crash", f.history.Events()[f.history.Len()-1].Fault.Name)
+	f.Equal("crash", f.History.Events()[f.History.Len()-1].Fault.Name)
 }
 
 func TestRestart(t *testing.T) {
 	f := start(t)
 	old := f.start(f.config("v1-a"))
 
-	same, err := old.Restart(f.ctx)
+	same, err := old.Restart(f.Ctx)
 	f.NoError(err)
 	defer same.Close()
 	f.Equal(old.Endpoint(), same.Endpoint())
 	f.Equal(old.Key(), same.Key())
 
-	renamed, err := same.Restart(f.ctx, func(c *service.Config) { c.ID, c.Version = "v2-a", "v2" })
+	renamed, err := same.Restart(f.Ctx, func(c *service.Config) { c.ID, c.Version = "v2-a", "v2" })
 	f.NoError(err)
 	defer renamed.Close()
 	f.Equal(old.Addr(), renamed.Addr())
@@ -206,7 +195,7 @@ func TestRestart(t *testing.T) {
 	f.Equal("greeter/v2/v2-a", who, "another answers at the address")
 	f.Equal([]history.Endpoint{same.Endpoint(), renamed.Endpoint()}, f.truth(), "and whom it replaced was not deregistered")
 
-	moved, err := renamed.Restart(f.ctx, func(c *service.Config) { c.Port = nil })
+	moved, err := renamed.Restart(f.Ctx, func(c *service.Config) { c.Port = nil })
 	f.NoError(err)
 	defer moved.Close()
 	f.NotEqual(old.Addr(), moved.Addr())
@@ -218,10 +207,10 @@ func TestRestart(t *testing.T) {
 // delete has removed makes it renew a lease, write nothing, and say that all is well.
 func TestRegisteringThroughAStaleProxySaysNothing(t *testing.T) {
 	f := start(t)
-	m := f.cluster.Members[0]
+	m := f.Cluster.Members[0]
 	var through [2]service.Config
 	for n, name := range []string{"p1", "p2"} {
-		p, err := proxy.Start(f.ctx, proxy.Config{Name: name, History: f.history, Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint()}}})
+		p, err := proxy.Start(f.Ctx, proxy.Config{Name: name, History: f.History, Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint()}}})
 		f.NoError(err)
 		defer p.Close()
 		through[n] = f.config("v1-a")
@@ -230,20 +219,20 @@ func TestRegisteringThroughAStaleProxySaysNothing(t *testing.T) {
 	i := f.start(through[0])
 	address := i.Port()
 	back := func(n int) *service.Instance { // the same instance, through another proxy
-		next, err := i.Restart(f.ctx, func(c *service.Config) { c.Registry.Addresses, c.Port = through[n].Registry.Addresses, address })
+		next, err := i.Restart(f.Ctx, func(c *service.Config) { c.Registry.Addresses, c.Port = through[n].Registry.Addresses, address })
 		f.NoError(err)
-		f.t.Cleanup(func() { f.NoError(next.Close()) })
+		f.T.Cleanup(func() { f.NoError(next.Close()) })
 		return next
 	}
 	i = back(1) // p2 now has the entry
 	f.NoError(i.Crash())
 	i = back(0)
-	f.NoError(i.Deregister(f.ctx)) // past p2
+	f.NoError(i.Deregister(f.Ctx)) // past p2
 	f.Empty(f.truth())
 
 	i = back(1)
 	f.NoError(i.Err(), "Register said that it is registered")
-	f.NoError(i.Reregister(f.ctx))
+	f.NoError(i.Reregister(f.Ctx))
 	f.Empty(f.truth(), "and it is not")
 	who, err := f.ask(i.Addr())
 	f.NoError(err)
@@ -255,10 +244,10 @@ func TestNobodyServesAtSomebodysAddress(t *testing.T) {
 	i := f.start(f.config("v1-a"))
 	cfg := f.config("v1-b")
 	cfg.Port = i.Port()
-	_, err := service.Start(f.ctx, cfg)
+	_, err := service.Start(f.Ctx, cfg)
 	f.EqualError(err, "instance v1-b did not start: somebody still serves at "+i.Addr())
 	f.Equal([]history.Endpoint{i.Endpoint()}, f.truth())
-	f.NoError(i.Stop(f.ctx))
+	f.NoError(i.Stop(f.Ctx))
 	f.Equal(i.Addr(), f.start(cfg).Addr())
 }
 
@@ -279,7 +268,7 @@ func TestAnInstanceWithoutARegistryDoesNotStart(t *testing.T) {
 
 func TestARegistryThatIsGone(t *testing.T) {
 	f := start(t)
-	way, err := link.Listen("v1-a→m1", link.To("tcp", f.cluster.Members[0].Endpoint()))
+	way, err := link.Listen("v1-a→m1", link.To("tcp", f.Cluster.Members[0].Endpoint()))
 	f.NoError(err)
 	defer way.Close()
 	cfg := f.config("v1-a")
@@ -287,7 +276,7 @@ func TestARegistryThatIsGone(t *testing.T) {
 	i := f.start(cfg)
 	way.Blackhole(link.Both)
 
-	ctx, cancel := context.WithTimeout(f.ctx, 30*time.Millisecond)
+	ctx, cancel := context.WithTimeout(f.Ctx, 30*time.Millisecond)
 	defer cancel()
 	f.ErrorContains(i.Reregister(ctx), "v1-a was not registered at ["+way.Addr()+"]: context deadline exceeded")
 	f.ErrorContains(i.Err(), "was not registered", "which is remembered")
