@@ -2,11 +2,8 @@ package notebook
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,90 +190,6 @@ func (nb *Notebook) begin(p history.Phase) {
 	nb.bench.Phase(p, "")
 }
 
-// lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because commands change the
-// notebook.
-type lookout struct {
-	history *history.History // nil where no gate is set
-	n       int              // how long it was
-}
-
-func (nb *Notebook) lookout() lookout {
-	if len(nb.gates) == 0 {
-		return lookout{}
-	}
-	return lookout{nb.bench.History, nb.bench.History.Len()}
-}
-
-// follow waits until a command is done, or stands at a gate: then it is held, and the notebook goes on.
-func (nb *Notebook) follow(c *call, w lookout) (string, error) {
-	select {
-	case <-c.done:
-		return c.result()
-	default:
-	}
-	ctx, cancel := context.WithCancel(nb.ctx)
-	stopped := make(chan struct{})
-	caught := make(chan history.Event, 1)
-	defer func() { cancel(); <-stopped }()
-	go func() {
-		defer close(stopped)
-		if w.history == nil {
-			return
-		}
-		// What a watch delivers is held for whoever watches, not for the command.
-		if e, err := w.history.Wait(ctx, w.n, func(e history.Event) bool {
-			return e.Fault != nil && e.Fault.Name == "hold" && e.Fault.Op == "fire" && e.Fault.RPC != "Watch"
-		}); err == nil {
-			caught <- e
-		}
-	}()
-	select {
-	case <-c.done:
-		return c.result()
-	case e := <-caught:
-		c.at = e.Fault.Target
-		nb.held = append(nb.held, c)
-		what := fmt.Sprintf("%s holds the %s on its way to etcd: etcd has not seen it", c.at, wordFor(e.Fault.RPC))
-		if strings.HasPrefix(e.Fault.Detail, string(proxy.AfterMember)) {
-			what = fmt.Sprintf("%s holds etcd's answer to the %s: etcd has done it, %s does not know", c.at, wordFor(e.Fault.RPC), c.at)
-		}
-		return what, nil
-	case <-nb.ctx.Done():
-	}
-	late := fmt.Errorf("%s ended here. The command waited for %s", context.Cause(nb.ctx), c.waitsFor())
-	select {
-	case <-c.done:
-	case <-time.After(grace):
-		return "", fmt.Errorf("%w, and does not end", late)
-	}
-	for p, gates := range nb.gates {
-		for _, g := range gates {
-			late = fmt.Errorf("%w\n    %s was told to hold a %s in %s, and never to release it", late, p, g.rpc, place(g.pos))
-		}
-	}
-	return "", late
-}
-
-// resume waits for the commands that a proxy held, once it holds them no more, and returns what they print.
-func (nb *Notebook) resume(proxy string, w lookout) ([]string, error) {
-	var out []string
-	held := nb.held
-	nb.held = nil
-	for i, c := range held {
-		if c.at != proxy {
-			nb.held = append(nb.held, c)
-			continue
-		}
-		s, err := nb.follow(c, w)
-		if err != nil {
-			nb.held = append(nb.held, held[i+1:]...)
-			return out, fmt.Errorf("the command of %s: %w", place(c.pos), err)
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
 // close ends the bench and whatever is still held.
 func (nb *Notebook) close() error {
 	for _, gates := range nb.gates {
@@ -294,119 +207,6 @@ func (nb *Notebook) close() error {
 	b := nb.bench
 	nb.bench = nil
 	return b.Close()
-}
-
-// call is one command that runs.
-type call struct {
-	nb      *Notebook
-	command *Command
-	pos     string
-	args    map[string][]string
-	input   string
-	at      string // the proxy that holds it
-
-	lines []string
-	waits atomic.Pointer[string]
-	done  chan struct{}
-	err   error // what run returned, once done is closed
-}
-
-// b is the bench.
-func (c *call) b() *harness.Bench { return c.nb.bench }
-
-// ctx ends with the notebook's deadline.
-func (c *call) ctx() context.Context { return c.nb.ctx }
-
-// say prints a line.
-func (c *call) say(format string, args ...any) {
-	c.lines = append(c.lines, strings.TrimRight(fmt.Sprintf(format, args...), " "))
-}
-
-// awaits tells what the command waits for from now on, for whoever finds it waiting still at the deadline.
-func (c *call) awaits(format string, args ...any) {
-	s := fmt.Sprintf(format, args...)
-	c.waits.Store(&s)
-}
-
-func (c *call) waitsFor() string {
-	if s := c.waits.Load(); s != nil {
-		return *s
-	}
-	return c.command.Name + " to be done"
-}
-
-// result is what a command that is done printed.
-func (c *call) result() (string, error) {
-	var m mistake
-	switch {
-	case c.err == nil:
-		return strings.Join(c.lines, "\n"), nil
-	case errors.As(c.err, &m):
-		return "", c.err
-	case c.nb.ctx.Err() != nil:
-		return "", fmt.Errorf("%w ended here. The command waited for %s: %v", context.Cause(c.nb.ctx), c.waitsFor(), c.err)
-	}
-	return "", fmt.Errorf("%s: %w", c.command.Name, c.err)
-}
-
-// mistake is an error about how a command was written.
-type mistake string
-
-func (m mistake) Error() string { return string(m) }
-
-func (nb *Notebook) proxyNames() []string {
-	var names []string
-	if nb.bench != nil {
-		for _, p := range nb.bench.Proxies() {
-			names = append(names, p.Name())
-		}
-	}
-	return names
-}
-
-func (nb *Notebook) memberNames() []string {
-	var names []string
-	if nb.bench != nil {
-		for _, m := range nb.bench.Cluster.Members {
-			names = append(names, m.Name)
-		}
-	}
-	return names
-}
-
-func (nb *Notebook) gatewayNames() []string {
-	var names []string
-	if nb.bench != nil {
-		for _, g := range nb.bench.Gateways() {
-			names = append(names, g.Name())
-		}
-	}
-	return names
-}
-
-func (nb *Notebook) instanceNames() []string { return slices.Clone(nb.instances) }
-func (nb *Notebook) clientNames() []string   { return slices.Clone(nb.clients) }
-
-func (nb *Notebook) fixNames() []string {
-	var names []string
-	for _, f := range nb.opts.Fixes {
-		names = append(names, f.Name)
-	}
-	return names
-}
-
-func (nb *Notebook) matrixFixes() []string {
-	if nb.opts.Matrix == nil {
-		return nil
-	}
-	return nb.opts.Matrix.Fixes()
-}
-
-func (nb *Notebook) scenarioNames() []string {
-	if nb.opts.Matrix == nil {
-		return nil
-	}
-	return nb.opts.Matrix.Scenarios()
 }
 
 func firstLine(s string) string {

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"ghostroute/harness/history"
@@ -39,42 +38,6 @@ func Judge(events []history.Event, q Question) Verdict {
 		return t.heals(wrong)
 	}
 	return t.stale(still)
-}
-
-// answer is an event that answers, and how it stands to truth.
-type answer struct {
-	Answer
-	event  history.Event
-	failed bool // it is no answer but an error
-}
-
-// began is when the gateway asked.
-func (a answer) began() time.Duration {
-	if a.event.Resolve != nil {
-		return a.event.Resolve.Began
-	}
-	return a.event.Request.Began
-}
-
-// stream is the answers of one gateway to one kind of question: GetService, ListServices, or a request passed on. A gateway agrees
-// with truth when the last answer of each does, because one may be healed and not the other.
-type stream struct {
-	gateway string
-	kind    string
-	answers []answer // after observe
-	before  []answer // before the act
-}
-
-// last is the last answer that says something.
-func (s *stream) last() (answer, bool) { return lastOf(s.answers) }
-
-func lastOf(answers []answer) (answer, bool) {
-	for i := len(answers) - 1; i >= 0; i-- {
-		if answers[i].Right || answers[i].Wrong {
-			return answers[i], true
-		}
-	}
-	return answer{}, false
 }
 
 // trial is a history whose premises hold.
@@ -216,95 +179,6 @@ func (t *trial) asReading() string {
 	return " as reading " + t.Reading
 }
 
-// means says whether a written fault, "hold" or "hold p2", is f.
-func means(written string, f *history.Fault) bool {
-	return written == f.Name || written == f.Name+" "+f.Target
-}
-
-// serves says whether fire tells that the fault armed was met. A fault is armed for a node or a pattern and fires on a link or a
-// key of it.
-func serves(armed, fire *history.Fault) bool {
-	return armed.Name == fire.Name &&
-		strings.HasPrefix(fire.Target, armed.Target) &&
-		(armed.RPC == "" || fire.RPC == "" || armed.RPC == fire.RPC) &&
-		(armed.Key == "" || fire.Key == "" || strings.HasPrefix(fire.Key, armed.Key))
-}
-
-// fired checks that every fault took place.
-func (t *trial) fired() string {
-	for i, e := range t.events {
-		if e.Fault == nil || e.Fault.Op != "arm" {
-			continue
-		}
-		met := false
-		for _, later := range t.events[i+1:] {
-			met = met || later.Fault != nil && later.Fault.Op == "fire" && serves(e.Fault, later.Fault)
-		}
-		if !met {
-			return fmt.Sprintf("a fault never fired: %s was armed and never met", fault(e.Fault))
-		}
-	}
-	for _, m := range t.MustFire {
-		met := false
-		for _, e := range t.events {
-			met = met || e.Fault != nil && e.Fault.Op == "fire" && means(m, e.Fault)
-		}
-		if !met {
-			return fmt.Sprintf("a fault never fired: %s had to and is not in the history", m)
-		}
-	}
-	return ""
-}
-
-// fault names a fault in a sentence.
-func fault(f *history.Fault) string {
-	what := f.Name
-	if f.RPC != "" {
-		what += " of " + f.RPC
-	}
-	return what + " at " + f.Target
-}
-
-// moved says whether truth changed between act and observe.
-func (t *trial) moved(act time.Duration) bool {
-	for _, s := range t.truths[1:] {
-		if s.surely >= act && s.surely <= t.observe {
-			return true
-		}
-	}
-	return false
-}
-
-// momentary are faults that are over as soon as they have fired.
-var momentary = [...]string{"restart", "compact", "move-leader", "drain", "drop", "crash", "panic"}
-
-// isOver says whether nothing is to be waited for after f: it is momentary, or meant to last.
-func (t *trial) isOver(f *history.Fault) bool {
-	for _, m := range momentary {
-		if f.Name == m {
-			return true
-		}
-	}
-	for _, l := range t.Lasting {
-		if means(l, f) {
-			return true
-		}
-	}
-	return false
-}
-
-// ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was armed, as a link of
-// a node is.
-func ends(f, open *history.Fault) bool {
-	if f.Op != "end" {
-		return open.Name == "stop" && open.Target == f.Target
-	}
-	return f.Name == open.Name &&
-		(f.RPC == "" || open.RPC == "" || f.RPC == open.RPC) &&
-		(f.Key == "" || open.Key == "" || strings.HasPrefix(open.Key, f.Key)) &&
-		(strings.HasPrefix(open.Target, f.Target) || strings.HasPrefix(f.Target, open.Target))
-}
-
 // settle finds when the topology was last let go, and which faults still hold it.
 func (t *trial) settle() {
 	t.settled = t.observe
@@ -410,19 +284,6 @@ func (t *trial) heals(wrong []answer) Verdict {
 	return v
 }
 
-// healing is the last wrong answer of the stream and the first right one after it.
-func (s *stream) healing() (wrong, right answer, ok bool) {
-	for _, a := range s.answers {
-		switch {
-		case a.Wrong:
-			wrong, ok, right = a, true, answer{}
-		case a.Right && ok && right.event.Seq == 0:
-			right = a
-		}
-	}
-	return wrong, right, ok && right.event.Seq != 0
-}
-
 // stale is the verdict when some gateway's last answer disagrees: stale if one of them is proven to last, else unknown.
 func (t *trial) stale(still []answer) Verdict {
 	var why string
@@ -453,16 +314,4 @@ func (t *trial) stale(still []answer) Verdict {
 	}
 	v.Symptom, v.Evidence = worst(still), evidence
 	return v
-}
-
-// worst is the symptom to report for several answers: a leak before a ghost before something hidden.
-func worst(answers []answer) Symptom {
-	rank := map[Symptom]int{None: 0, Hidden: 1, Ghost: 2, Leak: 3}
-	w := None
-	for _, a := range answers {
-		if rank[a.Symptom] > rank[w] {
-			w = a.Symptom
-		}
-	}
-	return w
 }

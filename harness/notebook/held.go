@@ -1,0 +1,95 @@
+package notebook
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/proxy"
+)
+
+// lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because commands change the
+// notebook.
+type lookout struct {
+	history *history.History // nil where no gate is set
+	n       int              // how long it was
+}
+
+func (nb *Notebook) lookout() lookout {
+	if len(nb.gates) == 0 {
+		return lookout{}
+	}
+	return lookout{nb.bench.History, nb.bench.History.Len()}
+}
+
+// follow waits until a command is done, or stands at a gate: then it is held, and the notebook goes on.
+func (nb *Notebook) follow(c *call, w lookout) (string, error) {
+	select {
+	case <-c.done:
+		return c.result()
+	default:
+	}
+	ctx, cancel := context.WithCancel(nb.ctx)
+	stopped := make(chan struct{})
+	caught := make(chan history.Event, 1)
+	defer func() { cancel(); <-stopped }()
+	go func() {
+		defer close(stopped)
+		if w.history == nil {
+			return
+		}
+		// What a watch delivers is held for whoever watches, not for the command.
+		if e, err := w.history.Wait(ctx, w.n, func(e history.Event) bool {
+			return e.Fault != nil && e.Fault.Name == "hold" && e.Fault.Op == "fire" && e.Fault.RPC != "Watch"
+		}); err == nil {
+			caught <- e
+		}
+	}()
+	select {
+	case <-c.done:
+		return c.result()
+	case e := <-caught:
+		c.at = e.Fault.Target
+		nb.held = append(nb.held, c)
+		what := fmt.Sprintf("%s holds the %s on its way to etcd: etcd has not seen it", c.at, wordFor(e.Fault.RPC))
+		if strings.HasPrefix(e.Fault.Detail, string(proxy.AfterMember)) {
+			what = fmt.Sprintf("%s holds etcd's answer to the %s: etcd has done it, %s does not know", c.at, wordFor(e.Fault.RPC), c.at)
+		}
+		return what, nil
+	case <-nb.ctx.Done():
+	}
+	late := fmt.Errorf("%s ended here. The command waited for %s", context.Cause(nb.ctx), c.waitsFor())
+	select {
+	case <-c.done:
+	case <-time.After(grace):
+		return "", fmt.Errorf("%w, and does not end", late)
+	}
+	for p, gates := range nb.gates {
+		for _, g := range gates {
+			late = fmt.Errorf("%w\n    %s was told to hold a %s in %s, and never to release it", late, p, g.rpc, place(g.pos))
+		}
+	}
+	return "", late
+}
+
+// resume waits for the commands that a proxy held, once it holds them no more, and returns what they print.
+func (nb *Notebook) resume(proxy string, w lookout) ([]string, error) {
+	var out []string
+	held := nb.held
+	nb.held = nil
+	for i, c := range held {
+		if c.at != proxy {
+			nb.held = append(nb.held, c)
+			continue
+		}
+		s, err := nb.follow(c, w)
+		if err != nil {
+			nb.held = append(nb.held, held[i+1:]...)
+			return out, fmt.Errorf("the command of %s: %w", place(c.pos), err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
