@@ -7,12 +7,6 @@ import (
 	"ghostroute/harness/gateway"
 )
 
-// The README holds the matrix between these two lines.
-const (
-	readmeBegin = "<!-- matrix: written by make verdicts -->\n"
-	readmeEnd   = "<!-- matrix end -->"
-)
-
 // Table is the verdicts as a Markdown table, two letters a reading: Sg is stale ghost.
 func (v Verdicts) Table() string {
 	var b strings.Builder
@@ -42,12 +36,42 @@ func letters(label string) string {
 	return strings.ToUpper(outcome[:1]) + symptom
 }
 
-// InReadme puts the table into the text of the README.
-func (v Verdicts) InReadme(text string) (string, error) {
-	before, rest, ok := strings.Cut(text, readmeBegin)
-	_, after, ok2 := strings.Cut(rest, readmeEnd)
-	if !ok || !ok2 {
-		return "", fmt.Errorf("the README has no place for the matrix: no line %q, or no %q below it", strings.TrimSpace(readmeBegin), readmeEnd)
+// FixTable says of each fix, as a Markdown table, what it is, whose, what it claims and gives up, and what it came to in all.
+func (v Verdicts) FixTable() string {
+	var b strings.Builder
+	b.WriteString("| fix | what it is | whose, or where | it claims | it gives up | proxies | users |\n|---|---|---|---|---|---|---|\n")
+	for _, f := range Fixes() {
+		fmt.Fprintf(&b, "| **%s** | %s | %s | %s | %s | %s | %s |\n", f.Name, f.Title, f.Source, f.Claims, f.GivesUp,
+			v.sum(f, gateway.EachRequest), v.sum(f, gateway.GoMicro))
 	}
-	return before + readmeBegin + v.Table() + readmeEnd + after, nil
+	return b.String()
+}
+
+// sum counts the verdicts on a fix: "27 F, 9 S".
+func (v Verdicts) sum(f Fix, r gateway.Kind) string {
+	n := map[string]int{}
+	for _, s := range All() {
+		n[letters(v.cell(s, f, r))[:1]]++
+	}
+	var list []string
+	for _, outcome := range []string{"F", "H", "S"} {
+		if n[outcome] > 0 {
+			list = append(list, fmt.Sprintf("%d %s", n[outcome], outcome))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// InReadme puts the tables into the text of the README, each between two lines that say so.
+func (v Verdicts) InReadme(text string) (string, error) {
+	for name, table := range map[string]string{"matrix": v.Table(), "fixes": v.FixTable()} {
+		begin, end := "<!-- "+name+": written by make verdicts -->\n", "<!-- "+name+" end -->"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			return "", fmt.Errorf("the README has no place for the %s: no line %q, or no %q below it", name, strings.TrimSpace(begin), end)
+		}
+		text = before + begin + table + end + after
+	}
+	return text, nil
 }
