@@ -48,6 +48,7 @@ type Lab struct {
 	members int
 	runs    int
 	machine *Machine // the last one
+	slow    bool     // calls that nobody can answer are given up later
 	Clock   Clock
 }
 

@@ -15,7 +15,8 @@ import (
 // Outcome is what a plan came to.
 type Outcome struct {
 	Plan    plan.Plan
-	Steps   int // that were taken, those behind the plan's own too
+	Steps   int  // that were taken, those behind the plan's own too
+	Again   bool // the machine was too busy for its first try: see Try
 	Events  []history.Event
 	Record  check.Record
 	Results []check.Result
@@ -35,9 +36,27 @@ func (o Outcome) Broken() *check.Result {
 // of and mended; then every proxy is asked, serializably, whatever p asked, until the answers are the truth or cfg.Heals has passed.
 // Safety is judged over all of it, convergence over the end. With the stock proxy the model is held to every step.
 //
-// The error is trouble, and a *explore.Disagreement where the model said something else than the machine: then nothing counts. What
-// happened until then is in the outcome.
-func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (out Outcome, err error) {
+// A call that nobody can answer is given up after a moment, and on a busy machine that moment may be too short for one that somebody would
+// have refused. So where model and machine disagree the plan is run once more, with moments ten times as long, and Again says so.
+//
+// The error is trouble, and a *explore.Disagreement where the model said something else than the machine both times: then nothing counts.
+// What happened until then is in the outcome.
+func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outcome, error) {
+	out, err := l.try(ctx, p, checks)
+	var d *explore.Disagreement
+	if !errors.As(err, &d) {
+		return out, err
+	}
+	l.slow = true
+	defer func() { l.slow = false }()
+	steps := out.Steps
+	out, err = l.try(ctx, p, checks)
+	out.Steps += steps
+	out.Again = true
+	return out, err
+}
+
+func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out Outcome, err error) {
 	out.Plan = p
 	machine, err := l.Machine(ctx, p)
 	if err != nil {

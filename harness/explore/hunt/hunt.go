@@ -55,6 +55,7 @@ type Finding struct {
 // Tally is how far a hunt has come. It may be read while it runs.
 type Tally struct {
 	Plans, Steps, Findings atomic.Int64
+	Again                  atomic.Int64  // plans that were run once more: see bench.Lab.Try
 	Next                   atomic.Uint64 // the seed of the next plan
 }
 
@@ -172,6 +173,9 @@ func (h *hunter) replay(f Finding) string {
 func (h *hunter) try(ctx context.Context, lab *bench.Lab, p plan.Plan) (bench.Outcome, error) {
 	out, err := lab.Try(ctx, p, h.Checks)
 	h.tally.Steps.Add(int64(out.Steps))
+	if out.Again {
+		h.tally.Again.Add(1)
+	}
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w\n%sreplay: %s PLAN='%s'", err, p, h.Command, p.Line())
 	}
