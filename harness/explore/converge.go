@@ -27,18 +27,11 @@ func (g *Ghost) Error() string {
 // p had read, and a member for the truth. It returns the first answer that differs, nil if there is none. The oracle, if there
 // is one, is held to the machine all the way.
 func Converge(p plan.Plan, start, oracle Start) (ghost *Ghost, err error) {
-	machine, err := start(p)
+	machine, other, end, err := begin(p, start, oracle)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, machine.Close()) }()
-	var other Machine
-	if oracle != nil {
-		if other, err = oracle(p); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, other.Close()) }()
-	}
+	defer func() { err = errors.Join(err, end()) }()
 	if _, err := Take(append(append([]plan.Step{}, p.Steps...), p.Settle()...), machine, other); err != nil {
 		return nil, err
 	}

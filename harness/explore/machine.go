@@ -39,19 +39,23 @@ func (d *Disagreement) Error() string {
 // Run takes p's steps on a machine and, if oracle is not nil, on the oracle beside it, and returns what the machine saw. A
 // difference is a *Disagreement; the observations up to it are returned with it.
 func Run(p plan.Plan, start, oracle Start) (seen []plan.Observation, err error) {
-	machine, err := start(p)
+	machine, other, end, err := begin(p, start, oracle)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, machine.Close()) }()
-	var other Machine
-	if oracle != nil {
-		if other, err = oracle(p); err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, other.Close()) }()
-	}
+	defer func() { err = errors.Join(err, end()) }()
 	return Take(p.Steps, machine, other)
+}
+
+// begin begins p on a machine and, if oracle is not nil, on the oracle beside it; end closes both.
+func begin(p plan.Plan, start, oracle Start) (machine, other Machine, end func() error, err error) {
+	if machine, err = start(p); err != nil || oracle == nil {
+		return machine, nil, func() error { return machine.Close() }, err
+	}
+	if other, err = oracle(p); err != nil {
+		return nil, nil, nil, errors.Join(err, machine.Close())
+	}
+	return machine, other, func() error { return errors.Join(machine.Close(), other.Close()) }, nil
 }
 
 // Take takes steps on a machine and, if oracle is not nil, beside it on the oracle, as Run does with those of a plan.
