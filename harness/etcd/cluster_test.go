@@ -140,7 +140,7 @@ func TestBadConfig(t *testing.T) {
 		"Heartbeat is -1ms":                       func(c *Config) { c.Heartbeat = -time.Millisecond },
 		"Election is 99ms: etcd wants whole":      func(c *Config) { c.Election = 99 * time.Millisecond },
 		"Election is 51s":                         func(c *Config) { c.Election = 51 * time.Second },
-		"at least 5 heartbeats of 100ms":          func(c *Config) { c.Heartbeat = 100 * time.Millisecond },
+		"at least 5 heartbeats of 200ms":          func(c *Config) { c.Heartbeat = 200 * time.Millisecond },
 	} {
 		cfg := good
 		spoil(&cfg)
