@@ -14,7 +14,7 @@ func members() []Scenario {
 		{
 			Name: "lagging-member", Theme: theme, Title: "a lagging member's answer is cached",
 			Seen:  "grpcproxy/kv.go: a serializable miss is answered by whichever member it meets, and kept",
-			Text:  "There is one proxy. v1-a deregisters through it while m3 is cut off from its peers; the gateways' next read is answered by m3. Then m3 is mended and catches up.",
+			Text:  "There is one proxy. v1-a deregisters through it while a follower is cut off from its peers; the gateways' next read is answered by that follower. Then it is mended and catches up.",
 			Needs: func(t *harness.Topology) { oneProxy(t); everyMember(t) },
 			Act: func(t *Trial) error {
 				defer t.deafen()()
@@ -57,7 +57,7 @@ func members() []Scenario {
 			Name: "member-killed", Theme: theme, Title: "a member is killed and comes back",
 			Seen:  "what the proxies were there for",
 			Needs: everyMember,
-			Text:  "m2 is killed, v1-a deregisters through p1, m2 is started again.",
+			Text:  "A follower is killed, v1-a deregisters through p1, the follower is started again.",
 			Act: func(t *Trial) error {
 				m := t.follower()
 				if err := m.Kill(); err != nil {
