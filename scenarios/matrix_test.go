@@ -94,7 +94,9 @@ func (m *matrix) cell(t *testing.T, s Scenario, f Fix) {
 		if r.Verdict.Label() != expected && !*update {
 			// A move is confirmed by a trial of its own. One that is not is no news but a fault of ours: it is said, and counted.
 			if again := m.try(t, s, f, reading); again.Verdict.Label() == expected {
-				m.wavers(t, fmt.Sprintf("%s against %s wavered, read %s: once it was %s", s.Name, f.Name, reading, r.Verdict))
+				odd := filepath.Join(t.ArtifactDir(), string(reading)+"-wavered.jsonl")
+				require.NoError(t, save(odd, r.Events))
+				m.wavers(t, fmt.Sprintf("%s against %s wavered, read %s: once it was %s; history %s (kept with -artifacts)", s.Name, f.Name, reading, r.Verdict, odd))
 				r = again
 			}
 		}
