@@ -1,11 +1,14 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	micro "github.com/micro/go-micro/v2/registry"
 	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/history"
 )
@@ -41,4 +44,30 @@ func TestAWatchersPanicIsAnErrorAndAFault(t *testing.T) {
 	require.ErrorContains(t, err, "go-micro's watcher panicked: runtime error: invalid memory address")
 	require.Equal(t, "panic", h.Events()[0].Fault.Name)
 	require.Equal(t, "g1", h.Events()[0].Who)
+}
+
+// hung is etcd's watcher when it hangs: it establishes nothing, and listens to nobody but who asks.
+type hung struct{ clientv3.Watcher }
+
+func (hung) Watch(ctx context.Context, _ string, _ ...clientv3.OpOption) clientv3.WatchChan {
+	<-ctx.Done()
+	c := make(chan clientv3.WatchResponse)
+	close(c)
+	return c
+}
+
+func TestAWatchThatIsNeverEstablishedEndsWithTheClient(t *testing.T) {
+	t.Parallel()
+	life, end := context.WithCancel(t.Context())
+	w := &watches{Watcher: hung{}, life: life}
+	returned := make(chan clientv3.WatchChan)
+	go func() { returned <- w.Watch(context.Background(), "k") }()
+	end()
+	select {
+	case c := <-returned:
+		_, open := <-c
+		require.False(t, open)
+	case <-time.After(5 * time.Second):
+		t.Fatal("the watch outlived its client")
+	}
 }

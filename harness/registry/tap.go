@@ -27,7 +27,22 @@ func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls
 	t := &tap{KVClient: clientv3.RetryKVClient(client), cfg: cfg, calls: c, life: life}
 	client.KV = clientv3.NewKVFromKVClient(t, client)
 	client.Lease = &leases{Lease: client.Lease, tap: t}
+	client.Watcher = &watches{Watcher: client.Watcher, life: life}
 	return client
+}
+
+// watches ends each watch with the client. go-micro's have no other end until they are established, and where etcd's watcher hangs
+// (package hangup says why it does) one that is asked for is never established, and not even closing the client ends the wait.
+type watches struct {
+	clientv3.Watcher
+	life context.Context // the client's
+}
+
+func (w *watches) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
+	bounded, cancel := context.WithCancel(ctx)
+	unbound := context.AfterFunc(w.life, cancel)
+	context.AfterFunc(ctx, func() { unbound() })
+	return w.Watcher.Watch(bounded, key, opts...)
 }
 
 func (t *tap) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallOption) (*pb.RangeResponse, error) {
