@@ -40,6 +40,18 @@ func TestTheVerdictsFileSaysOfEveryCellWhatItMayAndNothingElse(t *testing.T) {
 	require.True(t, string(readme) == filled, "the README's matrix is not that of the verdicts: make verdicts")
 }
 
+func TestTheFixTableCountsWhatMakesSense(t *testing.T) {
+	t.Parallel()
+	v := Verdicts{}
+	for _, s := range All() {
+		v[Key{s.Name, "none", gateway.EachRequest}] = "fresh"
+	}
+	v[Key{"crash", "none", gateway.EachRequest}] = "stale ghost"
+	v[Key{"scale-up", "none", gateway.EachRequest}] = "heals hidden"
+	require.Equal(t, "32 F, 1 H, 1 S", v.sum(Fixes()[0], gateway.EachRequest), "of 36, two make no sense in this reading")
+	require.Contains(t, v.FixTable(), "| **none** | as the incident had it |")
+}
+
 func TestALineOfTheVerdictsFileThatCannotBeIsNamed(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -51,12 +51,13 @@ func (v Verdicts) FixTable() string {
 func (v Verdicts) sum(f Fix, r gateway.Kind) string {
 	n := map[string]int{}
 	for _, s := range All() {
-		n[letters(v.cell(s, f, r))[:1]]++
+		outcome, _, _ := strings.Cut(v.cell(s, f, r), " ")
+		n[outcome]++
 	}
 	var list []string
-	for _, outcome := range []string{"F", "H", "S"} {
+	for _, outcome := range []string{"fresh", "heals", "stale"} {
 		if n[outcome] > 0 {
-			list = append(list, fmt.Sprintf("%d %s", n[outcome], outcome))
+			list = append(list, fmt.Sprintf("%d %s", n[outcome], letters(outcome)))
 		}
 	}
 	return strings.Join(list, ", ")
@@ -64,14 +65,14 @@ func (v Verdicts) sum(f Fix, r gateway.Kind) string {
 
 // InReadme puts the tables into the text of the README, each between two lines that say so.
 func (v Verdicts) InReadme(text string) (string, error) {
-	for name, table := range map[string]string{"matrix": v.Table(), "fixes": v.FixTable()} {
-		begin, end := "<!-- "+name+": written by make verdicts -->\n", "<!-- "+name+" end -->"
+	for _, part := range []struct{ name, table string }{{"matrix", v.Table()}, {"fixes", v.FixTable()}} {
+		begin, end := "<!-- "+part.name+": written by make verdicts -->\n", "<!-- "+part.name+" end -->"
 		before, rest, ok := strings.Cut(text, begin)
 		_, after, ok2 := strings.Cut(rest, end)
 		if !ok || !ok2 {
-			return "", fmt.Errorf("the README has no place for the %s: no line %q, or no %q below it", name, strings.TrimSpace(begin), end)
+			return "", fmt.Errorf("the README has no place for the %s: no line %q, or no %q below it", part.name, strings.TrimSpace(begin), end)
 		}
-		text = before + begin + table + end + after
+		text = before + begin + part.table + end + after
 	}
 	return text, nil
 }

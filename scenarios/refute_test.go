@@ -85,32 +85,46 @@ func refute(t *testing.T, all context.Context, f Fix, claims []string, o hunt.Op
 			steps = append(steps, s.String())
 		}
 		_, why, _ := strings.Cut(strings.TrimPrefix(g.Why.Error(), "broken promise: "), ": ")
-		if !again(t, all, cfg, g) { // a machine that was busy, more likely than not; its plan is printed
+		broken, err := again(all, cfg, g)
+		require.NoError(t, err, "%s", g.Plan)
+		if broken == 0 { // a machine that was busy, more likely than not
+			fmt.Printf("%s: %s broken once, and kept %d times by the same plan: %s\n", f.Name, c, tries, g.Plan.Line())
 			rows = append(rows, fmt.Sprintf("| %s | %s | not refuted in %d schedules: broken in one, and kept when that was run again | |\n", f.Name, c, tally.Plans.Load()))
 			continue
 		}
 		rows = append(rows, fmt.Sprintf("| %s | %s | **refuted** by `%s` | %s |\n", f.Name, c, strings.Join(steps, " / "), why))
-		fmt.Printf("%s: %s refuted: %s\n", f.Name, c, g.Plan.Line())
-		kept{Check: c, Fix: f.Name, Plan: g.Plan}.write(t, "claim-"+f.Name+"-"+c)
+		fmt.Printf("%s: %s refuted, %d times of %d: %s\n", f.Name, c, broken, tries, g.Plan.Line())
+		if broken == tries {
+			kept{Check: c, Fix: f.Name, Plan: g.Plan}.write(t, "claim-"+f.Name+"-"+c)
+		}
 	}
 	return rows
 }
 
-// again says whether a finding happens each time, so that it can be kept for the suite to replay.
-func again(t *testing.T, ctx context.Context, cfg bench.Config, g hunt.Finding) bool {
+// tries is how often a finding's plan is run again. One that breaks its promise each time is kept for the suite to replay.
+const tries = 5
+
+// again says how often of tries a finding's plan breaks its promise.
+func again(ctx context.Context, cfg bench.Config, g hunt.Finding) (broken int, err error) {
 	lab, err := bench.NewLab(cfg)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, lab.Close()) }()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
 	checks, err := hunt.Checks(g.Check)
-	require.NoError(t, err)
-	for range 5 {
+	if err != nil {
+		return 0, err
+	}
+	for range tries {
 		out, err := lab.Try(ctx, g.Plan, checks)
-		if err != nil || out.Broken() == nil {
-			fmt.Printf("not kept, it does not happen each time: %s\n", g.Plan.Line())
-			return false
+		if err != nil {
+			return broken, err
+		}
+		if out.Broken() != nil {
+			broken++
 		}
 	}
-	return true
+	return broken, nil
 }
 
 // soaked is what a soak leaves behind for the next to go on from.

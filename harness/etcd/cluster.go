@@ -28,7 +28,8 @@ type Config struct {
 	// Heartbeat is raft's tick, 20 ms unless set.
 	Heartbeat time.Duration
 	// Election is how long a follower waits for a leader at least before it calls an election, 600 ms unless set; up to twice
-	// that at random. At 200 ms a leader was lost now and then in a matrix of 1,450 trials that shared two cores with two other jobs. A lease lives at least one and a half times as long, in whole seconds (etcdserver/server.go, NewServer).
+	// that at random. At 200 ms a leader was lost now and then in a matrix of 1,450 trials that shared two cores with two other jobs.
+	// A lease lives at least one and a half times as long, in whole seconds (etcdserver/server.go, NewServer).
 	Election time.Duration
 }
 

@@ -2,34 +2,38 @@ package notebook
 
 import (
 	"slices"
+
+	"ghostroute/harness/etcd"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/proxy"
 )
 
 func (nb *Notebook) proxyNames() []string {
-	var names []string
-	if nb.bench != nil {
-		for _, p := range nb.bench.Proxies() {
-			names = append(names, p.Name())
-		}
+	if nb.bench == nil {
+		return nil
 	}
-	return names
+	return each(nb.bench.Proxies(), (*proxy.Proxy).Name)
 }
 
 func (nb *Notebook) memberNames() []string {
-	var names []string
-	if nb.bench != nil {
-		for _, m := range nb.bench.Cluster.Members {
-			names = append(names, m.Name)
-		}
+	if nb.bench == nil {
+		return nil
 	}
-	return names
+	return each(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
 }
 
 func (nb *Notebook) gatewayNames() []string {
+	if nb.bench == nil {
+		return nil
+	}
+	return each(nb.bench.Gateways(), (*gateway.Gateway).Name)
+}
+
+// each is the name of each of them.
+func each[T any](all []T, name func(T) string) []string {
 	var names []string
-	if nb.bench != nil {
-		for _, g := range nb.bench.Gateways() {
-			names = append(names, g.Name())
-		}
+	for _, x := range all {
+		names = append(names, name(x))
 	}
 	return names
 }

@@ -156,11 +156,10 @@ func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
 	for i := range puts {
 		go func() { _, err := c.Put(f.Ctx, fmt.Sprintf("k%d", i), "new"); errs <- err }()
 	}
-	held := func(e history.Event) bool { return e.Fault != nil && e.Fault.Op == "fire" }
 	f.Eventually(func() bool {
 		n := 0
 		for _, e := range f.History.Events() {
-			if held(e) {
+			if e.Fault != nil && e.Fault.Op == "fire" {
 				n++
 			}
 		}

@@ -26,15 +26,17 @@ func list(r *history.Resolve) { r.List = true }
 
 var refusal = "etcdserver: permission denied"
 
-// trials are histories written by hand, and the verdict each must get. why and healed are parts of the sentence.
-var trials = []struct {
+// trial is a history written by hand, and the verdict it must get. why and healed are parts of the sentence.
+type trial struct {
 	name     string
 	story    *story
 	question verdict.Question
 	want     string
 	why      string
 	healed   string
-}{
+}
+
+var trials = []trial{
 	// fresh
 	{"every gateway is answered truth", deregistered().hit("g1", "p1", 3, "v2-a").miss("g2", "p2", "v2-a"), asked, "fresh", "none of the 2 answers of g1 and g2", ""},
 	{"an answer that began before the acknowledgement does not count",

@@ -47,8 +47,8 @@ type Lab struct {
 	cluster *etcd.Cluster
 	members int
 	runs    int
-	machine *Machine // the last one
-	slow    bool     // calls that nobody can answer are given up later
+	machine *Machine      // the last one
+	moment  time.Duration // see Machine.moment
 	Clock   Clock
 }
 
@@ -70,7 +70,7 @@ func NewLab(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("there is no folder for the members' data: %w", err)
 	}
-	return &Lab{cfg: cfg, dir: dir, Clock: Clock{Verbs: map[plan.Verb]Spent{}}}, nil
+	return &Lab{cfg: cfg, dir: dir, moment: shortly, Clock: Clock{Verbs: map[plan.Verb]Spent{}}}, nil
 }
 
 // Close ends the cluster.

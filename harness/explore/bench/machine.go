@@ -80,13 +80,13 @@ type outcome struct {
 
 // moment is how long a call is waited for that nobody can answer: it needs a quorum and its member is cut off, or it has no way at
 // all. etcd would take five seconds and more to say so. What a member can refuse without a quorum it has refused by then.
-func (m *Machine) moment() time.Duration {
-	moment := 20 * time.Millisecond
-	if m.lab.slow {
-		moment *= 10
-	}
-	return moment + 4*m.delay
-}
+func (m *Machine) moment() time.Duration { return m.lab.moment + 4*m.delay }
+
+// a moment, and one on a machine that was too busy for it
+const (
+	shortly   = 20 * time.Millisecond
+	patiently = 10 * shortly
+)
 
 // gaveUp notes that a call was given up a moment ago.
 func (m *Machine) gaveUp() { m.given = time.Now() }

@@ -66,24 +66,18 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		}, s.Linearizable, err
 	case plan.Put:
 		r := m.wire.Put(plan.Op{Keys: s.Keys, Lease: s.Lease}, m.step)
-		return func(ctx context.Context) (plan.Observation, error) {
+		return acknowledged(m, func(ctx context.Context) (*pb.PutResponse, error) {
 			resp, err := d.kv.Put(ctx, r)
 			note("put", r.Key, nil, revision(resp), 0, err)
-			if err != nil {
-				return m.failed(err)
-			}
-			return m.wire.Answered(resp.Header), nil
-		}, true, nil
+			return resp, err
+		}), true, nil
 	case plan.Delete:
 		r, err := m.wire.Delete(s.Keys)
-		return func(ctx context.Context) (plan.Observation, error) {
+		return acknowledged(m, func(ctx context.Context) (*pb.DeleteRangeResponse, error) {
 			resp, err := d.kv.DeleteRange(ctx, r)
 			note("delete", r.Key, r.RangeEnd, revision(resp), resp.GetDeleted(), err)
-			if err != nil {
-				return m.failed(err)
-			}
-			return m.wire.Answered(resp.Header), nil
-		}, true, err
+			return resp, err
+		}), true, err
 	case plan.Txn:
 		b := s.Txn
 		if m.linear() {
@@ -107,32 +101,17 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		}, !local, err
 	case plan.Compact:
 		r := &pb.CompactionRequest{Revision: m.wire.Ago(s.Back)}
-		return func(ctx context.Context) (plan.Observation, error) {
-			resp, err := d.kv.Compact(ctx, r)
-			if err != nil {
-				return m.failed(err)
-			}
-			return m.wire.Answered(resp.Header), nil
-		}, true, nil
+		return acknowledged(m, func(ctx context.Context) (*pb.CompactionResponse, error) { return d.kv.Compact(ctx, r) }), true, nil
 	case plan.Grant:
 		r := &pb.LeaseGrantRequest{ID: m.leaseID(s.Lease), TTL: 3600}
-		return func(ctx context.Context) (plan.Observation, error) {
-			resp, err := d.lease.LeaseGrant(ctx, r)
-			if err != nil {
-				return m.failed(err)
-			}
-			return m.wire.Answered(resp.Header), nil
-		}, true, nil
+		return acknowledged(m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) { return d.lease.LeaseGrant(ctx, r) }), true, nil
 	case plan.Revoke:
 		r := &pb.LeaseRevokeRequest{ID: m.leaseID(s.Lease)}
-		return func(ctx context.Context) (plan.Observation, error) {
+		return acknowledged(m, func(ctx context.Context) (*pb.LeaseRevokeResponse, error) {
 			resp, err := d.lease.LeaseRevoke(ctx, r)
 			note("revoke", nil, nil, revision(resp), 0, err)
-			if err != nil {
-				return m.failed(err)
-			}
-			return m.wire.Answered(resp.Header), nil
-		}, true, nil
+			return resp, err
+		}), true, nil
 	case plan.Keepalive:
 		return func(ctx context.Context) (plan.Observation, error) { return m.keepAlive(ctx, d, m.leaseID(s.Lease)) }, true, nil
 	}
@@ -158,6 +137,17 @@ func (m *Machine) keepAlive(ctx context.Context, d *door, id int64) (plan.Observ
 		return plan.Observation{Err: plan.ErrNoLease}, nil
 	}
 	return m.wire.Answered(resp.Header), nil
+}
+
+// acknowledged makes a call whose answer says no more than at which revision.
+func acknowledged[R headed](m *Machine, call func(context.Context) (R, error)) ask {
+	return func(ctx context.Context) (plan.Observation, error) {
+		resp, err := call(ctx)
+		if err != nil {
+			return m.failed(err)
+		}
+		return m.wire.Answered(resp.GetHeader()), nil
+	}
 }
 
 type headed interface{ GetHeader() *pb.ResponseHeader }

@@ -16,7 +16,7 @@ import (
 type Outcome struct {
 	Plan    plan.Plan
 	Steps   int  // that were taken, those behind the plan's own too
-	Again   bool // the machine was too busy for its first try: see Try
+	Again   bool // it was run once more: see Try
 	Events  []history.Event
 	Record  check.Record
 	Results []check.Result
@@ -47,8 +47,8 @@ func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outco
 	if !errors.As(err, &d) {
 		return out, err
 	}
-	l.slow = true
-	defer func() { l.slow = false }()
+	defer func(was time.Duration) { l.moment = was }(l.moment)
+	l.moment = patiently
 	steps := out.Steps
 	out, err = l.try(ctx, p, checks)
 	out.Steps += steps
