@@ -10,15 +10,15 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/connectivity"
 
 	"ghostroute/harness/balancer"
+	"ghostroute/harness/conn"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
-	"ghostroute/harness/registry"
 	"ghostroute/harness/service"
 )
 
@@ -166,7 +166,7 @@ func (b *Bench) Scrub(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, prefix := range []string{b.ServicePrefix(), registry.Root} {
+		for _, prefix := range []string{b.ServicePrefix(), keys.Registry} {
 			if _, err := c.Get(ctx, prefix, clientv3.WithPrefix()); err != nil {
 				return fmt.Errorf("%s was not scrubbed: %w", p.Name(), err)
 			}
@@ -191,8 +191,8 @@ func (b *Bench) Scrubbed(ctx context.Context) error {
 }
 
 // Fault records a fault that the bench's user makes on a part that keeps no history, a link for one.
-func (b *Bench) Fault(name, op, target, detail string) {
-	b.History.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: name, Op: op, Target: target, Detail: detail}})
+func (b *Bench) Fault(kind history.FaultKind, op history.FaultOp, target, detail string) {
+	b.History.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: kind, Op: op, Target: target, Detail: detail}})
 }
 
 // Client is a plain etcd client of that name, connected through its own VIP, or to the members where there is no proxy: an operator with
@@ -244,19 +244,12 @@ func (b *Bench) at(addr, user, password string, more ...string) (*clientv3.Clien
 		DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 }
 
-// connected waits until a client has a connection, so that it is pinned before anybody asks where to.
+// connected waits until a client has a connection, so that it is pinned before it is asked where to.
 func connected(ctx context.Context, name string, c *clientv3.Client) error {
-	conn := c.ActiveConnection()
-	for {
-		s := conn.GetState()
-		if s == connectivity.Ready {
-			return nil
-		}
-		conn.Connect()
-		if !conn.WaitForStateChange(ctx, s) {
-			return fmt.Errorf("%s was not connected, its connection is %s: %w", name, s, context.Cause(ctx))
-		}
+	if err := conn.Ready(ctx, c.ActiveConnection()); err != nil {
+		return fmt.Errorf("%s was not connected: %w", name, err)
 	}
+	return nil
 }
 
 // Reconnect drops a client's connections and waits until the balancer has given it another.
@@ -283,7 +276,7 @@ func (b *Bench) Reconnect(ctx context.Context, client string) error {
 	}
 	// A client may not have noticed yet that its connection is gone; the balancer has noticed the new one.
 	_, err := b.History.Wait(ctx, seen, func(e history.Event) bool {
-		return e.Kind == history.KindConn && e.Conn.Op == "open" && e.Conn.Client == client
+		return e.Conn != nil && e.Conn.Op == "open" && e.Conn.Client == client
 	})
 	if err != nil {
 		return fmt.Errorf("%s did not reconnect: %w", client, err)
@@ -292,7 +285,7 @@ func (b *Bench) Reconnect(ctx context.Context, client string) error {
 }
 
 func (b *Bench) record(who string, w history.Write) {
-	b.History.Add(history.Event{Kind: history.KindWrite, Who: who, Write: &w})
+	b.History.Add(history.Event{Who: who, Write: &w})
 }
 
 // Delete deletes a key, or with clientv3.WithPrefix a range, through a client, and records who did and where.
@@ -309,7 +302,7 @@ func (b *Bench) Delete(ctx context.Context, who, via string, c *clientv3.Client,
 }
 
 // ServiceKey is the key of an instance of the bench's service.
-func (b *Bench) ServiceKey(id string) string { return registry.NodeKey(b.Topology.Service, id) }
+func (b *Bench) ServiceKey(id string) string { return keys.Node(b.Topology.Service, id) }
 
 // ServicePrefix is the range that GetService reads for the bench's service.
-func (b *Bench) ServicePrefix() string { return registry.ServicePrefix(b.Topology.Service) }
+func (b *Bench) ServicePrefix() string { return keys.Service(b.Topology.Service) }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/keys"
 )
 
 // Root is the name and the password of the user that every client of a bench with Topology.Auth is, unless a test makes it another.
@@ -42,7 +44,7 @@ func (b *Bench) User(ctx context.Context, name string) error {
 	if _, err := c.RoleAdd(ctx, role); err != nil {
 		return err
 	}
-	if _, err := c.RoleGrantPermission(ctx, role, "/micro/registry/", clientv3.GetPrefixRangeEnd("/micro/registry/"), clientv3.PermissionType(clientv3.PermRead)); err != nil {
+	if _, err := c.RoleGrantPermission(ctx, role, keys.Registry, clientv3.GetPrefixRangeEnd(keys.Registry), clientv3.PermissionType(clientv3.PermRead)); err != nil {
 		return err
 	}
 	if _, err := c.UserAdd(ctx, name, name); err != nil {

@@ -11,17 +11,18 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
 )
 
 // Tell adds a sentence to the story.
 func (b *Bench) Tell(format string, args ...any) {
-	b.History.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Text: fmt.Sprintf(format, args...)}})
+	b.History.Add(history.Event{Who: "bench", Step: &history.Step{Text: fmt.Sprintf(format, args...)}})
 }
 
 // Phase begins a phase of a trial.
 func (b *Bench) Phase(p history.Phase, format string, args ...any) {
-	b.History.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Phase: p, Text: fmt.Sprintf(format, args...)}})
+	b.History.Add(history.Event{Who: "bench", Step: &history.Step{Phase: p, Text: fmt.Sprintf(format, args...)}})
 }
 
 // Truth reads the service linearizably on a member, past every proxy, once every member has applied what any of them has. It is recorded.
@@ -32,7 +33,7 @@ func (b *Bench) Truth(ctx context.Context) (history.Truth, error) {
 // TruthOf is Truth for a service of that name.
 func (b *Bench) TruthOf(ctx context.Context, name string) (history.Truth, error) {
 	t := history.Truth{Service: name, Endpoints: []history.Endpoint{}}
-	r, err := b.Cluster.Truth(ctx, registry.ServicePrefix(name), clientv3.WithPrefix())
+	r, err := b.Cluster.Truth(ctx, keys.Service(name), clientv3.WithPrefix())
 	if err == nil {
 		t.Revision = r.Header.Revision
 		for _, kv := range r.Kvs {
@@ -46,7 +47,7 @@ func (b *Bench) TruthOf(ctx context.Context, name string) (history.Truth, error)
 	} else {
 		t.Err = err.Error()
 	}
-	b.History.Add(history.Event{Kind: history.KindTruth, Who: "truth", Truth: &t})
+	b.History.Add(history.Event{Who: "truth", Truth: &t})
 	return t, err
 }
 

@@ -99,6 +99,6 @@ func (t *Trial) restartThrough(id string, proxies ...string) error {
 			return err
 		}
 	}
-	t.History.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Text: id + " has been restarted, and is connected to " + t.PinnedTo(id)}})
+	t.History.Add(history.Event{Who: "bench", Step: &history.Step{Text: id + " has been restarted, and is connected to " + t.PinnedTo(id)}})
 	return t.steer("")
 }

@@ -7,6 +7,7 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 	"ghostroute/harness/registry"
 )
@@ -83,12 +84,12 @@ func (t *Trial) cutGateways() (mend func()) {
 	}
 	for _, l := range links {
 		_ = l.Cut()
-		t.Fault("cut", "fire", l.Name(), "")
+		t.Fault(history.Cut, history.Fire, l.Name(), "")
 	}
 	return sync.OnceFunc(func() {
 		for _, l := range links {
 			l.Mend()
-			t.Fault("cut", "end", l.Name(), "")
+			t.Fault(history.Cut, history.End, l.Name(), "")
 		}
 	})
 }

@@ -4,7 +4,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness"
-	"ghostroute/harness/registry"
+	"ghostroute/harness/keys"
 )
 
 // identities: authentication is on, and it matters who asks.
@@ -73,7 +73,7 @@ const mallory = "mallory"
 // forbid takes mallory's permission to read the registry away, on a member.
 func (t *Trial) forbid() error {
 	return t.asAdministrator(func(c *clientv3.Client) error {
-		_, err := c.RoleRevokePermission(t.ctx, mallory+"-reads", registry.Root, clientv3.GetPrefixRangeEnd(registry.Root))
+		_, err := c.RoleRevokePermission(t.ctx, mallory+"-reads", keys.Registry, clientv3.GetPrefixRangeEnd(keys.Registry))
 		return err
 	})
 }

@@ -3,6 +3,7 @@ package scenarios
 import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
 )
 
@@ -16,7 +17,7 @@ func races() []Scenario {
 			Text:  "There is one proxy. It clears its cache, and the delete is held on its way to etcd; the gateways read meanwhile and the old answer is cached again. Then the delete arrives.",
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
-				return t.withheld("p1", proxy.Hold{RPC: t.deleteRPC(), Key: t.ServiceKey("v1-a"), Point: proxy.BeforeMember},
+				return t.withheld("p1", proxy.Hold{RPC: t.deleteRPC(), Key: t.ServiceKey("v1-a"), Point: history.BeforeMember},
 					func() error { return t.Deregister(t.ctx, "v1-a") },
 					t.everybodyReads)
 			},

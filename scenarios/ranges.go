@@ -8,6 +8,7 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
 )
 
@@ -134,7 +135,7 @@ func fromKey(t *Trial, g *gateway.Gateway) history.Resolve {
 
 // list is go-micro's ListServices.
 func list(t *Trial, g *gateway.Gateway) history.Resolve {
-	return t.ask(g, registry.Root, clientv3.WithPrefix())
+	return t.ask(g, keys.Registry, clientv3.WithPrefix())
 }
 
 // ask reads a range through a gateway's own connection, by its read mode, and records it as that gateway's answer about the service.
@@ -156,7 +157,7 @@ func (t *Trial) ask(g *gateway.Gateway, key string, opts ...clientv3.OpOption) h
 	if n := len(reads); n > 0 {
 		r.Via, r.Source, r.Revision = reads[n-1].Via, reads[n-1].Source, reads[n-1].Revision
 	}
-	t.History.Add(history.Event{Kind: history.KindResolve, Who: g.Name(), Resolve: &r})
+	t.History.Add(history.Event{Who: g.Name(), Resolve: &r})
 	return r
 }
 

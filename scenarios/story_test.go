@@ -43,7 +43,7 @@ func (s *story) chapter(title, text string, f func(s *story)) {
 	}
 	name, _, _ := strings.Cut(title, ":")
 	ok := s.t.Run(name, func(t *testing.T) {
-		s.History.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Title: title, Text: text}})
+		s.History.Add(history.Event{Who: "bench", Step: &history.Step{Title: title, Text: text}})
 		sub := *s
 		sub.t = t
 		f(&sub)

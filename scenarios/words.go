@@ -23,7 +23,7 @@ func (t *Trial) wrote(w history.Write, err error) error {
 	if err != nil {
 		w.Err = err.Error()
 	}
-	t.History.Add(history.Event{Kind: history.KindWrite, Who: "ops", Write: &w})
+	t.History.Add(history.Event{Who: "ops", Write: &w})
 	if err != nil {
 		return fmt.Errorf("ops: %s %s: %w", w.Op, w.Key, err)
 	}
@@ -75,7 +75,7 @@ func (t *Trial) revoke(id string) error {
 func (t *Trial) expire(id string) error {
 	if t.Fix.Ages {
 		put, err := t.History.Wait(t.ctx, 0, func(e history.Event) bool {
-			return e.Kind == history.KindWrite && e.Who == id && e.Write.Op == "put"
+			return e.Write != nil && e.Who == id && e.Write.Op == "put"
 		})
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (t *Trial) cut(p string) error {
 			if err := l.Cut(); err != nil {
 				return err
 			}
-			t.Fault("cut", "fire", l.Name(), "")
+			t.Fault(history.Cut, history.Fire, l.Name(), "")
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (t *Trial) mend(p string) {
 	for _, m := range t.Cluster.Members {
 		if l := t.Proxy(p).Link(m.Name); l != nil {
 			l.Mend()
-			t.Fault("cut", "end", l.Name(), "")
+			t.Fault(history.Cut, history.End, l.Name(), "")
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (t *Trial) deafen() (hear func()) {
 	held := t.Fix.Name == "watch" && !t.Scenario.Unheld // further up already
 	if t.Topology.Reading == gateway.GoMicro && t.through("p1") != "" && !held {
 		for _, p := range t.Proxies() {
-			gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: proxy.BeforeClient}))
+			gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: history.BeforeClient}))
 		}
 	}
 	return func() {

@@ -102,5 +102,5 @@ func (b *Balancer) backend(name string) (int, error) {
 
 // record adds a Conn event to the history.
 func (b *Balancer) record(c history.Conn) {
-	b.history.Add(history.Event{Kind: history.KindConn, Who: who, Conn: &c})
+	b.history.Add(history.Event{Who: who, Conn: &c})
 }

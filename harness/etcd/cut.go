@@ -1,14 +1,18 @@
 package etcd
 
-import "fmt"
+import (
+	"fmt"
+
+	"ghostroute/harness/history"
+)
 
 // Cut cuts the member off from all its peers, and them from it: no raft message passes either way until Mend. Its clients are
 // still served, serializable reads from what it has applied so far. A leader that is cut off steps down by itself after an election
 // timeout; the others have elected by then or a little later.
-func (m *Member) Cut() error { return m.setCut(true, "fire") }
+func (m *Member) Cut() error { return m.setCut(true, history.Fire) }
 
 // Mend ends Cut. Two members hear each other again if neither is cut off.
-func (m *Member) Mend() error { return m.setCut(false, "end") }
+func (m *Member) Mend() error { return m.setCut(false, history.End) }
 
 // IsCut says whether the member is cut off.
 func (m *Member) IsCut() bool {
@@ -17,7 +21,7 @@ func (m *Member) IsCut() bool {
 	return m.cut
 }
 
-func (m *Member) setCut(cut bool, op string) error {
+func (m *Member) setCut(cut bool, op history.FaultOp) error {
 	c := m.cluster
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +36,7 @@ func (m *Member) setCut(cut bool, op string) error {
 	m.cut = cut
 	c.cutPairs()
 	c.notify()
-	m.record("cut-peer", op, "")
+	m.record(history.CutPeer, op, "")
 	return nil
 }
 

@@ -140,8 +140,8 @@ func (f *follower) drain(s *sight) {
 // gap, and says so.
 func (f *follower) write(s *sight, resp mvcc.WatchResponse) bool {
 	if resp.CompactRevision > 0 {
-		f.history.Add(history.Event{Kind: history.KindFault, Who: s.Name, Fault: &history.Fault{
-			Name: "compact", Op: "end", Target: s.Name,
+		f.history.Add(history.Event{Who: s.Name, Fault: &history.Fault{
+			Kind: history.Compact, Op: history.End, Target: s.Name,
 			Detail: fmt.Sprintf("the commits of revisions %d to %d were forgotten before they were seen", f.next, resp.CompactRevision-1),
 		}})
 		f.next = resp.CompactRevision
@@ -152,7 +152,7 @@ func (f *follower) write(s *sight, resp mvcc.WatchResponse) bool {
 		if e.Type == mvccpb.Event_DELETE {
 			commit.Op = "delete"
 		}
-		f.history.Add(history.Event{Kind: history.KindCommit, Who: s.Name, Commit: commit})
+		f.history.Add(history.Event{Who: s.Name, Commit: commit})
 		f.next = e.Kv.ModRevision + 1
 	}
 	return true

@@ -3,6 +3,8 @@ package etcd
 import (
 	"context"
 	"fmt"
+
+	"ghostroute/harness/history"
 )
 
 // Leader returns the member that all running members follow, those that are cut off apart. It waits for there to be one.
@@ -57,7 +59,7 @@ func (c *Cluster) MoveLeader(ctx context.Context, to *Member) error {
 		}
 		if from == to {
 			if moved {
-				to.record("move-leader", "end", "")
+				to.record(history.MoveLeader, history.End, "")
 			}
 			return nil
 		}
@@ -65,7 +67,7 @@ func (c *Cluster) MoveLeader(ctx context.Context, to *Member) error {
 			if !to.Running() || to.IsCut() {
 				return fmt.Errorf("leadership did not move from %s to %s: %s is stopped or cut off", from.Name, to.Name, to.Name)
 			}
-			to.record("move-leader", "fire", "from "+from.Name)
+			to.record(history.MoveLeader, history.Fire, "from "+from.Name)
 			moved = true
 		}
 		if err := c.transfer(ctx, from, to); err != nil {

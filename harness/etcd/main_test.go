@@ -69,8 +69,8 @@ func leader(t testing.TB, c *Cluster) (lead *Member, others []*Member) {
 func faults(c *Cluster) []string {
 	var list []string
 	for _, e := range c.history.Load().Events() {
-		if e.Kind == history.KindFault {
-			list = append(list, e.Fault.Name+" "+e.Fault.Op+" "+e.Fault.Target)
+		if e.Fault != nil {
+			list = append(list, string(e.Fault.Kind)+" "+string(e.Fault.Op)+" "+e.Fault.Target)
 		}
 	}
 	return list

@@ -43,7 +43,7 @@ type Member struct {
 	// guarded by cluster.mu
 	run *run // nil while stopped
 	cut bool
-	how string // what stopped it: "stop" or "kill"
+	how history.FaultKind // what stopped it: "stop" or "kill"
 }
 
 // run is a member's server from its start to its stop.
@@ -109,7 +109,7 @@ func (m *Member) Stop(ctx context.Context) error {
 		return fmt.Errorf("%s cannot be stopped: it is not running", m.Name)
 	}
 	m.cluster.handOver(ctx, m)
-	return m.end("stop")
+	return m.end(history.Stop)
 }
 
 // Kill ends the member as a crash does: leadership is not handed over, peers find out. Its data stays.
@@ -119,12 +119,12 @@ func (m *Member) Kill() error {
 	if !m.Running() {
 		return fmt.Errorf("%s cannot be killed: it is not running", m.Name)
 	}
-	return m.end("kill")
+	return m.end(history.Kill)
 }
 
 // end stops the member and records how. The caller holds life.
-func (m *Member) end(how string) error {
-	m.record(how, "fire", "")
+func (m *Member) end(how history.FaultKind) error {
+	m.record(how, history.Fire, "")
 	m.cluster.mu.Lock()
 	m.how = how
 	m.cluster.mu.Unlock()
@@ -161,7 +161,7 @@ func (m *Member) Restart(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come back: %w", m.Name, err), m.halt())
 	}
-	m.record(how, "end", "")
+	m.record(how, history.End, "")
 	return nil
 }
 
@@ -219,10 +219,9 @@ func (m *Member) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // record writes a fault of this member to the history.
-func (m *Member) record(name, op, detail string) {
+func (m *Member) record(kind history.FaultKind, op history.FaultOp, detail string) {
 	m.cluster.history.Load().Add(history.Event{
-		Kind:  history.KindFault,
 		Who:   m.Name,
-		Fault: &history.Fault{Name: name, Op: op, Target: m.Name, Detail: detail},
+		Fault: &history.Fault{Kind: kind, Op: op, Target: m.Name, Detail: detail},
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
+
+	"ghostroute/harness/history"
 )
 
 // Truth reads key linearizably on a member, the leader where there is one, as root and past every proxy: it changes no cache and is
@@ -89,7 +91,7 @@ func (m *Member) Compact(ctx context.Context, rev int64) error {
 		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
 			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
 		}
-		m.record("compact", "fire", fmt.Sprintf("revision %d", rev))
+		m.record(history.Compact, history.Fire, fmt.Sprintf("revision %d", rev))
 		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
 	}
 	return fmt.Errorf("%s cannot compact: it is not running", m.Name)

@@ -180,7 +180,7 @@ func (g *Gateway) call(ctx context.Context, x *exchange) history.Request {
 	if err != nil {
 		out.Err = err.Error()
 	}
-	g.cfg.History.Add(history.Event{Kind: history.KindRequest, Who: g.cfg.Name, Request: &out})
+	g.cfg.History.Add(history.Event{Who: g.cfg.Name, Request: &out})
 	return out
 }
 
@@ -206,7 +206,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		x = &exchange{service: serviceOf(r), began: g.cfg.History.Now()}
 		defer func() {
 			out := x.outcome(&g.cfg)
-			g.cfg.History.Add(history.Event{Kind: history.KindRequest, Who: g.cfg.Name, Request: &out})
+			g.cfg.History.Add(history.Event{Who: g.cfg.Name, Request: &out})
 		}()
 	}
 	p, release := g.process.Load().hold()

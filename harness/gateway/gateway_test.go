@@ -84,11 +84,11 @@ func TestEveryInstanceAnswers(t *testing.T) {
 
 		var resolves, calls int
 		for _, e := range f.History.Events() {
-			f.True(e.Kind != history.KindResolve && e.Kind != history.KindRequest || e.Who == "g1")
-			switch e.Kind {
-			case history.KindResolve:
+			f.True(e.Resolve == nil && e.Request == nil || e.Who == "g1")
+			switch {
+			case e.Resolve != nil:
 				resolves++
-			case history.KindRequest:
+			case e.Request != nil:
 				calls++
 			}
 		}
@@ -314,7 +314,7 @@ func TestAnybodyMayAsk(t *testing.T) {
 	f.NoError(resp.Body.Close())
 	f.Equal([]any{200, "v1-a"}, []any{resp.StatusCode, resp.Header.Get(service.HeaderInstance)})
 
-	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Kind == history.KindRequest })
+	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Request != nil })
 	f.NoError(err)
 	f.Equal([]any{"greeter", 200, i.Addr(), "v1-a"}, []any{e.Request.Service, e.Request.Status, e.Request.Dialled, e.Request.Instance})
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"ghostroute/harness/registry"
+	"ghostroute/harness/goid"
 )
 
 // capture runs f and appends to lines what f logged, on the goroutine it was called on, to the standard logger.
@@ -14,7 +14,7 @@ import (
 // net/http/httputil's ReverseProxy, which go-micro's handler makes for each request with nothing set, says why it answers 502 in
 // one place only: the process's logger. It logs on its caller's goroutine, and by that a line is its request's.
 func capture(lines *[]string, f func()) {
-	id := registry.Goroutine()
+	id := goid.Current()
 	theTee.mu.Lock()
 	theTee.lines[id] = lines
 	theTee.mu.Unlock()
@@ -44,7 +44,7 @@ type tee struct {
 }
 
 func (t *tee) Write(p []byte) (int, error) {
-	id := registry.Goroutine()
+	id := goid.Current()
 	t.mu.Lock()
 	lines := t.lines[id]
 	t.mu.Unlock()

@@ -94,7 +94,7 @@ func (r *route) ask(req *http.Request) *answer {
 		// asked: registry/cache keeps its expired copy whatever the error, "not found" included.
 		out.Source, out.Revision = history.ClientCache, 0
 	}
-	r.cfg.History.Add(history.Event{Kind: history.KindResolve, Who: r.cfg.Name, Resolve: out})
+	r.cfg.History.Add(history.Event{Who: r.cfg.Name, Resolve: out})
 	return a
 }
 

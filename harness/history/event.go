@@ -6,37 +6,21 @@ package history
 
 import "time"
 
-// Kind says which payload an event carries.
-type Kind string
-
-const (
-	KindStep    Kind = "step"    // the story goes on; carries Step
-	KindRange   Kind = "range"   // a proxy answered a Range; carries Range
-	KindWrite   Kind = "write"   // a client's write was acknowledged or failed; carries Write
-	KindCommit  Kind = "commit"  // truth moved, as a member applied it; carries Commit
-	KindTruth   Kind = "truth"   // somebody read linearizably on a member; carries Truth
-	KindResolve Kind = "resolve" // a gateway read the registry; carries Resolve
-	KindRequest Kind = "request" // a gateway passed a request on; carries Request
-	KindConn    Kind = "conn"    // the balancer opened, refused or closed a connection; carries Conn
-	KindFault   Kind = "fault"   // a fault was armed, fired or ended; carries Fault
-)
-
-// Event is one thing that happened. Exactly one payload is set, the one its Kind names.
+// Event is one thing that happened. Exactly one payload is set.
 type Event struct {
-	Seq  int           `json:"seq"`  // its place in the history, from 1
-	At   time.Duration `json:"at"`   // when it happened (when it ended, if it lasted), since the history began, in nanoseconds
-	Kind Kind          `json:"kind"` // which payload is set
-	Who  string        `json:"who"`  // the node it happened at: "g1", "p2", "m3", "v1-a", "lb", "bench"
+	Seq int           `json:"seq"` // its place in the history, from 1
+	At  time.Duration `json:"at"`  // when it happened (when it ended, if it lasted), since the history began, in nanoseconds
+	Who string        `json:"who"` // the node it happened at: "g1", "p2", "m3", "v1-a", "lb", "bench"
 
-	Step    *Step    `json:"step,omitempty"`
-	Range   *Range   `json:"range,omitempty"`
-	Write   *Write   `json:"write,omitempty"`
-	Commit  *Commit  `json:"commit,omitempty"`
-	Truth   *Truth   `json:"truth,omitempty"`
-	Resolve *Resolve `json:"resolve,omitempty"`
-	Request *Request `json:"request,omitempty"`
-	Conn    *Conn    `json:"conn,omitempty"`
-	Fault   *Fault   `json:"fault,omitempty"`
+	Step    *Step    `json:"step,omitempty"`    // the story goes on
+	Range   *Range   `json:"range,omitempty"`   // a proxy answered a Range
+	Write   *Write   `json:"write,omitempty"`   // a client's write was acknowledged, or failed
+	Commit  *Commit  `json:"commit,omitempty"`  // truth moved, as a member applied it
+	Truth   *Truth   `json:"truth,omitempty"`   // a linearizable read on a member
+	Resolve *Resolve `json:"resolve,omitempty"` // a gateway read the registry
+	Request *Request `json:"request,omitempty"` // a gateway passed a request on
+	Conn    *Conn    `json:"conn,omitempty"`    // the balancer opened, refused or closed a connection
+	Fault   *Fault   `json:"fault,omitempty"`   // a fault was armed, fired or ended
 }
 
 // Phase is where in a trial a step stands; see "How a verdict is reached" in the design.
@@ -155,15 +139,5 @@ type Conn struct {
 	Client string `json:"client,omitempty"` // whose VIP
 	Proxy  string `json:"proxy,omitempty"`  // the backend it went to
 	N      int    `json:"n,omitempty"`      // the how-manieth new connection of the schedule it was, from 1
-	Detail string `json:"detail,omitempty"`
-}
-
-// Fault is something that goes wrong on purpose. A fault that is armed must later say that it fired, or nothing is proven.
-type Fault struct {
-	Name   string `json:"name"`          // "hold", "cut", "delay", "blackhole", "stop", "restart", "compact", "cut-peer", "move-leader" …
-	Op     string `json:"op"`            // "arm", "fire", "end"
-	Target string `json:"target"`        // the node or link: "p2", "p2→m1", "m3"
-	RPC    string `json:"rpc,omitempty"` // for a hold: "Range", "Put", "DeleteRange", "Txn", "Watch" …
-	Key    string `json:"key,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }

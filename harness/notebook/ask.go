@@ -1,17 +1,16 @@
 package notebook
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 
 	"ghostroute/harness"
+	"ghostroute/harness/conn"
 	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
 )
@@ -49,20 +48,7 @@ func (c *call) connect(who string) (*clientv3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client, ready(c.ctx(), client)
-}
-
-// ready waits until a client has a connection: one to a proxy that was restarted would else be tried again only after a second.
-func ready(ctx context.Context, client *clientv3.Client) error {
-	conn := client.ActiveConnection()
-	conn.Connect()
-	conn.ResetConnectBackoff()
-	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
-		if !conn.WaitForStateChange(ctx, state) {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return client, conn.Ready(c.ctx(), client.ActiveConnection())
 }
 
 // provenance reads whence an answer came out of its headers.
@@ -95,7 +81,7 @@ func (c *call) write(who string, w history.Write, did string, send func(pb.KVCli
 			w.Deleted = d.Deleted
 		}
 	}
-	c.b().History.Add(history.Event{Kind: history.KindWrite, Who: who, Write: &w})
+	c.b().History.Add(history.Event{Who: who, Write: &w})
 	if c.nb.ctx.Err() != nil {
 		return err
 	}

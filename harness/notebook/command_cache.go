@@ -5,8 +5,8 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
-	"ghostroute/harness/registry"
 )
 
 func cacheCommand() Command {
@@ -54,7 +54,7 @@ func (c *call) entry(p string, e proxy.Entry, truth history.Truth) {
 	var names []string
 	for _, k := range e.Keys {
 		name := keyName(k)
-		if service, id, ok := registry.ParseKey(k); ok && service == truth.Service {
+		if service, id, ok := keys.Parse(k); ok && service == truth.Service {
 			answer.Endpoints = append(answer.Endpoints, history.Endpoint{ID: id, Address: addressOf(truth, id)})
 			name = id
 		}

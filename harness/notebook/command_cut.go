@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 )
 
@@ -32,7 +33,7 @@ func cutCommand() Command {
 				if err := l.Cut(); err != nil {
 					return err
 				}
-				c.b().Fault("cut", "fire", l.Name(), "")
+				c.b().Fault(history.Cut, history.Fire, l.Name(), "")
 			}
 			if slices.Contains(c.nb.proxyNames(), name) && len(links) == len(c.nb.memberNames()) {
 				c.awaits("%s to notice that it hears nobody", name)

@@ -1,5 +1,7 @@
 package notebook
 
+import "ghostroute/harness/history"
+
 func delayCommand() Command {
 	return Command{
 		Name:    "delay",
@@ -17,15 +19,15 @@ func delayCommand() Command {
 			if err != nil {
 				return err
 			}
-			op := "fire"
+			op := history.Fire
 			if c.duration("by") == 0 {
-				op = "end"
+				op = history.End
 			}
 			for _, l := range links {
 				l.SetDelay(c.duration("by"))
-				c.b().Fault("delay", op, l.Name(), c.one("by"))
+				c.b().Fault(history.Delay, op, l.Name(), c.one("by"))
 			}
-			if op == "end" {
+			if op == history.End {
 				c.say("what goes between %s and %s is late no more", c.one("node"), says)
 				return nil
 			}

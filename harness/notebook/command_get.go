@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
 )
 
@@ -68,7 +69,7 @@ func get(c *call) error {
 	}
 	r.Via, r.Source = provenance(md)
 	r.Revision = resp.Header.GetRevision()
-	whole := string(req.Key) == registry.ServicePrefix(r.Service) && len(req.RangeEnd) > 1
+	whole := string(req.Key) == keys.Service(r.Service) && len(req.RangeEnd) > 1
 	for _, one := range resp.Kvs {
 		if _, endpoints, derr := registry.Decode(one.Value); derr == nil {
 			r.Endpoints = append(r.Endpoints, endpoints...)
@@ -100,7 +101,7 @@ func (c *call) readRequest() *pb.RangeRequest {
 	var op clientv3.Op
 	switch {
 	case c.has("instance"):
-		op = clientv3.OpGet(registry.NodeKey(c.service(), c.one("instance")))
+		op = clientv3.OpGet(keys.Node(c.service(), c.one("instance")))
 	case c.has("key"):
 		op = clientv3.OpGet(c.one("key"))
 	case c.has("prefix"):
@@ -108,7 +109,7 @@ func (c *call) readRequest() *pb.RangeRequest {
 	case c.has("from"):
 		op = clientv3.OpGet(c.one("from"), clientv3.WithFromKey())
 	default:
-		op = clientv3.OpGet(registry.ServicePrefix(c.service()), clientv3.WithPrefix())
+		op = clientv3.OpGet(keys.Service(c.service()), clientv3.WithPrefix())
 	}
 	req.Key, req.RangeEnd = op.KeyBytes(), op.RangeBytes()
 	return req

@@ -3,6 +3,8 @@ package notebook
 import (
 	"fmt"
 
+	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 )
 
@@ -39,12 +41,12 @@ func holdCommand() Command {
 		Args: []Arg{
 			{Name: "proxy", Kind: aProxy()},
 			{Name: "rpc", Kind: oneOf(rpcWords()...)},
-			{Name: "point", Kind: oneOf(string(proxy.BeforeMember), string(proxy.AfterMember)), Optional: true, Says: "after if it is not said"},
+			{Name: "point", Kind: oneOf(string(history.BeforeMember), string(history.AfterMember)), Optional: true, Says: "after if it is not said"},
 		},
 		act: true,
 		run: func(c *call) error {
 			p, word := c.one("proxy"), c.one("rpc")
-			h := proxy.Hold{Point: proxy.Point(c.one("point"))}
+			h := proxy.Hold{Point: history.Point(c.one("point"))}
 			for _, r := range rpcs {
 				if r.word == word {
 					h.RPC = r.name
@@ -52,13 +54,13 @@ func holdCommand() Command {
 			}
 			what := fmt.Sprintf("the next %s", word)
 			switch {
-			case word == "watch" && h.Point == proxy.BeforeMember:
+			case word == "watch" && h.Point == history.BeforeMember:
 				return c.wrong("what a watch delivers comes from etcd: it is held after")
 			case word == "watch":
-				h.Key, what = "/micro/registry/", "whatever a watch delivers"
+				h.Key, what = keys.Registry, "whatever a watch delivers"
 			}
 			c.nb.gates[p] = append(c.nb.gates[p], &gate{Gate: c.b().Proxy(p).Hold(h), rpc: word, pos: c.pos})
-			if h.Point == proxy.BeforeMember {
+			if h.Point == history.BeforeMember {
 				c.say("%s will hold %s, before etcd sees it", p, what)
 			} else {
 				c.say("%s will hold %s, on its way back from etcd", p, what)

@@ -52,7 +52,7 @@ func (c *call) list(gateway string) error {
 		}
 	}
 	r.Endpoints = registry.Endpoints(own)
-	c.b().History.Add(history.Event{Kind: history.KindResolve, Who: gateway, Resolve: &r})
+	c.b().History.Add(history.Event{Who: gateway, Resolve: &r})
 	if r.Err != "" {
 		return c.told(gateway, r, r.Service)
 	}

@@ -1,6 +1,10 @@
 package notebook
 
-import "slices"
+import (
+	"slices"
+
+	"ghostroute/harness/history"
+)
 
 func mendCommand() Command {
 	return Command{
@@ -36,7 +40,7 @@ func mendCommand() Command {
 			n := c.b().History.Len()
 			for _, l := range links {
 				l.Mend()
-				c.b().Fault("cut", "end", l.Name(), "")
+				c.b().Fault(history.Cut, history.End, l.Name(), "")
 			}
 			if !slices.Contains(c.nb.proxyNames(), name) {
 				if c.b().PinnedTo(name) == "" {

@@ -3,6 +3,7 @@ package notebook
 import (
 	"slices"
 
+	"ghostroute/harness/conn"
 	"ghostroute/harness/history"
 )
 
@@ -37,11 +38,11 @@ func (c *call) reconnect(client string) error {
 func (c *call) comesBack(n int, client string) error {
 	c.awaits("%s to be connected", client)
 	if slices.Contains(slices.Concat(c.nb.gatewayNames(), c.nb.instances, c.nb.clients), client) {
-		conn, err := c.connect(client)
+		client, err := c.connect(client)
 		if err != nil {
 			return err
 		}
-		if err := ready(c.ctx(), conn); err != nil {
+		if err := conn.Ready(c.ctx(), client.ActiveConnection()); err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,7 @@ func revokeCommand() Command {
 				return err
 			}
 			w.Revision = r.Header.Revision
-			c.b().History.Add(history.Event{Kind: history.KindWrite, Who: who, Write: &w})
+			c.b().History.Add(history.Event{Who: who, Write: &w})
 			c.say("the lease of %s is revoked %s: etcd deletes its key (revision %d)", id, c.nb.way(who), c.nb.revision(w.Revision))
 			return c.settle()
 		},

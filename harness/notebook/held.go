@@ -3,11 +3,9 @@ package notebook
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"ghostroute/harness/history"
-	"ghostroute/harness/proxy"
 )
 
 // lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because commands change the
@@ -42,7 +40,7 @@ func (nb *Notebook) follow(c *call, w lookout) (string, error) {
 		}
 		// What a watch delivers is held for whoever watches, not for the command.
 		if e, err := w.history.Wait(ctx, w.n, func(e history.Event) bool {
-			return e.Fault != nil && e.Fault.Name == "hold" && e.Fault.Op == "fire" && e.Fault.RPC != "Watch"
+			return e.Fault != nil && e.Fault.Kind == history.Hold && e.Fault.Op == history.Fire && e.Fault.RPC != "Watch"
 		}); err == nil {
 			caught <- e
 		}
@@ -54,7 +52,7 @@ func (nb *Notebook) follow(c *call, w lookout) (string, error) {
 		c.at = e.Fault.Target
 		nb.held = append(nb.held, c)
 		what := fmt.Sprintf("%s holds the %s on its way to etcd: etcd has not seen it", c.at, wordFor(e.Fault.RPC))
-		if strings.HasPrefix(e.Fault.Detail, string(proxy.AfterMember)) {
+		if e.Fault.Point == history.AfterMember {
 			what = fmt.Sprintf("%s holds etcd's answer to the %s: etcd has done it, %s does not know", c.at, wordFor(e.Fault.RPC), c.at)
 		}
 		return what, nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"ghostroute/harness/history"
-	"ghostroute/harness/registry"
+	"ghostroute/harness/keys"
 )
 
 var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
@@ -40,7 +40,7 @@ func (nb *Notebook) revision(r int64) int64 { return r - nb.base }
 
 // keyName is a key in short: "hello/v1-a" for an instance's.
 func keyName(key string) string {
-	if service, id, ok := registry.ParseKey(key); ok {
+	if service, id, ok := keys.Parse(key); ok {
 		return service + "/" + id
 	}
 	return key
@@ -53,10 +53,10 @@ func rangeName(key, end string) string {
 		return keyName(key)
 	case end == "\x00":
 		return "from " + keyName(key) + " on"
-	case key == registry.Root:
+	case key == keys.Registry:
 		return "every service"
 	}
-	if service, ok := strings.CutPrefix(key, registry.Root); ok && strings.Count(service, "/") == 1 && strings.HasSuffix(service, "/") {
+	if service, ok := strings.CutPrefix(key, keys.Registry); ok && strings.Count(service, "/") == 1 && strings.HasSuffix(service, "/") {
 		return strings.TrimSuffix(service, "/")
 	}
 	return key + "…"

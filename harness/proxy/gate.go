@@ -17,28 +17,12 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Point is where on its way an RPC is held.
-type Point string
-
-const (
-	BeforeMember Point = "before" // on its way to the member: etcd has not seen it
-	AfterMember  Point = "after"  // on its way back: etcd has answered, the proxy has not heard
-	BeforeClient Point = "client" // a watch's events only: the proxy has heard, its clients have not
-)
-
-func (p Point) words() string {
-	if p == BeforeClient {
-		return "before the clients"
-	}
-	return string(p) + " the member"
-}
-
 // Hold says which RPCs a gate holds. RPC is required.
 type Hold struct {
-	RPC   string // "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for the delivery of a watch's events
-	Key   string // only requests (for a watch: events) whose first key starts with it; "" for all
-	Point Point  // the zero value is AfterMember
-	Count int    // how many to hold; what comes after passes. 0 means 1; Watch always holds all until it is released
+	RPC   string        // "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for the delivery of a watch's events
+	Key   string        // only requests (for a watch: events) whose first key starts with it; "" for all
+	Point history.Point // the zero value is history.AfterMember
+	Count int           // how many to hold; what comes after passes. 0 means 1; Watch always holds all until it is released
 }
 
 // Gate is a hold that is set on one proxy. Release it; a proxy that stops loses what its gates hold.
@@ -57,13 +41,13 @@ type Gate struct {
 // Hold sets a gate. What it says of whether it fired is in the history: "arm", "fire" for each RPC it caught, "end".
 func (p *Proxy) Hold(h Hold) *Gate {
 	if h.Point == "" {
-		h.Point = AfterMember
+		h.Point = history.AfterMember
 	}
 	if h.Count == 0 {
 		h.Count = 1
 	}
 	g := &Gate{hold: h, proxy: p, left: h.Count, caught: make(chan struct{}), open: make(chan struct{})}
-	g.tell("arm")
+	g.tell(history.Arm)
 	p.gates.add(g)
 	return g
 }
@@ -74,7 +58,7 @@ func (g *Gate) Caught(ctx context.Context) error {
 	case <-g.caught:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("no %s of %q came to be held at %s (%s): %w", g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point.words(), context.Cause(ctx))
+		return fmt.Errorf("no %s of %q came to be held at %s (%s): %w", g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point, context.Cause(ctx))
 	}
 }
 
@@ -88,19 +72,19 @@ func (g *Gate) Lose() { g.end(true) }
 func (g *Gate) end(lost bool) {
 	g.once.Do(func() {
 		g.proxy.gates.remove(g)
-		g.tell("end")
+		g.tell(history.End)
 		g.lost = lost
 		close(g.open)
 	})
 }
 
-func (g *Gate) tell(op string) {
-	g.proxy.cfg.History.Add(history.Event{Kind: history.KindFault, Who: g.proxy.cfg.Name, Fault: &history.Fault{
-		Name: "hold", Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Detail: g.hold.Point.words()}})
+func (g *Gate) tell(op history.FaultOp) {
+	g.proxy.cfg.History.Add(history.Event{Who: g.proxy.cfg.Name, Fault: &history.Fault{
+		Kind: history.Hold, Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Point: g.hold.Point}})
 }
 
 // take says whether the gate holds this RPC, and if so counts it.
-func (g *Gate) take(at Point, rpc, key string) bool {
+func (g *Gate) take(at history.Point, rpc, key string) bool {
 	if g.hold.RPC != rpc || g.hold.Point != at || !strings.HasPrefix(key, g.hold.Key) {
 		return false
 	}
@@ -112,7 +96,7 @@ func (g *Gate) take(at Point, rpc, key string) bool {
 	if rpc != "Watch" {
 		g.left--
 	}
-	g.tell("fire")
+	g.tell(history.Fire)
 	select {
 	case <-g.caught:
 	default:
@@ -156,7 +140,7 @@ func (s *gates) loseAll() {
 }
 
 // pass waits at the first gate that takes the RPC until it is released or the call is given up.
-func (s *gates) pass(ctx context.Context, at Point, rpc, key string) error {
+func (s *gates) pass(ctx context.Context, at history.Point, rpc, key string) error {
 	if ctx.Err() != nil {
 		return status.FromContextError(ctx.Err()).Err() // who gave it up waits for nobody
 	}
@@ -207,11 +191,11 @@ func (w *watchStream) RecvMsg(m any) error {
 	if !ok {
 		return errors.New("a watch stream delivered something that is no watch response")
 	}
-	return w.proxy.passEvents(w.Context(), AfterMember, r)
+	return w.proxy.passEvents(w.Context(), history.AfterMember, r)
 }
 
 // passEvents holds a watch's response at the gates that ask for one of its events.
-func (p *Proxy) passEvents(ctx context.Context, at Point, r *pb.WatchResponse) error {
+func (p *Proxy) passEvents(ctx context.Context, at history.Point, r *pb.WatchResponse) error {
 	for _, ev := range r.Events {
 		if err := p.gates.pass(ctx, at, "Watch", string(ev.Kv.Key)); err != nil {
 			return err
@@ -236,7 +220,7 @@ type deliveryStream struct {
 // SendMsg holds a response on its way to a client, and what comes behind it on the same stream.
 func (d *deliveryStream) SendMsg(m any) error {
 	if r, ok := m.(*pb.WatchResponse); ok {
-		if err := d.proxy.passEvents(d.Context(), BeforeClient, r); err != nil {
+		if err := d.proxy.passEvents(d.Context(), history.BeforeClient, r); err != nil {
 			return err
 		}
 	}

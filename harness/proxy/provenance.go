@@ -72,7 +72,7 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 			e.Err = err.Error()
 		}
 		md[HeaderSource] = []string{string(e.Source)}
-		p.cfg.History.Add(history.Event{Kind: history.KindRange, Who: p.cfg.Name, Range: e})
+		p.cfg.History.Add(history.Event{Who: p.cfg.Name, Range: e})
 	}
 	if herr := grpc.SetHeader(ctx, md); herr != nil {
 		return nil, fmt.Errorf("proxy %s could not say whence its answer came: %w", p.cfg.Name, herr)
@@ -90,11 +90,11 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 		c.upstream.Add(1)
 	}
 	rpc := method[strings.LastIndexByte(method, '/')+1:]
-	if err := p.gates.pass(ctx, BeforeMember, rpc, keyOf(req)); err != nil {
+	if err := p.gates.pass(ctx, history.BeforeMember, rpc, keyOf(req)); err != nil {
 		return err
 	}
 	err := grpcproxy.AuthUnaryClientInterceptor(ctx, method, req, reply, cc, invoker, opts...)
-	if gerr := p.gates.pass(ctx, AfterMember, rpc, keyOf(req)); gerr != nil {
+	if gerr := p.gates.pass(ctx, history.AfterMember, rpc, keyOf(req)); gerr != nil {
 		return gerr
 	}
 	return err

@@ -149,7 +149,7 @@ func (p *Proxy) endpoints() []string {
 // Stop ends the proxy as a killed process ends: connections break, what was held upstream is given up, the cache is gone.
 func (p *Proxy) Stop() {
 	if p.halt() {
-		p.fault("stop", "fire", "its cache is gone")
+		p.fault(history.Stop, "its cache is gone")
 	}
 }
 
@@ -173,7 +173,7 @@ func (p *Proxy) Restart(ctx context.Context) error {
 	if err := p.start(ctx); err != nil {
 		return err
 	}
-	p.fault("restart", "fire", "its cache is empty")
+	p.fault(history.Restart, "its cache is empty")
 	return nil
 }
 
@@ -187,9 +187,9 @@ func (p *Proxy) Close() error {
 	return errors.Join(err, p.door.Close())
 }
 
-func (p *Proxy) fault(name, op, detail string) {
-	p.cfg.History.Add(history.Event{Kind: history.KindFault, Who: p.cfg.Name,
-		Fault: &history.Fault{Name: name, Op: op, Target: p.cfg.Name, Detail: detail}})
+func (p *Proxy) fault(kind history.FaultKind, detail string) {
+	p.cfg.History.Add(history.Event{Who: p.cfg.Name,
+		Fault: &history.Fault{Kind: kind, Op: history.Fire, Target: p.cfg.Name, Detail: detail}})
 }
 
 func (p *Proxy) start(ctx context.Context) error {

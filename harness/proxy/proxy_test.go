@@ -69,7 +69,7 @@ func TestAWriteThroughAnotherProxyIsNeverSeen(t *testing.T) {
 	v, _, s = f.get(c1, "k")
 	require.Equal(t, []any{"new", "miss"}, []any{v, s}, "the proxy that the write passed forgot")
 
-	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Kind == history.KindRange && e.Range.Source == history.Hit })
+	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Range != nil && e.Range.Source == history.Hit })
 	require.NoError(t, err)
 	require.Equal(t, "p2", e.Who)
 	require.Equal(t, rev, e.Range.Revision)
@@ -126,7 +126,7 @@ func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
 			f.put(c, "k", "old")
 			f.get(c, "k")
 
-			gate := p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: proxy.BeforeMember})
+			gate := p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: history.BeforeMember})
 			put := make(chan error, 1)
 			go func() { _, err := c.Put(f.Ctx, "k", "new"); put <- err }()
 			require.NoError(t, gate.Caught(f.Ctx))
@@ -151,7 +151,7 @@ func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
 	f := start(t)
 	p := f.Proxy("p1", proxy.Stock())
 	c := f.client(p)
-	p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: proxy.BeforeMember, Count: puts})
+	p.Hold(proxy.Hold{RPC: "Put", Key: "k", Point: history.BeforeMember, Count: puts})
 	errs := make(chan error, puts)
 	for i := range puts {
 		go func() { _, err := c.Put(f.Ctx, fmt.Sprintf("k%d", i), "new"); errs <- err }()

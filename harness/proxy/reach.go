@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"google.golang.org/grpc/connectivity"
+	"ghostroute/harness/conn"
 )
 
 // Reach waits until the proxy's client has a connection to a member, or with yes false until it has noticed that it has none. gRPC
@@ -17,15 +17,12 @@ func (p *Proxy) Reach(ctx context.Context, yes bool) error {
 	if r == nil || r.client == nil {
 		return nil
 	}
-	conn := r.client.ActiveConnection()
-	for s := conn.GetState(); (s == connectivity.Ready) != yes; s = conn.GetState() {
-		if yes {
-			conn.Connect()
-			conn.ResetConnectBackoff()
-		}
-		if !conn.WaitForStateChange(ctx, s) {
-			return fmt.Errorf("proxy %s: its connection to etcd is %s: %w", p.cfg.Name, s, context.Cause(ctx))
-		}
+	reach := conn.Lost
+	if yes {
+		reach = conn.Ready
+	}
+	if err := reach(ctx, r.client.ActiveConnection()); err != nil {
+		return fmt.Errorf("proxy %s: %w", p.cfg.Name, err)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"ghostroute/harness/keys"
 )
 
 // Mode is how a client reads the registry.
@@ -43,4 +45,6 @@ func (m Mode) check() error {
 }
 
 // isGetService tells GetService's read, of a service's prefix, from ListServices', of the root, and from registerNode's, of one key.
-func isGetService(in *pb.RangeRequest) bool { return len(in.RangeEnd) > 0 && string(in.Key) != Root }
+func isGetService(in *pb.RangeRequest) bool {
+	return len(in.RangeEnd) > 0 && string(in.Key) != keys.Registry
+}

@@ -42,7 +42,7 @@ func TestAWatchersPanicIsAnErrorAndAFault(t *testing.T) {
 	w := &watcher{Watcher: careless{}, cfg: &Config{Client: "g1", History: h}}
 	_, err := w.Next()
 	require.ErrorContains(t, err, "go-micro's watcher panicked: runtime error: invalid memory address")
-	require.Equal(t, "panic", h.Events()[0].Fault.Name)
+	require.Equal(t, history.Panic, h.Events()[0].Fault.Kind)
 	require.Equal(t, "g1", h.Events()[0].Who)
 }
 

@@ -19,8 +19,8 @@ import (
 	"github.com/micro/go-micro/v2/registry/etcd"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/connectivity"
 
+	"ghostroute/harness/conn"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 )
@@ -162,16 +162,8 @@ func (r *Registry) Client() *clientv3.Client { return r.session().client }
 
 // Connect waits until the client has a connection, and asks nothing over it: it pins the client to a proxy.
 func (r *Registry) Connect(ctx context.Context) error {
-	conn := r.session().client.ActiveConnection()
-	conn.Connect()
-	conn.ResetConnectBackoff() // whoever asks knows better than gRPC, which waits a second after a refusal
-	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
-		if state == connectivity.Shutdown {
-			return fmt.Errorf("%s has no connection to %v: its registry was closed", r.cfg.Client, r.cfg.Addresses)
-		}
-		if !conn.WaitForStateChange(ctx, state) {
-			return fmt.Errorf("%s has no connection to %v (%s): %w", r.cfg.Client, r.cfg.Addresses, state, context.Cause(ctx))
-		}
+	if err := conn.Ready(ctx, r.session().client.ActiveConnection()); err != nil {
+		return fmt.Errorf("%s has no connection to %v: %w", r.cfg.Client, r.cfg.Addresses, err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/internal/onemember"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
 	"ghostroute/harness/proxy"
@@ -55,14 +56,14 @@ func (f *fixture) get(r *registry.Registry, service string) ([]history.Endpoint,
 }
 
 func service(name, version, id, address string) *micro.Service {
-	return &micro.Service{Name: name, Version: version, Nodes: []*micro.Node{{Id: registry.NodeID(name, id), Address: address}}}
+	return &micro.Service{Name: name, Version: version, Nodes: []*micro.Node{{Id: keys.NodeID(name, id), Address: address}}}
 }
 
 // writes are a client's, of one kind.
 func (f *fixture) writes(client, op string) []history.Write {
 	var writes []history.Write
 	for _, e := range f.History.Events() {
-		if e.Kind == history.KindWrite && e.Who == client && e.Write.Op == op {
+		if e.Write != nil && e.Who == client && e.Write.Op == op {
 			writes = append(writes, *e.Write)
 		}
 	}
@@ -91,16 +92,16 @@ func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 		})
 		f.Len(reads, 3, "Register looks its key up, GetService and ListServices read once")
 		lookup, get, list := reads[0], reads[1], reads[2]
-		f.Equal(registry.NodeKey(name, "v1-a"), lookup.Key)
-		f.Equal(registry.ServicePrefix(name), get.Key)
-		f.Equal(registry.Root, list.Key)
+		f.Equal(keys.Node(name, "v1-a"), lookup.Key)
+		f.Equal(keys.Service(name), get.Key)
+		f.Equal(keys.Registry, list.Key)
 		f.True(list.List())
 		f.False(get.List() || lookup.List())
 		f.Equal([]bool{want.get, want.list, want.lookup}, []bool{get.Serializable, list.Serializable, lookup.Serializable}, want.mode)
 
 		seen := map[string]bool{} // and as it arrived at the proxy
 		for _, e := range f.History.Events() {
-			if e.Kind == history.KindRange {
+			if e.Range != nil {
 				seen[e.Range.Key] = e.Range.Serializable
 			}
 		}
@@ -193,7 +194,7 @@ func TestWritesAreInTheHistory(t *testing.T) {
 	f.Len(txns, 1)
 	f.Empty(f.writes("v1-a", "revoke"), "go-micro leaves the lease to run out")
 
-	key := registry.NodeKey("greeter", "v1-a")
+	key := keys.Node("greeter", "v1-a")
 	f.Equal([]any{key, "p1", grants[0].Lease, ""}, []any{puts[0].Key, puts[0].Via, puts[0].Lease, puts[0].Err})
 	f.Equal(grants[0].Lease, keeps[0].Lease)
 	f.Equal([]any{key, "p1", int64(1), puts[0].Revision + 1}, []any{deletes[0].Key, deletes[0].Via, deletes[0].Deleted, deletes[0].Revision})
@@ -294,7 +295,7 @@ func TestNobodyThere(t *testing.T) {
 	defer r.Close()
 	err = r.Connect(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "g1 has no connection to ["+p.Addr()+"] (") // and the state it is in
+	require.ErrorContains(t, err, "g1 has no connection to ["+p.Addr()+"]: ") // and the state it is in
 
 	_, err = registry.New(ctx, registry.Config{Client: "g1", Addresses: []string{p.Addr()}, Username: "root", Password: "root", History: history.New()})
 	require.EqualError(t, err, "registry of g1 was not opened at ["+p.Addr()+"]: context deadline exceeded", "a user's token is asked for at once")

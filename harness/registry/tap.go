@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 )
 
@@ -50,7 +51,7 @@ func (t *tap) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallO
 		in.Serializable = false // clientv3's kv.Do made the request for this one call
 	}
 	read := Read{Began: t.cfg.History.Now(), Key: string(in.Key), End: string(in.RangeEnd), Serializable: in.Serializable}
-	rest, _ := strings.CutPrefix(read.Key, Root)
+	rest, _ := strings.CutPrefix(read.Key, keys.Registry)
 	read.Service, _, _ = strings.Cut(rest, "/")
 
 	mine := t.calls.current()
@@ -164,7 +165,7 @@ func written[R any](t *tap, ctx context.Context, w history.Write, send func(cont
 		note(&w, resp)
 	}
 	w.Via, _ = provenance(md)
-	t.cfg.History.Add(history.Event{Kind: history.KindWrite, Who: t.cfg.Client, Write: &w})
+	t.cfg.History.Add(history.Event{Who: t.cfg.Client, Write: &w})
 	return resp, err
 }
 

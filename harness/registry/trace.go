@@ -5,7 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"ghostroute/harness/goid"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 // Read is one read of the registry that went over the wire, with its provenance.
@@ -22,7 +24,7 @@ type Read struct {
 }
 
 // List says whether it was ListServices' read, of the whole registry.
-func (r Read) List() bool { return r.Key == Root && r.End != "" }
+func (r Read) List() bool { return r.Key == keys.Registry && r.End != "" }
 
 // call is what one goroutine does inside Trace.
 type call struct {
@@ -41,7 +43,7 @@ type calls struct {
 // go-micro's answered. Whatever f asks of r on that goroutine, writes included, ends when ctx does: go-micro's registry takes no
 // context of its own, and some of its calls have no deadline (registry/etcd's KeepAliveOnce).
 func (r *Registry) Trace(ctx context.Context, f func()) []Read {
-	id, mine := Goroutine(), &call{ctx: ctx}
+	id, mine := goid.Current(), &call{ctx: ctx}
 
 	r.calls.mu.Lock()
 	outer := r.calls.now[id]
@@ -72,7 +74,7 @@ func (r *Registry) LastRead(service string) (Read, bool) {
 
 // current is the call that the calling goroutine is in, nil where it is in none.
 func (c *calls) current() *call {
-	id := Goroutine()
+	id := goid.Current()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now[id]

@@ -22,8 +22,8 @@ func (w *watcher) Next() (result *registry.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("go-micro's watcher panicked: %v", p)
-			w.cfg.History.Add(history.Event{Kind: history.KindFault, Who: w.cfg.Client, Fault: &history.Fault{
-				Name: "panic", Op: "fire", Target: w.cfg.Client, RPC: "Watch", Detail: err.Error(),
+			w.cfg.History.Add(history.Event{Who: w.cfg.Client, Fault: &history.Fault{
+				Kind: history.Panic, Op: history.Fire, Target: w.cfg.Client, RPC: "Watch", Detail: err.Error(),
 			}})
 		}
 	}()

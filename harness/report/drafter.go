@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/verdict"
 )
 
@@ -159,6 +160,6 @@ func (d *drafter) join(m mark, stream, alike string) {
 
 // own says whether a key tells something of the service: it is one of its keys, or the registry's whole range.
 func (d *drafter) own(key string) bool {
-	prefix := "/micro/registry/" + strings.ReplaceAll(d.q.Service, "/", "-") + "/"
+	prefix := keys.Service(d.q.Service)
 	return strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/verdict"
 )
 
@@ -140,14 +141,14 @@ func (d *drafter) fault(e history.Event, m mark) {
 		l = -1
 	}
 	m.Lane, m.Glyph, m.Text = l, "fault", saysFault(e)
-	name := strings.TrimSpace(f.Name + " " + f.RPC)
+	name := strings.TrimSpace(string(f.Kind) + " " + f.RPC)
 	same := func(b band) bool { return b.Lane == l && b.Text == name }
 	var open []int
 	found := false
 	for _, i := range d.open {
 		b := &d.Bands[i]
 		switch {
-		case same(*b) && f.Op == "end", b.Lane == l && b.Text == "stop" && f.Name == "restart":
+		case same(*b) && f.Op == history.End, b.Lane == l && b.Text == "stop" && f.Kind == history.Restart:
 			b.U = m.T
 		default:
 			open = append(open, i)
@@ -167,7 +168,7 @@ func (d *drafter) fault(e history.Event, m mark) {
 	case !found:
 		m.Label = name
 	}
-	stream, alike := "fault "+f.Target+f.RPC, fmt.Sprint(*f)
+	stream, alike := "fault "+f.Target+f.RPC, fmt.Sprint(f, f.Op, f.Key, f.Point, f.Detail)
 	if last, ok := d.runs[stream]; !ok || last.alike != alike {
 		clear(d.runs) // nor are those before and after a fault the same
 	}
@@ -176,16 +177,12 @@ func (d *drafter) fault(e history.Event, m mark) {
 
 // endsLater says whether a fault that fired without having been armed is one that lasts.
 func (d *drafter) endsLater(e history.Event) bool {
-	switch e.Fault.Name {
-	case "restart", "compact", "move-leader", "drain", "drop", "crash", "panic":
-		return false
-	}
-	return true
+	return !e.Fault.Kind.Momentary()
 }
 
 // entry lets the bar of a cached answer begin or grow. A miss fills the entry, by linearizable reads too.
 func (d *drafter) entry(e history.Event, m mark, a verdict.Answer) {
-	prefix := "/micro/registry/" + strings.ReplaceAll(d.q.Service, "/", "-") + "/"
+	prefix := keys.Service(d.q.Service)
 	other := e.Range.Key != prefix
 	for i := len(d.Entries) - 1; i >= 0; i-- {
 		x := &d.Entries[i]

@@ -231,10 +231,10 @@ func TestFaults(t *testing.T) {
 		e.Seq, e.At = len(events)+1, time.Duration(len(events)+1)*time.Millisecond
 		events = append(events, e)
 	}
-	fault := func(op, name, target, rpc string) {
-		add(history.Event{Kind: history.KindFault, Who: target, Fault: &history.Fault{Name: name, Op: op, Target: target, RPC: rpc}})
+	fault := func(op history.FaultOp, kind history.FaultKind, target, rpc string) {
+		add(history.Event{Who: target, Fault: &history.Fault{Kind: kind, Op: op, Target: target, RPC: rpc}})
 	}
-	add(history.Event{Kind: history.KindResolve, Who: "g1", Resolve: &history.Resolve{Service: "hello", Via: "p1", Source: history.Miss, Revision: 3}})
+	add(history.Event{Who: "g1", Resolve: &history.Resolve{Service: "hello", Via: "p1", Source: history.Miss, Revision: 3}})
 	fault("fire", "cut-peer", "m3", "")
 	fault("arm", "hold", "p1", "Range")
 	fault("fire", "hold", "p1", "Range")
@@ -242,7 +242,7 @@ func TestFaults(t *testing.T) {
 	fault("end", "cut", "p1→m2", "")
 	fault("fire", "restart", "p1", "")
 	fault("end", "cut-peer", "m3", "")
-	add(history.Event{Kind: history.KindConn, Who: "lb", Conn: &history.Conn{Op: "drain", Proxy: "p1"}})
+	add(history.Event{Who: "lb", Conn: &history.Conn{Op: "drain", Proxy: "p1"}})
 
 	var page struct {
 		Readings []struct {
@@ -295,7 +295,7 @@ func TestManyOtherRanges(t *testing.T) {
 	var events []history.Event
 	for i := range 5000 {
 		at := time.Duration(i) * time.Millisecond
-		events = append(events, history.Event{Seq: i + 1, At: at, Kind: history.KindRange, Who: "p1", Range: &history.Range{Began: at, Key: fmt.Sprint("/other/", i), Source: history.Miss, Revision: 1}})
+		events = append(events, history.Event{Seq: i + 1, At: at, Who: "p1", Range: &history.Range{Began: at, Key: fmt.Sprint("/other/", i), Source: history.Miss, Revision: 1}})
 	}
 	run := report.Run{Title: "t", Scenarios: []report.Scenario{{Name: "s"}}, Fixes: []report.Fix{{Name: "f"}},
 		Cells: []report.Cell{{Scenario: "s", Fix: "f", Readings: []report.Reading{{Name: report.EachRequest, Question: verdict.Question{Service: "hello"}, Events: events}}}}}

@@ -120,11 +120,7 @@ func saysConn(e history.Event) string {
 
 func saysFault(e history.Event) string {
 	f := e.Fault
-	s := f.Name
-	if f.RPC != "" {
-		s += " of " + f.RPC
-	}
-	s += " at " + f.Target + ": " + map[string]string{"arm": "armed", "fire": "fired", "end": "ended"}[f.Op]
+	s := f.String() + ": " + map[history.FaultOp]string{history.Arm: "armed", history.Fire: "fired", history.End: "ended"}[f.Op]
 	if f.Key != "" {
 		s += ", " + f.Key
 	}

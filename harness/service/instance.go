@@ -17,6 +17,7 @@ import (
 	"github.com/micro/go-micro/v2/util/backoff"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/port"
 	"ghostroute/harness/registry"
 )
@@ -225,8 +226,8 @@ func (i *Instance) Stop(ctx context.Context) error {
 // address stays reserved, and refuses connections, until Close.
 func (i *Instance) Crash() error {
 	err := i.end()
-	i.cfg.History.Add(history.Event{Kind: history.KindFault, Who: i.cfg.ID, Fault: &history.Fault{
-		Name: "crash", Op: "fire", Target: i.cfg.ID, Detail: i.Addr(),
+	i.cfg.History.Add(history.Event{Who: i.cfg.ID, Fault: &history.Fault{
+		Kind: history.Crash, Op: history.Fire, Target: i.cfg.ID, Detail: i.Addr(),
 	}})
 	return err
 }
@@ -287,7 +288,7 @@ func (i *Instance) service() *micro.Service {
 		Name:    i.cfg.Service,
 		Version: i.cfg.Version,
 		Nodes: []*micro.Node{{
-			Id:       registry.NodeID(i.cfg.Service, i.cfg.ID),
+			Id:       keys.NodeID(i.cfg.Service, i.cfg.ID),
 			Address:  i.Addr(),
 			Metadata: map[string]string{"protocol": "http"},
 		}},
@@ -309,7 +310,7 @@ func (i *Instance) Endpoint() history.Endpoint {
 }
 
 // Key is the instance's key in etcd.
-func (i *Instance) Key() string { return registry.NodeKey(i.cfg.Service, i.cfg.ID) }
+func (i *Instance) Key() string { return keys.Node(i.cfg.Service, i.cfg.ID) }
 
 // Registry is the registry it registers at.
 func (i *Instance) Registry() *registry.Registry { return i.reg }

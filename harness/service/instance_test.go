@@ -13,6 +13,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/internal/onemember"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
 	"ghostroute/harness/proxy"
@@ -53,7 +54,7 @@ func (f *fixture) start(cfg service.Config) *service.Instance {
 // truth is who is registered.
 func (f *fixture) truth() []history.Endpoint {
 	f.T.Helper()
-	resp, err := f.Cluster.Truth(f.Ctx, registry.ServicePrefix("greeter"), clientv3.WithPrefix())
+	resp, err := f.Cluster.Truth(f.Ctx, keys.Service("greeter"), clientv3.WithPrefix())
 	f.NoError(err)
 	all := []history.Endpoint{}
 	for _, kv := range resp.Kvs {
@@ -125,7 +126,7 @@ func TestTheIntervalKeepsTheLeaseAlive(t *testing.T) {
 	lease := f.lease(i)
 	kept := 0
 	_, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool {
-		if e.Kind == history.KindWrite && e.Write.Op == "keepalive" && e.Write.Err == "" {
+		if e.Write != nil && e.Write.Op == "keepalive" && e.Write.Err == "" {
 			kept++
 		}
 		return kept == 3
@@ -138,7 +139,7 @@ func TestTheIntervalKeepsTheLeaseAlive(t *testing.T) {
 	n := f.History.Len()
 	ctx, cancel := context.WithTimeout(f.Ctx, 20*time.Millisecond)
 	defer cancel()
-	_, err = f.History.Wait(ctx, n, func(e history.Event) bool { return e.Kind == history.KindWrite })
+	_, err = f.History.Wait(ctx, n, func(e history.Event) bool { return e.Write != nil })
 	f.Error(err, "who has deregistered does not register again")
 }
 
@@ -173,7 +174,7 @@ func TestACrashDeregistersNothing(t *testing.T) {
 	f.refused(i.Addr())
 	f.Equal([]history.Endpoint{i.Endpoint()}, f.truth(), "it is a ghost")
 	f.Eventually(func() bool { return len(f.truth()) == 0 }, 10*time.Second, 20*time.Millisecond, "until its lease has run out")
-	f.Equal("crash", f.History.Events()[f.History.Len()-1].Fault.Name)
+	f.Equal(history.Crash, f.History.Events()[f.History.Len()-1].Fault.Kind)
 }
 
 func TestRestart(t *testing.T) {

@@ -69,20 +69,20 @@ func (t *Teller) line(format string, args ...any) {
 
 // Tell writes the sentence for e, if it deserves one.
 func (t *Teller) Tell(e history.Event) {
-	switch e.Kind {
-	case history.KindStep:
+	switch {
+	case e.Step != nil:
 		t.step(e.Step)
-	case history.KindTruth:
+	case e.Truth != nil:
 		t.truthIs(e.Truth)
-	case history.KindWrite:
+	case e.Write != nil:
 		t.write(e.Who, e.Write)
-	case history.KindResolve:
+	case e.Resolve != nil:
 		t.resolve(e.Who, e.Resolve)
-	case history.KindRequest:
+	case e.Request != nil:
 		t.request(e.Request)
-	case history.KindConn:
+	case e.Conn != nil:
 		t.conn(e.Conn)
-	case history.KindFault:
+	case e.Fault != nil:
 		t.fault(e.Fault)
 	}
 }
@@ -202,10 +202,10 @@ func (t *Teller) conn(c *history.Conn) {
 }
 
 func (t *Teller) fault(f *history.Fault) {
-	if f.Op != "fire" {
+	if f.Op != history.Fire {
 		return
 	}
-	t.line("  %s", t.paint(yellow, strings.TrimRight(fmt.Sprintf("%-11s %s %s %s", f.Target, f.Name, f.RPC, f.Detail), " ")))
+	t.line("  %s", t.paint(yellow, strings.TrimRight(fmt.Sprintf("%-11s %s %s %s", f.Target, f.Kind, f.RPC, f.Detail), " ")))
 }
 
 func names(all []history.Endpoint) string {

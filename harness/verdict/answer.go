@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 // Answer is how one answer stands to truth.
@@ -134,26 +135,14 @@ func covers(r *history.Range, service string) bool {
 			return false
 		}
 	}
-	prefix := servicePrefix(service)
+	prefix := keys.Service(service)
 	return strings.HasPrefix(r.Key, prefix) || strings.HasPrefix(prefix, r.Key) && (r.End == "\x00" || r.End > prefix)
-}
-
-// within says whether a Range over key and end reads k (api/etcdserverpb/rpc.proto, RangeRequest).
-func within(k, key, end string) bool {
-	switch end {
-	case "":
-		return k == key
-	case "\x00":
-		return k >= key
-	default:
-		return k >= key && k < end
-	}
 }
 
 // ranged compares the keys a proxy answered with those truth had in the range.
 func ranged(e history.Event, ts truths, service string) Answer {
 	r := e.Range
-	prefix := servicePrefix(service)
+	prefix := keys.Service(service)
 	var got []history.Endpoint
 	for _, k := range r.Keys {
 		if strings.HasPrefix(k, prefix) {
@@ -163,7 +152,7 @@ func ranged(e history.Event, ts truths, service string) Answer {
 	return against(ts, r.Began, e.At, func(s state) (ghosts, hidden []string) {
 		var want []history.Endpoint
 		for k := range s.keys {
-			if within(k, r.Key, r.End) {
+			if keys.In(k, r.Key, r.End) {
 				want = append(want, history.Endpoint{ID: instance(k, prefix, service)})
 			}
 		}

@@ -10,13 +10,13 @@ import (
 
 // means says whether a written fault, "hold" or "hold p2", is f.
 func means(written string, f *history.Fault) bool {
-	return written == f.Name || written == f.Name+" "+f.Target
+	return written == string(f.Kind) || written == string(f.Kind)+" "+f.Target
 }
 
 // serves says whether fire tells that the fault armed was met. A fault is armed for a node or a pattern and fires on a link or a
 // key of it.
 func serves(armed, fire *history.Fault) bool {
-	return armed.Name == fire.Name &&
+	return armed.Kind == fire.Kind &&
 		strings.HasPrefix(fire.Target, armed.Target) &&
 		(armed.RPC == "" || fire.RPC == "" || armed.RPC == fire.RPC) &&
 		(armed.Key == "" || fire.Key == "" || strings.HasPrefix(fire.Key, armed.Key))
@@ -25,36 +25,27 @@ func serves(armed, fire *history.Fault) bool {
 // fired checks that every fault took place.
 func (t *trial) fired() string {
 	for i, e := range t.events {
-		if e.Fault == nil || e.Fault.Op != "arm" {
+		if e.Fault == nil || e.Fault.Op != history.Arm {
 			continue
 		}
 		met := false
 		for _, later := range t.events[i+1:] {
-			met = met || later.Fault != nil && later.Fault.Op == "fire" && serves(e.Fault, later.Fault)
+			met = met || later.Fault != nil && later.Fault.Op == history.Fire && serves(e.Fault, later.Fault)
 		}
 		if !met {
-			return fmt.Sprintf("a fault never fired: %s was armed and never met", fault(e.Fault))
+			return fmt.Sprintf("a fault never fired: %s was armed and never met", e.Fault.String())
 		}
 	}
 	for _, m := range t.MustFire {
 		met := false
 		for _, e := range t.events {
-			met = met || e.Fault != nil && e.Fault.Op == "fire" && means(m, e.Fault)
+			met = met || e.Fault != nil && e.Fault.Op == history.Fire && means(m, e.Fault)
 		}
 		if !met {
 			return fmt.Sprintf("a fault never fired: %s had to and is not in the history", m)
 		}
 	}
 	return ""
-}
-
-// fault names a fault in a sentence.
-func fault(f *history.Fault) string {
-	what := f.Name
-	if f.RPC != "" {
-		what += " of " + f.RPC
-	}
-	return what + " at " + f.Target
 }
 
 // moved says whether truth changed between act and observe.
@@ -67,15 +58,10 @@ func (t *trial) moved(act time.Duration) bool {
 	return false
 }
 
-// momentary are faults that are over as soon as they have fired.
-var momentary = [...]string{"restart", "compact", "move-leader", "drain", "drop", "crash", "panic"}
-
 // isOver says whether nothing is to be waited for after f: it is momentary, or meant to last.
 func (t *trial) isOver(f *history.Fault) bool {
-	for _, m := range momentary {
-		if f.Name == m {
-			return true
-		}
+	if f.Kind.Momentary() {
+		return true
 	}
 	for _, l := range t.Lasting {
 		if means(l, f) {
@@ -88,10 +74,10 @@ func (t *trial) isOver(f *history.Fault) bool {
 // ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was armed, as a link of
 // a node is.
 func ends(f, open *history.Fault) bool {
-	if f.Op != "end" {
-		return open.Name == "stop" && open.Target == f.Target
+	if f.Op != history.End {
+		return open.Kind == history.Stop && open.Target == f.Target
 	}
-	return f.Name == open.Name &&
+	return f.Kind == open.Kind &&
 		(f.RPC == "" || open.RPC == "" || f.RPC == open.RPC) &&
 		(f.Key == "" || open.Key == "" || strings.HasPrefix(open.Key, f.Key)) &&
 		(strings.HasPrefix(open.Target, f.Target) || strings.HasPrefix(f.Target, open.Target))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 // healer names what happened between the last wrong answer of a gateway and its first right one that explains the difference.
@@ -32,13 +33,13 @@ func (t *trial) healer(wrong, right answer) string {
 			continue
 		}
 		switch {
-		case e.Fault != nil && e.Fault.Op == "end" && t.concerns(e.Fault, proxy, right.event.Who):
-			if e.Fault.Name == "hold" {
+		case e.Fault != nil && e.Fault.Op == history.End && t.concerns(e.Fault, proxy, right.event.Who):
+			if e.Fault.Kind == history.Hold {
 				return fmt.Sprintf("release of the held %s at %s", e.Fault.RPC, e.Fault.Target)
 			}
-			return "the end of " + fault(e.Fault)
-		case e.Fault != nil && e.Fault.Op == "fire" && (e.Fault.Name == "restart" || e.Fault.Name == "stop") && e.Fault.Target == proxy:
-			return e.Fault.Name + " of " + proxy
+			return "the end of " + e.Fault.String()
+		case e.Fault != nil && e.Fault.Op == history.Fire && (e.Fault.Kind == history.Restart || e.Fault.Kind == history.Stop) && e.Fault.Target == proxy:
+			return string(e.Fault.Kind) + " of " + proxy
 		case e.Write != nil && e.Write.Err == "" && e.Write.Via == proxy && write == "" && touches(e.Write, t.Service):
 			write = e.Write.Op
 		case e.Range != nil && e.Who == proxy && e.Range.Source == history.Miss && e.Range.Err == "" && t.isRead(e.Range, w.List):
@@ -91,6 +92,6 @@ func touches(w *history.Write, service string) bool {
 	if w.Op != "put" && w.Op != "delete" && w.Op != "txn" {
 		return false
 	}
-	prefix := servicePrefix(service)
+	prefix := keys.Service(service)
 	return len(w.Key) >= len(prefix) && w.Key[:len(prefix)] == prefix || w.End != "" && w.Key <= prefix && w.End > prefix
 }

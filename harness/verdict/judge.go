@@ -191,7 +191,7 @@ func (t *trial) settle() {
 		f := e.Fault
 		switch {
 		case f == nil:
-		case f.Op == "end" || f.Name == "restart":
+		case f.Op == history.End || f.Kind == history.Restart:
 			ended := false
 			for k, o := range open {
 				if ends(f, o) {
@@ -200,17 +200,17 @@ func (t *trial) settle() {
 				}
 			}
 			if ended && e.At >= t.observe {
-				t.settled, t.let = e.At, "the end of "+fault(f)
+				t.settled, t.let = e.At, "the end of "+f.String()
 			}
 		case !t.isOver(f):
-			key := f.Name + "\x00" + f.Target + "\x00" + f.RPC + "\x00" + f.Key
+			key := string(f.Kind) + "\x00" + f.Target + "\x00" + f.RPC + "\x00" + f.Key
 			open[key] = f
 			order = append(order, key)
 		}
 	}
 	for _, key := range order {
 		if f := open[key]; f != nil {
-			t.pending = append(t.pending, fault(f))
+			t.pending = append(t.pending, f.String())
 			delete(open, key)
 		}
 	}

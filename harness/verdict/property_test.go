@@ -16,15 +16,15 @@ import (
 // irrelevant are events that a verdict on "hello" by reading each-request must not depend on.
 func irrelevant(t *rapid.T, at time.Duration) history.Event {
 	e := rapid.SampledFrom([]history.Event{
-		{Kind: history.KindStep, Who: "bench", Step: &history.Step{Text: "and so on"}},
-		{Kind: history.KindConn, Who: "lb", Conn: &history.Conn{Op: "open", Client: "g1", Proxy: "p1"}},
-		{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: "/micro/registry/other/o-1"}},
-		{Kind: history.KindTruth, Who: "m1", Truth: &history.Truth{Service: "other", Revision: 1, Endpoints: endpoints([]string{"o-1"})}},
-		{Kind: history.KindResolve, Who: "g1", Resolve: &history.Resolve{Service: "other", Reading: "each-request", Via: "p1", Source: history.Hit, Revision: 1}},
-		{Kind: history.KindResolve, Who: "g2", Resolve: &history.Resolve{Service: "hello", Reading: "go-micro", Via: "p2", Source: history.Hit, Revision: 1}},
-		{Kind: history.KindResolve, Who: "g9", Resolve: &history.Resolve{Service: "hello", Reading: "each-request", Via: "p2", Source: history.Hit, Revision: 1}},
-		{Kind: history.KindRequest, Who: "g1", Request: &history.Request{Service: "hello", Status: 502}},
-		{Kind: history.KindFault, Who: "m1", Fault: &history.Fault{Name: "compact", Op: "fire", Target: "m1"}},
+		{Who: "bench", Step: &history.Step{Text: "and so on"}},
+		{Who: "lb", Conn: &history.Conn{Op: "open", Client: "g1", Proxy: "p1"}},
+		{Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: "/micro/registry/other/o-1"}},
+		{Who: "m1", Truth: &history.Truth{Service: "other", Revision: 1, Endpoints: endpoints([]string{"o-1"})}},
+		{Who: "g1", Resolve: &history.Resolve{Service: "other", Reading: "each-request", Via: "p1", Source: history.Hit, Revision: 1}},
+		{Who: "g2", Resolve: &history.Resolve{Service: "hello", Reading: "go-micro", Via: "p2", Source: history.Hit, Revision: 1}},
+		{Who: "g9", Resolve: &history.Resolve{Service: "hello", Reading: "each-request", Via: "p2", Source: history.Hit, Revision: 1}},
+		{Who: "g1", Request: &history.Request{Service: "hello", Status: 502}},
+		{Who: "m1", Fault: &history.Fault{Kind: "compact", Op: "fire", Target: "m1"}},
 	}).Draw(t, "event")
 	e.At = at
 	return e
@@ -148,7 +148,7 @@ func TestJudgeAnything(t *testing.T) {
 			case 6:
 				s.ranged("p1", g, history.Miss, true, s.rev, prefix, id)
 			case 7:
-				s.fault(rapid.SampledFrom([]string{"arm", "fire", "end"}).Draw(t, "op"), "hold", "p1", "Range")
+				s.fault(rapid.SampledFrom([]history.FaultOp{"arm", "fire", "end"}).Draw(t, "op"), "hold", "p1", "Range")
 			case 8:
 				s.hit(g, p, rapid.Int64Range(0, 5).Draw(t, "revision"), id)
 			default:

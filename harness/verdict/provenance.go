@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 // says is the wrong answer as a sentence: who was answered what by whom, and what was true.
@@ -148,9 +149,9 @@ func (t *trial) failuresAfter(a answer) int {
 
 // isRead says whether a Range asks just what GetService of the service asks, or ListServices: it then has their entry in the cache.
 func (t *trial) isRead(r *history.Range, list bool) bool {
-	key := servicePrefix(t.Service)
+	key := keys.Service(t.Service)
 	if list {
-		key = registry
+		key = keys.Registry
 	}
 	return r.Key == key && r.End != "" && r.Shape == ""
 }
@@ -183,7 +184,7 @@ func (t *trial) onlyRegistered(a answer) bool {
 // proveSkipped looks for the lookup that told go-micro's registerNode that its key was still there, when it was not.
 func (t *trial) proveSkipped(a answer, e Evidence) (Evidence, string) {
 	id := a.Hidden[0]
-	key := nodePath(t.Service, id)
+	key := keys.Node(t.Service, id)
 	for i := len(t.events) - 1; i >= 0; i-- {
 		ev := t.events[i]
 		r := ev.Range

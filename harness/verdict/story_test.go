@@ -57,7 +57,7 @@ func value(e history.Endpoint) string {
 }
 
 func (s *story) phase(p history.Phase) *story {
-	return s.add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Phase: p}})
+	return s.add(history.Event{Who: "bench", Step: &history.Step{Phase: p}})
 }
 
 func (s *story) act() *story     { return s.phase(history.PhaseAct) }
@@ -71,26 +71,26 @@ func (s *story) wait(d time.Duration) *story { s.now += d; return s }
 // put is a registration through via, acknowledged and committed; del is a deregistration.
 func (s *story) put(via, name string) *story {
 	s.commitPut(name)
-	return s.add(history.Event{Kind: history.KindWrite, Who: endpoint(name).ID, Write: &history.Write{
+	return s.add(history.Event{Who: endpoint(name).ID, Write: &history.Write{
 		Began: s.now - time.Millisecond, Via: via, Op: "put", Key: prefix + "hello-" + endpoint(name).ID, Revision: s.rev}})
 }
 
 func (s *story) del(via, id string) *story {
 	s.commitDel(id)
-	return s.add(history.Event{Kind: history.KindWrite, Who: id, Write: &history.Write{
+	return s.add(history.Event{Who: id, Write: &history.Write{
 		Began: s.now - time.Millisecond, Via: via, Op: "delete", Key: prefix + "hello-" + id, Revision: s.rev, Deleted: 1}})
 }
 
 // commitPut and commitDel are commits without a write anybody saw: a lease that ended, say.
 func (s *story) commitPut(name string) *story {
 	s.rev++
-	return s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{
+	return s.add(history.Event{Who: "m1", Commit: &history.Commit{
 		Revision: s.rev, Op: "put", Key: prefix + "hello-" + endpoint(name).ID, Value: value(endpoint(name))}})
 }
 
 func (s *story) commitDel(id string) *story {
 	s.rev++
-	return s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: s.rev, Op: "delete", Key: prefix + "hello-" + id}})
+	return s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: s.rev, Op: "delete", Key: prefix + "hello-" + id}})
 }
 
 // elsewhere is a commit that nobody reports.
@@ -98,12 +98,12 @@ func (s *story) elsewhere() *story { s.rev++; return s }
 
 // truth is a linearizable read on a member.
 func (s *story) truth(names ...string) *story {
-	return s.add(history.Event{Kind: history.KindTruth, Who: "m1", Truth: &history.Truth{Service: "hello", Revision: s.rev, Endpoints: endpoints(names)}})
+	return s.add(history.Event{Who: "m1", Truth: &history.Truth{Service: "hello", Revision: s.rev, Endpoints: endpoints(names)}})
 }
 
 // read is a registry read by a gateway.
 func (s *story) read(g, p string, source history.Source, rev int64, names ...string) *story {
-	return s.add(history.Event{Kind: history.KindResolve, Who: g, Resolve: &history.Resolve{
+	return s.add(history.Event{Who: g, Resolve: &history.Resolve{
 		Began: s.now, Service: "hello", Reading: "each-request", Via: p, Source: source, Revision: rev, Endpoints: endpoints(names)}})
 }
 
@@ -140,17 +140,17 @@ func (s *story) ranged(p, client string, source history.Source, serializable boo
 	for _, n := range names {
 		r.Keys = append(r.Keys, prefix+"hello-"+endpoint(n).ID)
 	}
-	return s.add(history.Event{Kind: history.KindRange, Who: p, Range: r})
+	return s.add(history.Event{Who: p, Range: r})
 }
 
 // called is a request through a gateway that was answered 200 by a service.
 func (s *story) called(g, answered, instance string) *story {
-	return s.add(history.Event{Kind: history.KindRequest, Who: g, Request: &history.Request{
+	return s.add(history.Event{Who: g, Request: &history.Request{
 		Began: s.now, Service: "hello", Status: 200, Dialled: "10.0.0.1:80", Answered: answered, Instance: instance}})
 }
 
-func (s *story) fault(op, name, target, rpc string) *story {
-	return s.add(history.Event{Kind: history.KindFault, Who: target, Fault: &history.Fault{Name: name, Op: op, Target: target, RPC: rpc}})
+func (s *story) fault(op history.FaultOp, kind history.FaultKind, target, rpc string) *story {
+	return s.add(history.Event{Who: target, Fault: &history.Fault{Kind: kind, Op: op, Target: target, RPC: rpc}})
 }
 
 // incident is a service of one instance, registered through p1 at r1 and seen by g1 through p1 and g2 through p2.
@@ -170,10 +170,10 @@ var asked = verdict.Question{Service: "hello", Gateways: []string{"g1", "g2"}, R
 // oddKey is a service whose one key somebody wrote directly: it does not say the service's name again.
 func oddKey() *story {
 	s := &story{rev: 1}
-	s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: prefix + "v1-a", Value: value(endpoint("v1-a"))}})
+	s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: prefix + "v1-a", Value: value(endpoint("v1-a"))}})
 	s.truth("v1-a").miss("g1", "p1", "v1-a").miss("g2", "p2", "v1-a").act()
 	s.rev++
-	s.add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 2, Op: "delete", Key: prefix + "v1-a"}})
+	s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 2, Op: "delete", Key: prefix + "v1-a"}})
 	return s.observe()
 }
 

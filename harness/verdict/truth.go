@@ -9,20 +9,8 @@ import (
 	"time"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
-
-// registry is go-micro's prefix of every key (registry/etcd/etcd.go).
-const registry = "/micro/registry/"
-
-// servicePrefix is the key that GetService reads from, with everything below it (registry/etcd/etcd.go, servicePath).
-func servicePrefix(service string) string {
-	return registry + strings.ReplaceAll(service, "/", "-") + "/"
-}
-
-// nodePath is the key of one instance (registry/etcd/etcd.go, nodePath).
-func nodePath(service, id string) string {
-	return path.Join(registry, strings.ReplaceAll(service, "/", "-"), strings.ReplaceAll(service+"-"+id, "/", "-"))
-}
 
 // state is what truth was for a while: the service's keys and the endpoints they name.
 type state struct {
@@ -77,14 +65,14 @@ func (ts truths) at(began, ended time.Duration) (from, to int) {
 // fold derives truth from the commits a member's watch reported and from linearizable reads on a member. It fails where the two
 // contradict each other, since one of them is then not truth.
 func fold(events []history.Event, service string) (truths, error) {
-	prefix := servicePrefix(service)
+	prefix := keys.Service(service)
 	type change struct {
 		revision int64
 		truth    *history.Truth
 		commits  []*history.Commit
 	}
 	for _, e := range events {
-		if f := e.Fault; f != nil && f.Name == "compact" && f.Op == "end" {
+		if f := e.Fault; f != nil && f.Kind == history.Compact && f.Op == history.End {
 			return nil, fmt.Errorf("commits are missing: %s", f.Detail) // harness/etcd/follow.go: compacted before they were seen
 		}
 	}
@@ -142,7 +130,7 @@ func fold(events []history.Event, service string) (truths, error) {
 		next := map[string][]history.Endpoint{}
 		if c.truth != nil {
 			for _, e := range c.truth.Endpoints {
-				k := nodePath(service, e.ID)
+				k := keys.Node(service, e.ID)
 				next[k] = append(next[k], e)
 			}
 			if known && (follows && c.revision <= last || c.revision == upTo) && !same(flat(next), flat(current)) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
 )
 
@@ -74,9 +75,9 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	}
 	p := m.proxies[number(at)]
 	h := &holding{proxy: at, cancel: cancel, quorum: quorum, done: make(chan outcome, 1)}
-	point := proxy.AfterMember
+	point := history.AfterMember
 	if s.Hold == plan.AtRequest || unlinked {
-		point = proxy.BeforeMember
+		point = history.BeforeMember
 	}
 	h.gate = p.Hold(proxy.Hold{RPC: rpc(s.Verb), Point: point})
 	over, end := context.WithCancel(m.ctx)

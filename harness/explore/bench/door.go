@@ -9,10 +9,10 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"ghostroute/harness/balancer"
+	"ghostroute/harness/conn"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/proxy"
 )
@@ -103,11 +103,8 @@ func (m *Machine) connect(ctx context.Context, who, via string) error {
 	if err != nil {
 		return err
 	}
-	for s := d.conn.GetState(); s != connectivity.Ready; s = d.conn.GetState() {
-		d.conn.Connect()
-		if !d.conn.WaitForStateChange(ctx, s) {
-			return fmt.Errorf("%s has no connection to %s, it is %s: %w", who, via, s, context.Cause(ctx))
-		}
+	if err := conn.Ready(ctx, d.conn); err != nil {
+		return fmt.Errorf("%s: %w", who, err)
 	}
 	return nil
 }

@@ -134,11 +134,11 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 			l.SetDelay(time.Duration(delay) * time.Millisecond)
 		}
 	}
-	op := "fire"
+	op := history.Fire
 	if s.Verb == plan.Mend {
-		op = "end"
+		op = history.End
 	}
-	m.history.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: "link", Op: op, Target: s.Target}})
+	m.history.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: history.Cut, Op: op, Target: s.Target}})
 	was := m.cut[s.Target]
 	switch s.Verb {
 	case plan.Cut:

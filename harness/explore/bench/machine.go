@@ -22,6 +22,7 @@ import (
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/explore/wire"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 )
@@ -198,7 +199,7 @@ func (m *Machine) scrub() {
 				if err != nil {
 					return
 				}
-				for _, key := range []string{registry.Root, "k"} {
+				for _, key := range []string{keys.Registry, "k"} {
 					ctx, cancel := context.WithTimeout(m.ctx, time.Second)
 					_, _ = d.kv.Range(ctx, &pb.RangeRequest{Key: []byte(key), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(key))}) // the next tick tries again
 					cancel()
@@ -262,7 +263,7 @@ func (m *Machine) Apply(s plan.Step) (plan.Observation, error) {
 		m.lab.Clock.Steps += time.Since(began)
 	}()
 	m.step++
-	m.history.Add(history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Text: fmt.Sprintf("%d. %s", m.step, s)}})
+	m.history.Add(history.Event{Who: "bench", Step: &history.Step{Text: fmt.Sprintf("%d. %s", m.step, s)}})
 	obs, err := m.apply(s)
 	if err != nil {
 		return obs, err
@@ -354,7 +355,7 @@ func (m *Machine) expire(lease string) (plan.Observation, error) {
 		return m.failed(err)
 	}
 	w.Revision = r.Header.Revision
-	m.history.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: "lease-expiry", Op: "fire", Target: lease}})
+	m.history.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: history.Expire, Op: history.Fire, Target: lease}})
 	return plan.Observation{Revision: r.Header.Revision - m.base}, nil
 }
 

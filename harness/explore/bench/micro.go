@@ -12,6 +12,7 @@ import (
 
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
 )
 
@@ -32,7 +33,7 @@ func serviceOf(in string) *micro.Service {
 
 // value is what a put writes: the number of the step, but go-micro's text where the key is an instance's.
 func value(key string, step int) string {
-	rest, ok := strings.CutPrefix(key, plan.Registry)
+	rest, ok := strings.CutPrefix(key, keys.Registry)
 	if !ok || !strings.Contains(rest, "/") {
 		return fmt.Sprint(step)
 	}

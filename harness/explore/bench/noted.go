@@ -31,7 +31,7 @@ func (m *Machine) saw(who, at string, began time.Duration, r *pb.RangeRequest, r
 	if err != nil {
 		e.Err = err.Error()
 	}
-	m.history.Add(history.Event{Kind: history.KindRange, Who: at, Range: e})
+	m.history.Add(history.Event{Who: at, Range: e})
 }
 
 // sawAll notes what the reads in a transaction that writes nothing were answered. Where it writes, they are of before or after it: no

@@ -44,7 +44,7 @@ func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err 
 		} else {
 			w.Revision = *rev
 		}
-		m.history.Add(history.Event{Kind: history.KindWrite, Who: who, Write: w})
+		m.history.Add(history.Event{Who: who, Write: w})
 	}
 	var md metadata.MD
 	header := grpc.Header(&md)

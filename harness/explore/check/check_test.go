@@ -12,6 +12,7 @@ import (
 
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,7 +35,7 @@ func story() Record {
 	}
 }
 
-const s1 = plan.Registry + "s1/"
+const s1 = keys.Registry + "s1/"
 
 // read is g2 reading all of s1 through p2 for one millisecond from the given one on.
 func read(at time.Duration, revision int64, ids ...string) Read {
@@ -175,12 +176,12 @@ func TestTheVisualisationIsCapped(t *testing.T) {
 func TestARecordIsMadeOfAHistory(t *testing.T) {
 	t.Parallel()
 	h := history.New()
-	h.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: "cut", Op: "fire", Target: "m1"}})
-	h.Add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 3, Op: "delete", Key: "k1"}})
-	h.Add(history.Event{Kind: history.KindCommit, Who: "m1", Commit: &history.Commit{Revision: 2, Op: "put", Key: "k1"}})
-	h.Add(history.Event{Kind: history.KindWrite, Who: "g1", Write: &history.Write{Op: "put", Key: "k1", Revision: 2, Via: "p1"}})
-	h.Add(history.Event{Kind: history.KindRange, Who: "p1", Range: &history.Range{Client: "g1", Key: "k1", Shape: "limit=1 keys-only rev=2", Source: history.Hit, Revision: 3, Keys: []string{"k1"}}})
-	h.Add(history.Event{Kind: history.KindFault, Who: "bench", Fault: &history.Fault{Name: "cut", Op: "end", Target: "m1"}})
+	h.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: "cut", Op: "fire", Target: "m1"}})
+	h.Add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 3, Op: "delete", Key: "k1"}})
+	h.Add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 2, Op: "put", Key: "k1"}})
+	h.Add(history.Event{Who: "g1", Write: &history.Write{Op: "put", Key: "k1", Revision: 2, Via: "p1"}})
+	h.Add(history.Event{Who: "p1", Range: &history.Range{Client: "g1", Key: "k1", Shape: "limit=1 keys-only rev=2", Source: history.Hit, Revision: 3, Keys: []string{"k1"}}})
+	h.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: "cut", Op: "end", Target: "m1"}})
 	rec := FromEvents(h.Events())
 	require.Len(t, rec.Faults, 1)
 	require.Greater(t, rec.Faults[0].Ended, rec.Faults[0].Began)

@@ -104,13 +104,13 @@ func FromEvents(events []history.Event) Record {
 			r.Commits = append(r.Commits, Commit{Seq: e.Seq, At: e.At, Revision: x.Revision, Key: x.Key, Delete: x.Op == "delete"})
 		case e.Fault != nil:
 			x := e.Fault
-			id := x.Name + " " + x.Target + " " + x.RPC + " " + x.Key
-			if i, ok := open[id]; ok && x.Op == "end" {
+			id := string(x.Kind) + " " + x.Target + " " + x.RPC + " " + x.Key
+			if i, ok := open[id]; ok && x.Op == history.End {
 				r.Faults[i].Ended = e.At
 				delete(open, id)
-			} else if !ok && x.Op != "end" {
+			} else if !ok && x.Op != history.End {
 				open[id] = len(r.Faults)
-				r.Faults = append(r.Faults, Band{Name: x.Name, Target: x.Target, Began: e.At, Ended: e.At})
+				r.Faults = append(r.Faults, Band{Name: string(x.Kind), Target: x.Target, Began: e.At, Ended: e.At})
 			}
 		}
 	}

@@ -3,6 +3,8 @@ package check
 import (
 	"slices"
 	"strings"
+
+	"ghostroute/harness/keys"
 )
 
 // truth is the store at each revision, as the commits tell it.
@@ -101,7 +103,7 @@ func (s store) mods(r Read) bool {
 
 // groupOf is the service a key belongs to, "k" for a plain key.
 func groupOf(key string) string {
-	if rest, ok := strings.CutPrefix(key, "/micro/registry/"); ok {
+	if rest, ok := strings.CutPrefix(key, keys.Registry); ok {
 		if name, _, ok := strings.Cut(rest, "/"); ok {
 			return name
 		}
@@ -122,7 +124,7 @@ func group(key, end string) string {
 	case end == "\x00" || g == "":
 		return ""
 	}
-	if groupOf(end) == g || end == prefixEnd("/micro/registry/"+g+"/") || end == prefixEnd(g) {
+	if groupOf(end) == g || end == prefixEnd(keys.Registry+g+"/") || end == prefixEnd(g) {
 		return g
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 const namedLeases = 31 // l1 to l31; the leases that instances take are numbered on from there
@@ -171,7 +172,7 @@ func (m *Model) contents(r *request, at uint8) (kvs []plan.KV, n int64, more boo
 		n++
 		v := m.versions[put{k, mod}]
 		kv := plan.KV{Key: m.u.keys[k], Mod: int64(mod), Create: v.create, Version: v.version, Value: v.value, HasLease: v.lease != 0}
-		if strings.HasPrefix(kv.Key, plan.Registry) {
+		if strings.HasPrefix(kv.Key, keys.Registry) {
 			kv.Value = "{" + kv.Key // go-micro's, not the plan's: it begins like that, and is in the order of the keys
 		}
 		kvs = append(kvs, kv)
@@ -183,7 +184,7 @@ func (m *Model) contents(r *request, at uint8) (kvs []plan.KV, n int64, more boo
 		sortKVs(kvs, r.shape.Sort)
 	}
 	for i := range kvs {
-		if strings.HasPrefix(kvs[i].Key, plan.Registry) {
+		if strings.HasPrefix(kvs[i].Key, keys.Registry) {
 			kvs[i].Value = ""
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"ghostroute/harness/keys"
 )
 
 // Verb says what a step does. The forms in form.go say which words each verb takes.
@@ -220,9 +222,6 @@ func ago(n int) string {
 	return "now-" + strconv.Itoa(n)
 }
 
-// Registry is where go-micro keeps its services (registry/etcd/etcd.go, prefix).
-const Registry = "/micro/registry/"
-
 // Bounds are the key and range end of the RangeRequest that names these keys:
 //
 //	k1      one key, end ""
@@ -265,7 +264,7 @@ func Single(keys string) bool {
 // path is the name of a key in etcd.
 func path(name string) string {
 	if strings.Contains(name, "/") {
-		return Registry + strings.TrimPrefix(name, "/")
+		return keys.Registry + strings.TrimPrefix(name, "/")
 	}
 	return name
 }
@@ -273,7 +272,7 @@ func path(name string) string {
 // BoundsText is how a plan names a key and range end, as far as it can; else the two with a bar between.
 func BoundsText(key, end string) string {
 	name := func(k string) string {
-		if rest, ok := strings.CutPrefix(k, Registry); ok {
+		if rest, ok := strings.CutPrefix(k, keys.Registry); ok {
 			if !strings.Contains(rest, "/") {
 				return "/" + rest
 			}

@@ -10,6 +10,7 @@ import (
 
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 // Wire is what a machine's requests and answers are counted from.
@@ -138,7 +139,7 @@ func (w *Wire) Answer(via string, source history.Source, r *pb.RangeRequest, res
 
 func (w *Wire) kv(kv *mvccpb.KeyValue) plan.KV {
 	value := string(kv.Value)
-	if strings.HasPrefix(string(kv.Key), plan.Registry) {
+	if strings.HasPrefix(string(kv.Key), keys.Registry) {
 		value = ""
 	}
 	return plan.KV{Key: string(kv.Key), Mod: kv.ModRevision - w.Base, Create: kv.CreateRevision - w.Base, Version: kv.Version,

@@ -278,9 +278,9 @@ func play(s *story, kind string, q *verdict.Question, evil bool) {
 		all(10, ghost)
 	}
 	if evil {
-		s.add(0, history.Event{Kind: history.KindRequest, Who: "g2", Request: &history.Request{Began: s.now, Service: "hello", Status: 502, Target: Evil, Dialled: "127.0.0.1:1",
+		s.add(0, history.Event{Who: "g2", Request: &history.Request{Began: s.now, Service: "hello", Status: 502, Target: Evil, Dialled: "127.0.0.1:1",
 			Log: "http: proxy error: </script><script>alert(1)</script>"}})
-		s.add(time.Millisecond, history.Event{Kind: history.KindResolve, Who: "g2", Resolve: &history.Resolve{Began: s.now, Service: "hello", Mode: "serializable", Reading: s.reading, Via: "p2",
+		s.add(time.Millisecond, history.Event{Who: "g2", Resolve: &history.Resolve{Began: s.now, Service: "hello", Mode: "serializable", Reading: s.reading, Via: "p2",
 			Source: history.Hit, Revision: old, Endpoints: []history.Endpoint{{ID: Evil, Version: "v1", Address: "127.0.0.1:1"}}}})
 	}
 	s.step(history.PhaseEnd, "patience is over")

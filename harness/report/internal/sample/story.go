@@ -27,7 +27,7 @@ func (s *story) add(took time.Duration, e history.Event) {
 }
 
 func (s *story) step(p history.Phase, text string) {
-	s.add(20*time.Microsecond, history.Event{Kind: history.KindStep, Who: "bench", Step: &history.Step{Phase: p, Text: text}})
+	s.add(20*time.Microsecond, history.Event{Who: "bench", Step: &history.Step{Phase: p, Text: text}})
 }
 
 // key is an instance's: go-micro names a node "service-id".
@@ -58,13 +58,13 @@ func (s *story) write(via, op, id string) {
 		}
 		commit.Value = string(v)
 	}
-	s.add(900*time.Microsecond, history.Event{Kind: history.KindCommit, Who: "m1", Commit: commit})
-	s.add(200*time.Microsecond, history.Event{Kind: history.KindWrite, Who: id, Write: &history.Write{Began: began, Via: via, Op: op, Key: key(id), Revision: s.rev, Lease: 7587862094,
+	s.add(900*time.Microsecond, history.Event{Who: "m1", Commit: commit})
+	s.add(200*time.Microsecond, history.Event{Who: id, Write: &history.Write{Began: began, Via: via, Op: op, Key: key(id), Revision: s.rev, Lease: 7587862094,
 		Deleted: map[string]int64{"delete": 1}[op]}})
 }
 
 func (s *story) truth(ids ...string) {
-	s.add(300*time.Microsecond, history.Event{Kind: history.KindTruth, Who: "m2", Truth: &history.Truth{Service: "hello", Revision: s.rev, Endpoints: endpoints(ids)}})
+	s.add(300*time.Microsecond, history.Event{Who: "m2", Truth: &history.Truth{Service: "hello", Revision: s.rev, Endpoints: endpoints(ids)}})
 }
 
 // read is a gateway's read and, where a proxy answered, the proxy's record of it.
@@ -80,9 +80,9 @@ func (s *story) read(g, p string, source history.Source, rev int64, ids ...strin
 		if source == history.Miss {
 			r.Member, took = "m"+p[1:], 250*time.Microsecond
 		}
-		s.add(took, history.Event{Kind: history.KindRange, Who: p, Range: r})
+		s.add(took, history.Event{Who: p, Range: r})
 	}
-	s.add(40*time.Microsecond, history.Event{Kind: history.KindResolve, Who: g, Resolve: &history.Resolve{Began: began, Service: "hello", Mode: mode, Reading: s.reading, Via: p, Source: source,
+	s.add(40*time.Microsecond, history.Event{Who: g, Resolve: &history.Resolve{Began: began, Service: "hello", Mode: mode, Reading: s.reading, Via: p, Source: source,
 		Revision: rev, Endpoints: endpoints(ids)}})
 }
 
@@ -93,11 +93,11 @@ func (s *story) call(g, id string, there bool) {
 		r.Status, r.Answered, r.Version, r.Instance = 502, "", "", ""
 		r.Log = fmt.Sprintf("http: proxy error: dial tcp %s: connect: connection refused", r.Dialled)
 	}
-	s.add(350*time.Microsecond, history.Event{Kind: history.KindRequest, Who: g, Request: r})
+	s.add(350*time.Microsecond, history.Event{Who: g, Request: r})
 }
 
-func (s *story) fault(op, name, target, rpc string) {
-	s.add(60*time.Microsecond, history.Event{Kind: history.KindFault, Who: target, Fault: &history.Fault{Name: name, Op: op, Target: target, RPC: rpc, Key: prefix}})
+func (s *story) fault(op history.FaultOp, kind history.FaultKind, target, rpc string) {
+	s.add(60*time.Microsecond, history.Event{Who: target, Fault: &history.Fault{Kind: kind, Op: op, Target: target, RPC: rpc, Key: prefix}})
 }
 
 // arrange registers v1-a and v1-b and lets every gateway see them.
@@ -105,7 +105,7 @@ func (s *story) arrange() {
 	s.rev = 4
 	s.step("", "three members, three proxies, three gateways")
 	for i := 1; i <= 3; i++ {
-		s.add(80*time.Microsecond, history.Event{Kind: history.KindConn, Who: "lb", Conn: &history.Conn{Op: "open", Client: fmt.Sprint("g", i), Proxy: fmt.Sprint("p", i), N: i}})
+		s.add(80*time.Microsecond, history.Event{Who: "lb", Conn: &history.Conn{Op: "open", Client: fmt.Sprint("g", i), Proxy: fmt.Sprint("p", i), N: i}})
 	}
 	s.write("p1", "put", "v1-a")
 	s.write("p1", "put", "v1-b")

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -18,27 +19,15 @@ func TestKeysAreGoMicros(t *testing.T) {
 	r := f.registry("v1-a", "", f.Member())
 	for _, name := range []string{"greeter", "go.micro.srv.greeter", "a/b"} {
 		f.NoError(r.Register(service(name, "v1", "v1-a", "127.0.0.1:1"), micro.RegisterTTL(30*time.Second)))
-		all, err := f.Cluster.Truth(f.Ctx, registry.ServicePrefix(name), clientv3.WithPrefix())
+		all, err := f.Cluster.Truth(f.Ctx, keys.Service(name), clientv3.WithPrefix())
 		f.NoError(err)
 		f.Len(all.Kvs, 1)
-		f.Equal(registry.NodeKey(name, "v1-a"), string(all.Kvs[0].Key))
+		f.Equal(keys.Node(name, "v1-a"), string(all.Kvs[0].Key))
 
 		decoded, endpoints, err := registry.Decode(all.Kvs[0].Value)
 		f.NoError(err)
 		f.Equal(name, decoded)
 		f.Equal([]history.Endpoint{{ID: "v1-a", Version: "v1", Address: "127.0.0.1:1"}}, endpoints)
-	}
-}
-
-func TestParseKey(t *testing.T) {
-	t.Parallel()
-	service, id, ok := registry.ParseKey(registry.NodeKey("greeter", "v1-a"))
-	require.Equal(t, []any{"greeter", "v1-a", true}, []any{service, id, ok})
-	service, id, ok = registry.ParseKey("/micro/registry/greeter/elsewhere")
-	require.Equal(t, []any{"greeter", "elsewhere", true}, []any{service, id, ok})
-	for _, key := range []string{"", "/micro/registry/", "/micro/registry/greeter", "/micro/registry/greeter/", "/micro/registry//x", "/micro/registry/a/b/c", "/other/greeter/x"} {
-		_, _, ok := registry.ParseKey(key)
-		require.False(t, ok, key)
 	}
 }
 

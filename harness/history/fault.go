@@ -1,0 +1,72 @@
+package history
+
+// FaultKind is what goes wrong.
+type FaultKind string
+
+// The kinds of fault. Link faults name the link: "p2→m1", "g1→vip".
+const (
+	Hold       FaultKind = "hold"        // an RPC is held on its way, see Fault.Point
+	Cut        FaultKind = "cut"         // a link is cut, its live connections reset
+	Blackhole  FaultKind = "blackhole"   // a link swallows what is sent over it, and resets nothing
+	Delay      FaultKind = "delay"       // a link is slow
+	CutPeer    FaultKind = "cut-peer"    // a member hears no other member
+	Narrow     FaultKind = "narrow"      // a proxy asks the members in Detail only
+	Stop       FaultKind = "stop"        // a node ends in good order; a proxy, as a killed one does
+	Kill       FaultKind = "kill"        // a member ends as a killed process does
+	Restart    FaultKind = "restart"     // a node starts again, killed first where it ran
+	MoveLeader FaultKind = "move-leader" // another member leads
+	Compact    FaultKind = "compact"     // a member forgets history; where it ends, a follower lost commits by it
+	Expire     FaultKind = "expire"      // a lease's time is over
+	Crash      FaultKind = "crash"       // an instance's process ends without a word
+	Panic      FaultKind = "panic"       // go-micro panicked
+	Token      FaultKind = "token"       // a user's auth token is no longer good
+)
+
+// Momentary says whether such a fault is over as soon as it has fired. The others last until they end.
+func (k FaultKind) Momentary() bool {
+	switch k {
+	case Hold, Cut, Blackhole, Delay, CutPeer, Narrow, Stop, Kill:
+		return false
+	}
+	return true
+}
+
+// FaultOp is where in its life a fault is.
+type FaultOp string
+
+// A fault that is armed must later fire, or nothing is proven.
+const (
+	Arm  FaultOp = "arm"  // it waits for what it is about
+	Fire FaultOp = "fire" // it took place
+	End  FaultOp = "end"  // it is over
+)
+
+// Point is where on its way an RPC is held.
+type Point string
+
+// The points of an RPC's way through a proxy.
+const (
+	BeforeMember Point = "before" // the proxy has done its part and etcd has not seen the request
+	AfterMember  Point = "after"  // etcd has done it, and the proxy has not seen the answer
+	BeforeClient Point = "client" // the proxy has done it, and the client has not seen the answer
+)
+
+// Fault is something that goes wrong on purpose.
+type Fault struct {
+	Kind   FaultKind `json:"kind"`
+	Op     FaultOp   `json:"op"`
+	Target string    `json:"target"`          // the node or link: "p2", "p2→m1", "m3"
+	RPC    string    `json:"rpc,omitempty"`   // of a hold: "Range", "Put", "DeleteRange", "Txn", "Watch" …
+	Key    string    `json:"key,omitempty"`   // of a hold: the prefix of the keys it is about
+	Point  Point     `json:"point,omitempty"` // of a hold: where
+	Detail string    `json:"detail,omitempty"`
+}
+
+// String names a fault in a sentence: "hold of Range at p1".
+func (f Fault) String() string {
+	what := string(f.Kind)
+	if f.RPC != "" {
+		what += " of " + f.RPC
+	}
+	return what + " at " + f.Target
+}

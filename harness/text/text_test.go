@@ -1,0 +1,33 @@
+package text_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/text"
+)
+
+func TestLists(t *testing.T) {
+	require.Equal(t, "", text.And(nil))
+	require.Equal(t, "a", text.And([]string{"a"}))
+	require.Equal(t, "a, b and c", text.And([]string{"a", "b", "c"}))
+	require.Equal(t, "a or b", text.Or([]string{"a", "b"}))
+	require.Equal(t, "1 cell", text.Count(1, "cell"))
+	require.Equal(t, "0 cells", text.Count(0, "cell"))
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"register", "release", "put", "revoke"}
+	for typed, meant := range map[string]string{"regsiter": "register", "reg": "register", "puts": "put", "REVOKE": "revoke", "zzz": "", "": ""} {
+		require.Equal(t, meant, text.Nearest(typed, words), typed)
+	}
+	require.EqualError(t, text.Unknown("verb", "puts", words), `there is no verb "puts": did you mean "put"? There are register, release, put and revoke`)
+	require.EqualError(t, text.Unknown("verb", "zzz", words[:1]), `there is no verb "zzz": there are register`)
+}
+
+func TestPaint(t *testing.T) {
+	require.Equal(t, "x", text.Paint(false).In(text.Red, "x"))
+	require.Equal(t, "\x1b[31mx\x1b[0m", text.Paint(true).In(text.Red, "x"))
+	require.Equal(t, "", text.Paint(true).In(text.Red, ""))
+}
