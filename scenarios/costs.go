@@ -11,7 +11,6 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
-	"ghostroute/harness/proxy"
 	"ghostroute/harness/report"
 )
 
@@ -67,7 +66,7 @@ func (t *Trial) latency(c *report.Costs) {
 	}
 	slices.Sort(took)
 	c.ReadP50, c.ReadP99 = took[costReads/2], took[costReads*99/100]
-	if t.Topology.Direct || t.Topology.Variant.Name == proxy.L4().Name {
+	if t.Topology.Direct || t.Topology.Variant.Relays {
 		c.RangesPer1000 = costReads // nobody else answers
 		return
 	}

@@ -15,17 +15,7 @@ func identities() []Scenario {
 		t.Auth, t.Gateways, t.Users = true, 2, []string{"", mallory}
 	}
 	// A proxy has no user of its own (etcdmain/grpc_proxy.go has no flag for one), so what it does by itself is refused.
-	na := func(f Fix) string {
-		switch f.Name {
-		case "ordering":
-			return "with authentication on a grpc-proxy with this flag never begins to serve: it waits for a read of its own that is refused (etcdmain/grpc_proxy.go)"
-		case "leasing":
-			return "with authentication on a grpc-proxy with this flag is refused the session its leases need (client/v3/leasing)"
-		case "watch":
-			return "with authentication on the proxy's own watch is refused: it has no user"
-		}
-		return ""
-	}
+	na := func(f Fix) string { return Topology(Scenario{}, f, "").Variant.NeedsUser }
 	return []Scenario{
 		{
 			Name: "identity-cached", Theme: theme, Title: "another identity is answered what was cached",

@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"cmp"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/history"
@@ -78,10 +80,5 @@ func (t *Trial) everybodyReads() error {
 	return nil
 }
 
-// deleteRPC is what a deletion is on its way to etcd: with leasing every write is a transaction (client/v3/leasing/kv.go).
-func (t *Trial) deleteRPC() string {
-	if t.Topology.Variant.Name == proxy.Leasing("").Name {
-		return "Txn"
-	}
-	return "DeleteRange"
-}
+// deleteRPC is what a deletion is on its way to etcd.
+func (t *Trial) deleteRPC() string { return cmp.Or(t.Topology.Variant.DeleteRPC, "DeleteRange") }

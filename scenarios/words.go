@@ -94,7 +94,7 @@ func (t *Trial) expire(id string) error {
 
 // withheld makes a read or a write at a proxy stand at a gate while meanwhile happens, and lets it go.
 func (t *Trial) withheld(p string, hold proxy.Hold, start func() error, meanwhile func() error) error {
-	if t.Topology.Direct || t.Topology.Variant.Name == proxy.L4().Name {
+	if t.Topology.Direct || t.Topology.Variant.Relays {
 		if err := meanwhile(); err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (t *Trial) mend(p string) {
 
 // through says where what a proxy does can be done when there may be none of it: its name, or "" for nothing to do.
 func (t *Trial) through(p string) string {
-	if t.Topology.Direct || t.Topology.Variant.Name == proxy.L4().Name {
+	if t.Topology.Direct || t.Topology.Variant.Relays {
 		return ""
 	}
 	return p
@@ -166,7 +166,7 @@ func (t *Trial) deafen() (hear func()) {
 
 // delivered waits until a proxy that watches has heard of everything up to now.
 func (t *Trial) delivered(p string) error {
-	if t.Topology.Variant.Name != proxy.Watching().Name {
+	if !t.Topology.Variant.Watches {
 		return nil
 	}
 	return t.deliveredTo(t.ctx, p)

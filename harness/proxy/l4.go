@@ -15,6 +15,7 @@ func L4() Variant {
 		Name:   "l4-gateway",
 		Source: "etcd gateway (server/proxy/tcpproxy)",
 		Claim:  "clients need not know the members, and every read is a member's own",
+		Relays: true,
 		serve:  serveL4,
 	}
 }

@@ -14,9 +14,11 @@ func Leasing(prefix string) Variant {
 		prefix = "/leasing/"
 	}
 	return Variant{
-		Name:   "leasing",
-		Source: "etcd grpc-proxy --experimental-leasing-prefix (etcdmain/grpc_proxy.go)",
-		Claim:  "linearizable reads answered locally, invalidated by whoever writes through the same prefix",
+		Name:      "leasing",
+		Source:    "etcd grpc-proxy --experimental-leasing-prefix (etcdmain/grpc_proxy.go)",
+		Claim:     "linearizable reads answered locally, invalidated by whoever writes through the same prefix",
+		DeleteRPC: "Txn", // every write is a transaction (client/v3/leasing/kv.go)
+		NeedsUser: "with authentication on a grpc-proxy with this flag is refused the session its leases need (client/v3/leasing)",
 		client: func(_ context.Context, w *Wiring) error {
 			kv, stop, err := leasing.NewKV(w.Client, prefix)
 			if stop != nil {

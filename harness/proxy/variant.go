@@ -17,6 +17,11 @@ type Variant struct {
 	Source string // who proposed it, or where etcd has it
 	Claim  string // what it is said to cure
 
+	Relays    bool   // it passes bytes on: it has no cache, no RPC to hold, and chooses its member by itself
+	Watches   bool   // it clears its cache by a watch of its own
+	DeleteRPC string // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
+	NeedsUser string // why it does not work with authentication on, a proxy having no user; "" where it does
+
 	client func(ctx context.Context, w *Wiring) error // wraps the upstream client before anything is built on it
 	kv     func(w *Wiring) pb.KVServer                // takes the place of grpcproxy.NewKvProxy
 	serve  func(p *Proxy, r *running) error           // takes the place of the whole gRPC proxy

@@ -15,9 +15,11 @@ import (
 // passed is cached after it (as in stock, see the race in PR 21870), and nothing is fresher than the watch's delivery.
 func Watching() Variant {
 	return Variant{
-		Name:   "watch",
-		Source: "etcd issue 14665, simply done",
-		Claim:  "every write, lease end and delete clears every proxy's entry as soon as the watch delivers it",
+		Name:      "watch",
+		Source:    "etcd issue 14665, simply done",
+		Claim:     "every write, lease end and delete clears every proxy's entry as soon as the watch delivers it",
+		Watches:   true,
+		NeedsUser: "with authentication on the proxy's own watch is refused: it has no user",
 		kv: func(w *Wiring) pb.KVServer {
 			c := &clearable{Cache: cache.NewCache(cache.DefaultMaxEntries)}
 			stands := make(chan struct{})

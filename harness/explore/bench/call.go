@@ -57,7 +57,7 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 			defer stop.Stop()
 		}
 	}
-	if at[0] == 'p' && m.lab.cfg.Topology.Variant.Name == proxy.L4().Name { // it has no calls to hold, only bytes
+	if at[0] == 'p' && m.lab.cfg.Topology.Variant.Relays { // it has no calls to hold, only bytes
 		s.Hold = plan.NotHeld
 		cancel()
 		ctx, cancel = m.bound(s.Who, at, 10*m.moment()) // one that lost its member looks for it again after minutes

@@ -14,7 +14,6 @@ import (
 	"ghostroute/harness/balancer"
 	"ghostroute/harness/conn"
 	"ghostroute/harness/explore/plan"
-	"ghostroute/harness/proxy"
 )
 
 // door is one client's connection to a proxy, a member or its VIP. It is plain gRPC: etcd's client would retry what failed, and a plan
@@ -166,7 +165,7 @@ func (m *Machine) place(who string) (string, error) {
 	ctx, cancel := context.WithTimeout(m.ctx, patience)
 	defer cancel()
 	m.hangUp(who, plan.VIP)
-	l4 := m.lab.cfg.Topology.Variant.Name == proxy.L4().Name
+	l4 := m.lab.cfg.Topology.Variant.Relays
 	if l4 {
 		ctx, cancel = context.WithTimeout(ctx, 10*m.moment()) // one that lost its member accepts and hangs up
 		defer cancel()

@@ -11,7 +11,6 @@ import (
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
-	"ghostroute/harness/proxy"
 )
 
 // fault takes the steps that make something go wrong or right again.
@@ -161,7 +160,7 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 
 // pin has a proxy ask one member from now on.
 func (m *Machine) pin(ctx context.Context, target, member string) error {
-	if number(target) >= len(m.proxies) || m.asks[number(target)] == member || m.lab.cfg.Topology.Variant.Name == proxy.L4().Name {
+	if number(target) >= len(m.proxies) || m.asks[number(target)] == member || m.lab.cfg.Topology.Variant.Relays {
 		return nil // the L4 gateway cannot be told whom to ask
 	}
 	p := m.proxies[number(target)]
