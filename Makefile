@@ -79,7 +79,7 @@ causes: ## find every cause anew on real benches; writes fixtures/found
 	@$(GO) test ./scenarios -run '^TestFoundReadme$$' -update
 
 agree: ## hold the model to real benches for TIME
-	@AGREE=$(or $(TIME),10m) $(GO) test ./harness/explore/bench -run Agrees -count=1 -v -timeout 0
+	@AGREE=$(or $(TIME),10m) $(GO) test ./harness/explore/lab -run Agrees -count=1 -v -timeout 0
 
 verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
 	$(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -parallel $(PARALLEL) -timeout 10m -update

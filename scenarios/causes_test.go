@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
 )
@@ -37,19 +37,19 @@ func TestCauses(t *testing.T) {
 	if asked() != "causes" {
 		t.Skip("make causes runs it")
 	}
-	o, _ := options(t, hunt.Options{Time: 10 * time.Minute, Steps: 30}, "convergence,identity")
+	o := optionsFrom(t, "convergence,identity", 10*time.Minute)
 	ctx, _ := lasting(t, o.Time)
-	lab := newLab(t, bench.Config{})
+	l := newLab(t, lab.Config{})
 	missing := map[string]bool{negative: true}
 	for _, c := range model.Causes() {
-		if c != model.PastCompaction { // what it leaves is the truth, told for longer than etcd would
+		if c.Breaks() != "" {
 			missing[causeName(c)] = true
 		}
 	}
 	began := time.Now()
 	for i := uint64(0); len(missing) > 0 && ctx.Err() == nil; i++ {
 		p := plan.Random(plan.Config{Steps: o.Steps, Auth: i%4 == 0}, o.Seed+i)
-		out, err := lab.Try(ctx, p, o.Checks)
+		out, err := l.Try(ctx, p, o.Checks)
 		if ctx.Err() != nil {
 			break
 		}
@@ -70,7 +70,7 @@ func TestCauses(t *testing.T) {
 						return g.Cause == f.Cause && (symptom == "" || g.Symptom == symptom)
 					})
 				})
-				out, err := lab.Try(ctx, small, o.Checks)
+				out, err := l.Try(ctx, small, o.Checks)
 				require.NoError(t, err, "PLAN='%s'", small.Line())
 				b := out.Broken()
 				if b == nil {

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"ghostroute/harness"
-	"ghostroute/harness/explore/bench"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/proxy"
 )
 
@@ -41,12 +41,12 @@ func Claims() map[string][]string {
 
 // Bench is what plans are run on to try a fix's claims: what the fix does to the topology, and of what an operator does for it that
 // which a plan can meet. The explorer's proxies forget after 200 ms where the matrix's take longer: a plan is shorter than a trial.
-func (f Fix) Bench() bench.Config {
+func (f Fix) Bench() lab.Config {
 	top := harness.Topology{}
 	if f.Apply != nil {
 		f.Apply(&top)
 	}
-	c := bench.Config{Topology: top, Heals: f.Heals}
+	c := lab.Config{Topology: top, Heals: f.Heals}
 	switch f.Name {
 	case "weights", "weights-drain":
 		c.OneProxy = true

@@ -1,11 +1,13 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ghostroute/harness"
-	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/check"
 	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
 )
@@ -25,22 +27,37 @@ const foundDir = "../fixtures/found"
 // asked says which of the explorer's commands make was told: explore, soak or claims; "" where none was.
 func asked() string { return os.Getenv("GHOSTROUTE_EXPLORER") }
 
-func fixNames() (names []string) {
-	for _, f := range Fixes() {
-		names = append(names, f.Name)
-	}
-	return names
+// options are what the user said.
+type options struct {
+	Fix    Fix
+	Checks []check.Check
+	Time   time.Duration
+	Seed   uint64
+	Steps  int
+	Plan   *plan.Plan
 }
 
-// options are what the user said, and the fix that it is about.
-func options(t *testing.T, d hunt.Options, checks string) (hunt.Options, Fix) {
+// optionsFrom reads the variables of the environment, with these defaults for those that are not given.
+func optionsFrom(t *testing.T, checks string, long time.Duration) (o options) {
 	t.Helper()
-	d.Fix = "none"
-	o, err := hunt.ParseOptions(os.Getenv, d, checks, fixNames())
+	get := func(name, otherwise string) string { return cmp.Or(os.Getenv(name), otherwise) }
+	var err error
+	o.Fix, err = FixNamed(get("FIX", "none"))
 	require.NoError(t, err)
-	f, err := FixNamed(o.Fix)
+	o.Checks, err = hunt.Checks(get("CHECKS", checks))
 	require.NoError(t, err)
-	return o, f
+	o.Time, err = time.ParseDuration(get("TIME", long.String()))
+	require.NoError(t, err, "TIME may be 30s, 10m, 1h …")
+	o.Seed, err = strconv.ParseUint(get("SEED", fmt.Sprint(time.Now().UnixNano())), 10, 64)
+	require.NoError(t, err, "SEED may be a number from 0 up")
+	o.Steps, err = strconv.Atoi(get("STEPS", "30"))
+	require.NoError(t, err, "STEPS may be a number from 1 to %d", plan.MaxSteps)
+	if v := os.Getenv("PLAN"); v != "" {
+		p, err := hunt.ReadPlan(v)
+		require.NoError(t, err)
+		o.Plan = &p
+	}
+	return o
 }
 
 // lasting is a test's context that ends after d, too, without that being a failure.
@@ -52,10 +69,10 @@ func lasting(t *testing.T, d time.Duration) (ctx, all context.Context) {
 	return ctx, all
 }
 
-func newLab(t testing.TB, cfg bench.Config) *bench.Lab {
+func newLab(t testing.TB, cfg lab.Config) *lab.Lab {
 	t.Helper()
 	cfg.Dir = t.TempDir()
-	l, err := bench.NewLab(cfg)
+	l, err := lab.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l
@@ -78,25 +95,22 @@ func TestExplore(t *testing.T) {
 	if asked() != "explore" {
 		t.Skip("make explore runs it")
 	}
-	o, f := options(t, hunt.Options{Time: time.Minute, Steps: 30}, "convergence")
+	o := optionsFrom(t, "convergence", time.Minute)
+	f := o.Fix
 	dir := artifacts(t, "explore")
 	claimed := Claims()[f.Name]
 	command := fmt.Sprintf("make explore FIX=%s CHECKS=%s", f.Name, names(o.Checks))
 	if o.Plan != nil {
 		ctx, _ := lasting(t, 5*time.Minute)
 		fmt.Printf("%s\n", o.Plan)
-		out, err := newLab(t, f.Bench()).Try(ctx, *o.Plan, o.Checks)
+		out, folder, err := hunt.Replay(ctx, hunt.Config{Lab: f.Bench(), Checks: o.Checks, Dir: dir}, *o.Plan)
 		require.NoError(t, err)
-		var verdict strings.Builder
 		for _, r := range out.Results {
-			fmt.Fprintf(&verdict, "%-12s %-7s %s\n", r.Check, r.Outcome, r.Why)
 			if r.Outcome == check.Broken && slices.Contains(claimed, r.Check) {
 				t.Errorf("%s claims %s: %v", f.Name, r.Check, r.Error())
 			}
 		}
-		folder := filepath.Join(dir, "replay")
-		require.NoError(t, hunt.Save(folder, out, verdict.String()))
-		fmt.Printf("%sevidence: %s\n", verdict.String(), folder)
+		fmt.Printf("%sevidence: %s\n", hunt.Verdict(out.Results), folder)
 		return
 	}
 	fmt.Printf("%s TIME=%v SEED=%d\n", command, o.Time, o.Seed)
@@ -105,8 +119,8 @@ func TestExplore(t *testing.T) {
 	cfg := f.Bench()
 	cfg.Dir = t.TempDir()
 	identity := slices.ContainsFunc(o.Checks, func(c check.Check) bool { return c.Name == "identity" })
-	err := hunt.Run(ctx, hunt.Config{Bench: cfg, Plans: plan.Config{Steps: o.Steps}, Mixed: identity, Checks: o.Checks, Seed: o.Seed, Dir: dir,
-		Command: command, Out: os.Stdout, Enough: func(found hunt.Finding) bool {
+	err := hunt.Run(ctx, hunt.Config{Lab: cfg, Plans: plan.Config{Steps: o.Steps}, Mixed: identity, Checks: o.Checks, Seed: o.Seed, Dir: dir,
+		Command: command + " PLAN=", Out: os.Stdout, Enough: func(found hunt.Finding) bool {
 			if slices.Contains(claimed, found.Check) {
 				t.Errorf("%s claims %s, and it is refuted: %v", f.Name, found.Check, found.Why)
 			}
@@ -138,10 +152,10 @@ func TestExploration(t *testing.T) {
 			ctx, _ := lasting(t, time.Minute)
 			var found *hunt.Finding
 			var tally hunt.Tally
-			cfg := bench.Config{Dir: t.TempDir()}
+			cfg := lab.Config{Dir: t.TempDir()}
 			var told strings.Builder
-			err := hunt.Run(ctx, hunt.Config{Bench: cfg, Checks: checks, Seed: seed, Workers: 1, Dir: t.ArtifactDir(), Out: &told,
-				Command: "make explore", Enough: func(f hunt.Finding) bool { found = &f; return true }}, &tally)
+			err := hunt.Run(ctx, hunt.Config{Lab: cfg, Checks: checks, Seed: seed, Workers: 1, Dir: t.ArtifactDir(), Out: &told,
+				Command: "make explore PLAN=", Enough: func(f hunt.Finding) bool { found = &f; return true }}, &tally)
 			require.NoError(t, err)
 			require.NotNil(t, found, "seed %d: %d plans broke nothing", seed, tally.Plans.Load())
 			require.LessOrEqual(t, len(found.Plan.Steps), 4, "%s", found.Plan)
@@ -157,7 +171,7 @@ func TestFoundPlans(t *testing.T) {
 	files, err := filepath.Glob(foundDir + "/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	labs := map[string]*bench.Lab{}
+	labs := map[string]*lab.Lab{}
 	whole := t
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {

@@ -9,14 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/plan"
 )
 
@@ -26,7 +27,7 @@ func TestClaims(t *testing.T) {
 	if asked() != "claims" {
 		t.Skip("make claims runs it")
 	}
-	o, _ := options(t, hunt.Options{Time: 5 * time.Second, Steps: 30}, "all")
+	o := optionsFrom(t, "all", 5*time.Second)
 	_, all := lasting(t, time.Hour)
 	var b strings.Builder
 	b.WriteString("# What the fixes' claims came to\n\n" +
@@ -35,7 +36,7 @@ func TestClaims(t *testing.T) {
 		"| fix | promise | came to | why |\n|---|---|---|---|\n")
 	for _, f := range Fixes() {
 		claims := Claims()[f.Name]
-		if os.Getenv("FIX") != "" && f.Name != o.Fix {
+		if os.Getenv("FIX") != "" && f.Name != o.Fix.Name {
 			continue
 		}
 		if len(claims) == 0 {
@@ -52,7 +53,7 @@ func TestClaims(t *testing.T) {
 }
 
 // refute tries a fix's claims together, and gives their rows in their order.
-func refute(t *testing.T, all context.Context, f Fix, claims []string, o hunt.Options) []string {
+func refute(t *testing.T, all context.Context, f Fix, claims []string, o options) []string {
 	began, most := time.Now(), o.Time*time.Duration(len(claims))
 	found := map[string]hunt.Finding{}
 	var tally hunt.Tally
@@ -60,10 +61,10 @@ func refute(t *testing.T, all context.Context, f Fix, claims []string, o hunt.Op
 	cfg.Dir = t.TempDir()
 	open := claims
 	for seed := o.Seed; len(open) > 0 && all.Err() == nil && time.Since(began) < most; seed = tally.Next.Load() {
-		checks, err := hunt.Checks(open...)
+		checks, err := hunt.Checks(strings.Join(open, ","))
 		require.NoError(t, err)
-		err = hunt.Run(all, hunt.Config{Bench: cfg, For: most - time.Since(began), Mixed: slices.Contains(open, "identity"), Plans: plan.Config{Steps: o.Steps},
-			Checks: checks, Seed: seed, Small: 80, Command: "make explore FIX=" + f.Name, Enough: func(g hunt.Finding) bool {
+		err = hunt.Run(all, hunt.Config{Lab: cfg, Time: most - time.Since(began), Mixed: slices.Contains(open, "identity"), Plans: plan.Config{Steps: o.Steps},
+			Checks: checks, Seed: seed, Small: 80, Command: "make explore FIX=" + f.Name + " PLAN=", Enough: func(g hunt.Finding) bool {
 				if _, known := found[g.Check]; !known {
 					found[g.Check] = g
 				}
@@ -105,18 +106,18 @@ func refute(t *testing.T, all context.Context, f Fix, claims []string, o hunt.Op
 const tries = 5
 
 // again says how often of tries a finding's plan breaks its promise.
-func again(ctx context.Context, cfg bench.Config, g hunt.Finding) (broken int, err error) {
-	lab, err := bench.NewLab(cfg)
+func again(ctx context.Context, cfg lab.Config, g hunt.Finding) (broken int, err error) {
+	l, err := lab.New(cfg)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, lab.Close()) }()
+	defer func() { err = errors.Join(err, l.Close()) }()
 	checks, err := hunt.Checks(g.Check)
 	if err != nil {
 		return 0, err
 	}
 	for range tries {
-		out, err := lab.Try(ctx, g.Plan, checks)
+		out, err := l.Try(ctx, g.Plan, checks)
 		if err != nil {
 			return broken, err
 		}
@@ -139,7 +140,8 @@ func TestSoak(t *testing.T) {
 	if asked() != "soak" {
 		t.Skip("make soak runs it")
 	}
-	o, f := options(t, hunt.Options{Time: time.Hour, Steps: 30}, "convergence,identity")
+	o := optionsFrom(t, "convergence,identity", time.Hour)
+	f := o.Fix
 	dir := artifacts(t, "soak")
 	file := filepath.Join(dir, "seed.json")
 	s := soaked{Seed: o.Seed}
@@ -160,14 +162,14 @@ func TestSoak(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, text, 0o644))
 		gone := time.Since(began)
 		fmt.Printf("%8v  %7d schedules %6.1f/s  %9d steps %7.0f/s  %5d findings  %3d again  %4d MB\n", gone.Round(time.Second), tally.Plans.Load(),
-			float64(tally.Plans.Load())/gone.Seconds(), tally.Steps.Load(), float64(tally.Steps.Load())/gone.Seconds(), tally.Findings.Load(), tally.Again.Load(), hunt.Resident()>>20)
+			float64(tally.Plans.Load())/gone.Seconds(), tally.Steps.Load(), float64(tally.Steps.Load())/gone.Seconds(), tally.Findings.Load(), tally.Again.Load(), resident()>>20)
 	}
 	cfg := f.Bench()
 	cfg.Dir = t.TempDir()
 	done := make(chan error, 1)
 	go func() {
-		done <- hunt.Run(ctx, hunt.Config{Bench: cfg, Mixed: true, Plans: plan.Config{Steps: o.Steps}, Checks: o.Checks, Seed: s.Seed, Dir: dir,
-			Command: "make explore FIX=" + f.Name, Once: true, Out: os.Stdout, Enough: func(hunt.Finding) bool { return false }}, &tally)
+		done <- hunt.Run(ctx, hunt.Config{Lab: cfg, Mixed: true, Plans: plan.Config{Steps: o.Steps}, Checks: o.Checks, Seed: s.Seed, Dir: dir,
+			Command: "make explore FIX=" + f.Name + " PLAN=", Once: true, Out: os.Stdout, Enough: func(hunt.Finding) bool { return false }}, &tally)
 	}()
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
@@ -184,4 +186,18 @@ func TestSoak(t *testing.T) {
 			return
 		}
 	}
+}
+
+// resident is how much memory this process has, in bytes; 0 where the system does not say.
+func resident() int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(words[1], 10, 64) // the kernel's own format
+	return pages * int64(os.Getpagesize())
 }

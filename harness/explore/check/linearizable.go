@@ -60,20 +60,21 @@ type input struct {
 	who    string
 }
 
-// serviceModel is a service as porcupine steps it. The state is its keys with their revisions, as a string.
+// serviceModel is a service as porcupine steps it. The state is a store.
 var serviceModel = porcupine.Model{
-	Init: func() any { return "" },
+	Init: func() any { return store{} },
 	Step: func(state, in, _ any) (bool, any) {
-		s := decode(state.(string))
-		x := in.(input)
+		s, x := state.(store), in.(input)
 		if x.read != nil {
-			return s.answers(*x.read), state
+			return s.answers(*x.read), s
 		}
+		s = maps.Clone(s)
 		for _, c := range x.change {
 			s.apply(c)
 		}
-		return true, s.encode()
+		return true, s
 	},
+	Equal: func(a, b any) bool { return maps.Equal(a.(store), b.(store)) },
 	DescribeOperation: func(in, _ any) string {
 		x := in.(input)
 		if r := x.read; r != nil {
@@ -89,26 +90,13 @@ var serviceModel = porcupine.Model{
 		}
 		return strings.Join(w, ", ")
 	},
-	DescribeState: func(state any) string { return "{" + state.(string) + "}" },
-}
-
-func (s store) encode() string {
-	var b strings.Builder
-	for _, k := range slices.Sorted(maps.Keys(s)) {
-		fmt.Fprintf(&b, "%s@%d ", k, s[k])
-	}
-	return b.String()
-}
-
-func decode(text string) store {
-	s := store{}
-	for w := range strings.FieldsSeq(text) {
-		i := strings.LastIndexByte(w, '@')
-		var mod int64
-		_, _ = fmt.Sscan(w[i+1:], &mod) // what encode wrote
-		s[w[:i]] = mod
-	}
-	return s
+	DescribeState: func(state any) string {
+		var w []string
+		for _, k := range slices.Sorted(maps.Keys(state.(store))) {
+			w = append(w, fmt.Sprintf("%s@%d", k, state.(store)[k]))
+		}
+		return "{" + strings.Join(w, " ") + "}"
+	},
 }
 
 // operations are porcupine's, by service. A change has the moments between which it was done; a read those of its call. Reads
@@ -168,6 +156,18 @@ func (rec Record) blame(service string) (string, []int) {
 	}
 	return fmt.Sprintf("service %s: %s was told %s by %s (%s) as of revision %d, which was true at no moment of its call",
 		service, name(*first), told(*first), first.Via, first.Source, first.Revision), []int{first.Seq}
+}
+
+// Busiest is the service with the most reads and changes, "" where there are none.
+func (rec Record) Busiest() (service string) {
+	groups := rec.operations()
+	delete(groups, "")
+	for _, g := range slices.Sorted(maps.Keys(groups)) {
+		if len(groups[g]) > len(groups[service]) {
+			service = g
+		}
+	}
+	return service
 }
 
 // maxLanes and maxNotes keep porcupine's page usable: beyond them a browser crawls.

@@ -1,4 +1,4 @@
-// Package hunt runs plan after plan on benches, makes what breaks a promise small, and keeps the evidence.
+// Package hunt runs plan after plan in labs, makes small each plan that breaks a promise, and keeps the evidence.
 package hunt
 
 import (
@@ -14,30 +14,28 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
-	"ghostroute/harness/history"
-	"ghostroute/harness/report"
 )
 
 // Config says what to hunt for and how.
 type Config struct {
-	Bench   bench.Config
+	Lab     lab.Config
 	Plans   plan.Config // what plans are drawn from; Auth is set for one in four where Mixed
 	Mixed   bool
-	Checks  []check.Check
+	Checks  []check.Check // see Checks
 	Seed    uint64        // of the first plan; the others follow
-	For     time.Duration // how long to draw plans; what was found by then is still made small. 0 is until ctx ends
-	Workers int           // benches side by side; 0 is five for each core: most of a schedule is waiting
-	Dir     string        // for the evidence, and for the plan that each bench is at; "" keeps none
-	Command string        // what replays a plan: PLAN='…' is put behind it
-	Out     io.Writer
+	Time    time.Duration // how long to draw plans; what was found by then is still made small. 0 is until ctx ends
+	Workers int           // labs side by side; 0 is five for each core: a plan mostly waits
+	Dir     string        // for the evidence, and for the plan that each worker is at; "" keeps none
+	Command string        // what replays a plan: the plan's line, in quotes, is put behind it
+	Out     io.Writer     // each finding is printed here; nil prints none
 
 	Enough func(Finding) bool // called for each finding, one at a time: whether to stop; nil stops at the first
 	Once   bool               // a check that broke by the same cause is a finding once
-	Small  int                // how many candidates a plan is shrunk with on the bench at most, 0 for 150
+	Small  int                // how many candidates a plan is shrunk with in the lab at most, 0 for 150
 }
 
 // Finding is a promise that was broken.
@@ -55,12 +53,12 @@ type Finding struct {
 // Tally is how far a hunt has come. It may be read while it runs.
 type Tally struct {
 	Plans, Steps, Findings atomic.Int64
-	Again                  atomic.Int64  // plans that were run once more: see bench.Lab.Try
+	Again                  atomic.Int64  // plans that were run once more: see lab.Lab.Try
 	Next                   atomic.Uint64 // the seed of the next plan
 }
 
-// Run hunts until ctx ends or somebody has enough. The error is trouble, a disagreement between model and machine among it: it ends the
-// hunt. The end of ctx is none.
+// Run hunts until ctx ends, its time is over, or there is enough. The error is trouble, a disagreement between model and machine among it:
+// it ends the hunt. The end of ctx is none.
 func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	if cfg.Workers == 0 {
 		cfg.Workers = 5 * runtime.GOMAXPROCS(0)
@@ -76,13 +74,35 @@ func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	errs := make([]error, cfg.Workers)
 	for i := range cfg.Workers {
 		wg.Go(func() {
-			if errs[i] = h.work(ctx, i); errs[i] != nil {
+			if errs[i] = h.work(ctx, i+1); errs[i] != nil {
 				stop(errs[i])
 			}
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// Replay runs one plan, judges it and keeps its evidence in a new folder below cfg.Dir.
+func Replay(ctx context.Context, cfg Config, p plan.Plan) (out lab.Outcome, folder string, err error) {
+	l, err := lab.New(cfg.Lab)
+	if err != nil {
+		return out, "", err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if out, err = l.Try(ctx, p, cfg.Checks); err != nil || cfg.Dir == "" {
+		return out, "", err
+	}
+	folder, err = Save(filepath.Join(cfg.Dir, "replay"), out, Verdict(out.Results))
+	return out, folder, err
+}
+
+// Verdict is a line for each result.
+func Verdict(results []check.Result) (text string) {
+	for _, r := range results {
+		text += fmt.Sprintf("%-12s %-7s %s\n", r.Check, r.Outcome, r.Why)
+	}
+	return text
 }
 
 type hunter struct {
@@ -95,25 +115,31 @@ type hunter struct {
 	seen  map[string]bool
 }
 
+// work is one worker. While it runs a plan, the plan is in a file, so that a crash leaves it behind.
 func (h *hunter) work(ctx context.Context, n int) (err error) {
-	lab, err := bench.NewLab(h.Bench)
+	l, err := lab.New(h.Lab)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lab.Close()) }()
-	for ctx.Err() == nil && (h.For == 0 || time.Since(h.began) < h.For) {
+	defer func() { err = errors.Join(err, l.Close()) }()
+	running := ""
+	if h.Dir != "" {
+		running = filepath.Join(h.Dir, fmt.Sprintf("running-%d-%d.txt", os.Getpid(), n))
+		defer os.Remove(running)
+	}
+	for ctx.Err() == nil && (h.Time == 0 || time.Since(h.began) < h.Time) {
 		seed := h.tally.Next.Add(1) - 1
 		c := h.Plans
 		if h.Mixed {
 			c.Auth = seed%4 == 0
 		}
 		p := plan.Random(c, seed)
-		if h.Dir != "" {
-			if err := os.WriteFile(filepath.Join(h.Dir, fmt.Sprintf("running-%d.txt", n+1)), []byte(p.Format()), 0o644); err != nil {
+		if running != "" {
+			if err := os.WriteFile(running, []byte(p.Format()), 0o644); err != nil {
 				return err
 			}
 		}
-		if err := h.one(ctx, lab, p); err != nil && ctx.Err() == nil {
+		if err := h.one(ctx, l, p); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
@@ -121,8 +147,8 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 }
 
 // one runs one plan, and makes small what it broke.
-func (h *hunter) one(ctx context.Context, lab *bench.Lab, p plan.Plan) error {
-	out, err := h.try(ctx, lab, p)
+func (h *hunter) one(ctx context.Context, l *lab.Lab, p plan.Plan) error {
+	out, err := h.try(ctx, l, p)
 	if err != nil {
 		return err
 	}
@@ -132,23 +158,43 @@ func (h *hunter) one(ctx context.Context, lab *bench.Lab, p plan.Plan) error {
 		if h.Once && !h.first(f) {
 			continue
 		}
-		if err := h.shrink(ctx, lab, &f); err != nil {
+		last, err := h.shrink(ctx, l, &f)
+		if err != nil {
 			return err
 		}
 		if f.Why == nil {
 			continue
 		}
-		h.mu.Lock()
-		if !h.over {
-			h.tally.Findings.Add(1)
-			fmt.Fprintf(h.Out, "seed %d: %v\n%s%s\n", p.Seed, f.Why, f.Plan, h.replay(f))
-			if h.over = h.Enough == nil || h.Enough(f); h.over {
-				h.stop(nil)
+		if h.Dir != "" {
+			dir := filepath.Join(h.Dir, fmt.Sprintf("%s-%d", f.Check, f.From.Seed))
+			if f.Folder, err = Save(dir, last, fmt.Sprintf("%v\n\nthe plan as it was drawn:\n%s", f.Why, f.From)); err != nil {
+				return err
 			}
 		}
-		h.mu.Unlock()
+		h.tell(f)
 	}
 	return nil
+}
+
+func (h *hunter) tell(f Finding) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return
+	}
+	h.tally.Findings.Add(1)
+	fmt.Fprintf(h.Out, "seed %d: %v\n%s", f.From.Seed, f.Why, f.Plan)
+	if f.Folder != "" {
+		fmt.Fprintf(h.Out, "evidence: %s\n", f.Folder)
+	}
+	fmt.Fprintln(h.Out, h.replay(f.Plan))
+	if h.over = h.Enough == nil || h.Enough(f); h.over {
+		h.stop(nil)
+	}
+}
+
+func (h *hunter) replay(p plan.Plan) string {
+	return fmt.Sprintf("replay: %s'%s'", h.Command, p.Line())
 }
 
 // first says whether nothing like it was found before.
@@ -161,67 +207,55 @@ func (h *hunter) first(f Finding) bool {
 	return !was
 }
 
-func (h *hunter) replay(f Finding) string {
-	text := "replay: " + h.Command + " PLAN='" + f.Plan.Line() + "'"
-	if f.Folder != "" {
-		text = "evidence: " + f.Folder + "\n" + text
-	}
-	return text
-}
-
 // try runs a plan; where model and machine disagree the plan, up to there, is in the error.
-func (h *hunter) try(ctx context.Context, lab *bench.Lab, p plan.Plan) (bench.Outcome, error) {
-	out, err := lab.Try(ctx, p, h.Checks)
+func (h *hunter) try(ctx context.Context, l *lab.Lab, p plan.Plan) (lab.Outcome, error) {
+	out, err := l.Try(ctx, p, h.Checks)
 	h.tally.Steps.Add(int64(out.Steps))
 	if out.Again {
 		h.tally.Again.Add(1)
 	}
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w\n%sreplay: %s PLAN='%s'", err, p, h.Command, p.Line())
+		err = fmt.Errorf("%w\n%s%s", err, p, h.replay(p))
 	}
 	return out, err
 }
 
-// broken are the findings in an outcome, one for each cause or, where the model knows nothing, the first broken promise.
-func (h *hunter) broken(p plan.Plan, out bench.Outcome) []Finding {
-	var list []Finding
+// broken are the findings in an outcome, one for each broken promise. Where the model can tell why the stock proxy broke one, they are
+// one for each cause.
+func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
+	var causes []model.Finding
+	if h.Lab.Stock() {
+		causes, _ = model.Explain(p) // without an error: the model followed the plan a moment ago
+	}
 	for _, r := range out.Results {
 		if r.Outcome != check.Broken {
 			continue
 		}
 		f := Finding{Check: r.Check, Why: r.Error(), Plan: p, From: p, After: time.Since(h.began)}
-		if !h.Bench.Stock() || r.Check != "convergence" && r.Check != "identity" {
+		if !h.Lab.Stock() || !slices.ContainsFunc(model.Causes(), func(c model.Cause) bool { return c.Breaks() == r.Check }) {
 			list = append(list, f)
 			continue
 		}
-		causes, err := model.Explain(p)
-		if err != nil {
-			continue // the model followed it a moment ago
-		}
 		for _, c := range causes {
-			if (c.Cause == model.Identity) == (r.Check == "identity") && c.Cause != model.PastCompaction && !slices.ContainsFunc(list, func(g Finding) bool { return g.Cause == c.Cause }) {
-				g := f
-				g.Cause = c.Cause
-				list = append(list, g)
+			if c.Cause.Breaks() == r.Check && !slices.ContainsFunc(list, func(g Finding) bool { return g.Cause == c.Cause }) {
+				f.Cause = c.Cause
+				list = append(list, f)
 			}
 		}
 	}
-	if h.Bench.Stock() {
-		return list
-	}
-	return list[:min(len(list), len(h.Checks))]
+	return list
 }
 
-// shrink makes a finding's plan small and keeps its evidence. With the stock proxy the model tells which smaller plan still has the
-// same cause, and the bench has the last word; without a model the bench is asked each time. Why is nil if it did not happen again.
-func (h *hunter) shrink(ctx context.Context, lab *bench.Lab, f *Finding) error {
+// shrink makes a finding's plan small and gives the outcome that confirms it. With the stock proxy the model tells which smaller plan
+// still has the same cause, and the lab has the last word; without a model the lab is asked each time. Why is nil if it did not happen
+// again.
+func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.Outcome, err error) {
 	limit := h.Small
 	if limit == 0 {
 		limit = 150
 	}
-	var last bench.Outcome
 	fails := func(q plan.Plan) (bool, error) {
-		out, err := h.try(ctx, lab, q)
+		out, err := h.try(ctx, l, q)
 		if err != nil {
 			return false, err
 		}
@@ -235,77 +269,29 @@ func (h *hunter) shrink(ctx context.Context, lab *bench.Lab, f *Finding) error {
 	}
 	if f.Cause != "" {
 		small := plan.Shrink(f.Plan, 0, func(q plan.Plan) bool { return has(q, f.Cause) })
-		if ok, err := fails(small); err != nil {
-			return err
-		} else if ok {
+		if ok, err := fails(small); ok || err != nil {
 			f.Plan = small
-			return h.keep(f, last)
+			return last, err
 		}
 	}
-	var trouble error
-	small := plan.Shrink(f.Plan, limit, func(q plan.Plan) bool {
-		if trouble != nil || ctx.Err() != nil {
+	small := plan.Shrink(f.Plan, limit, func(q plan.Plan) (ok bool) {
+		if err != nil || ctx.Err() != nil {
 			return false
 		}
-		ok, err := fails(q)
-		trouble = err
+		ok, err = fails(q)
 		return ok
 	})
-	if trouble != nil {
-		return trouble
-	}
-	if small.Line() == f.Plan.Line() {
-		if ok, err := fails(small); err != nil || !ok {
+	if err == nil && small.Line() == f.Plan.Line() {
+		var ok bool
+		if ok, err = fails(small); !ok {
 			f.Why = nil
-			return err
 		}
 	}
 	f.Plan = small
-	return h.keep(f, last)
+	return last, err
 }
 
 func has(p plan.Plan, c model.Cause) bool {
 	list, err := model.Explain(p)
 	return err == nil && slices.ContainsFunc(list, func(f model.Finding) bool { return f.Cause == c })
-}
-
-// keep saves a finding's evidence in a folder of its own.
-func (h *hunter) keep(f *Finding, out bench.Outcome) error {
-	if h.Dir == "" {
-		return nil
-	}
-	f.Folder = filepath.Join(h.Dir, fmt.Sprintf("%s-%d", f.Check, f.From.Seed))
-	return Save(f.Folder, out, fmt.Sprintf("%v\n\nthe plan as it was drawn:\n%s", f.Why, f.From))
-}
-
-// Save writes an outcome into a folder: plan.txt, verdict.txt, history.jsonl, timeline.html, and porcupine's page of the first service
-// that has anything to show.
-func Save(dir string, out bench.Outcome, verdict string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	write := func(name string, f func(io.Writer) error) error {
-		w, err := os.Create(filepath.Join(dir, name))
-		if err != nil {
-			return err
-		}
-		return errors.Join(f(w), w.Close())
-	}
-	text := func(s string) func(io.Writer) error {
-		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
-	}
-	errs := []error{
-		write("plan.txt", text(out.Plan.Format())),
-		write("verdict.txt", text(verdict+"\n")),
-		write("history.jsonl", func(w io.Writer) error { _, err := history.Encode(w, out.Events); return err }),
-		write("timeline.html", func(w io.Writer) error { return report.Timeline(w, out.Events, "A plan of the explorer") }),
-	}
-	for _, service := range []string{"k", "s1", "s2"} {
-		page := filepath.Join(dir, "linearizable.html")
-		if err := write("linearizable.html", func(w io.Writer) error { return out.Record.Visualise(w, service, time.Second) }); err == nil {
-			break
-		}
-		os.Remove(page)
-	}
-	return errors.Join(errs...)
 }

@@ -2,6 +2,9 @@ package hunt_test
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -9,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"ghostroute/harness/explore/bench"
 	"ghostroute/harness/explore/check"
 	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
 )
@@ -22,24 +25,37 @@ func TestMain(m *testing.M) {
 
 func TestWhatCannotBeAskedForIsAnErrorThatSaysWhatCan(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, value, want string }{
-		{"FIX", "tlt", `FIX is "tlt": it may be none, ttl`},
-		{"CHECKS", "convergance", `CHECKS has "convergance": it may be all, or some of linearizable,own-writes,monotonic,bounded,agreement,digest,convergence,identity with commas between`},
-		{"TIME", "60", `TIME is "60": it may be 30s, 10m, 1h …`},
-		{"SEED", "-1", `SEED is "-1": it may be a number from 0 up`},
-		{"STEPS", "0", `STEPS is "0": it may be a number from 1 to 200`},
-		{"PLAN", "nowhere.txt", `PLAN is "nowhere.txt": it may be a plan in one line, or a file that holds one: open nowhere.txt: no such file or directory`},
-		{"PLAN", "plan proxies=1 | reed g1 p1 k1", `PLAN is no plan: `},
-	} {
-		getenv := func(name string) string {
-			if name == c.name {
-				return c.value
-			}
-			return ""
-		}
-		_, err := hunt.ParseOptions(getenv, hunt.Options{}, "convergence", []string{"none", "ttl"})
-		require.ErrorContains(t, err, c.want)
+	_, err := hunt.Checks("digest,convergance")
+	require.EqualError(t, err, `there is no check "convergance": did you mean "convergence"? There are `+
+		`all, linearizable, own-writes, monotonic, bounded, agreement, digest, convergence and identity`)
+	_, err = hunt.Checks("")
+	require.ErrorContains(t, err, `there is no check "": there are all, `)
+	checks, err := hunt.Checks("identity,digest")
+	require.NoError(t, err)
+	require.Len(t, checks, 2)
+
+	_, err = hunt.ReadPlan("nowhere.txt")
+	require.ErrorContains(t, err, `"nowhere.txt" is neither a plan in one line (plan … | step | step) nor a file that holds one`)
+	_, err = hunt.ReadPlan("plan proxies=1 | reed g1 p1 k1")
+	require.ErrorContains(t, err, `"reed" is nothing a step can do`)
+	file := filepath.Join(t.TempDir(), "plan.txt")
+	require.NoError(t, os.WriteFile(file, []byte("read g1 p1 k1\nput g1 p9 k1\n"), 0o644))
+	_, err = hunt.ReadPlan(file)
+	require.ErrorContains(t, err, file+": line 2")
+}
+
+// Evidence is never overwritten: what is found again is put beside it.
+func TestEvidenceIsKeptBesideEarlierEvidence(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "replay")
+	for i, want := range []string{dir, dir + "-2", dir + "-3"} {
+		folder, err := hunt.Save(dir, lab.Outcome{Plan: plan.Default()}, fmt.Sprint(i))
+		require.NoError(t, err)
+		require.Equal(t, want, folder)
 	}
+	text, err := os.ReadFile(filepath.Join(dir, "verdict.txt"))
+	require.NoError(t, err)
+	require.Equal(t, "0\n", string(text))
 }
 
 // first hunts for the first counterexample to convergence from a seed nobody picked.
@@ -48,7 +64,7 @@ func first(t testing.TB) (f hunt.Finding) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err = hunt.Run(ctx, hunt.Config{Bench: bench.Config{Dir: t.TempDir()}, Checks: checks, Seed: uint64(time.Now().UnixNano()), Workers: 1,
+	err = hunt.Run(ctx, hunt.Config{Lab: lab.Config{Dir: t.TempDir()}, Checks: checks, Seed: uint64(time.Now().UnixNano()), Workers: 1,
 		Enough: func(g hunt.Finding) bool { f = g; return true }}, &hunt.Tally{})
 	require.NoError(t, err)
 	require.NotZero(t, f.Check, "a minute of plans broke nothing")
@@ -89,7 +105,7 @@ func BenchmarkSchedules(b *testing.B) {
 	n, began := int64(0), time.Now()
 	done := make(chan error, 1)
 	go func() {
-		done <- hunt.Run(ctx, hunt.Config{Bench: bench.Config{Dir: b.TempDir()}, Plans: plan.Config{Steps: 45}, Checks: checks, Seed: 1,
+		done <- hunt.Run(ctx, hunt.Config{Lab: lab.Config{Dir: b.TempDir()}, Plans: plan.Config{Steps: 45}, Checks: checks, Seed: 1,
 			Once: true, Enough: func(hunt.Finding) bool { return false }}, &tally)
 	}()
 	for b.Loop() {

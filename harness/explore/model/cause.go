@@ -39,6 +39,18 @@ func Causes() []Cause {
 		FromKeyRead, FromKeyDelete, FromKeyPruned, NestedTxn, LostTxn, Torn, PastCompaction, Frozen, Identity}
 }
 
+// Breaks is the check that the cause breaks. After PastCompaction it is "": what the proxy tells then was true at the revision that was
+// asked for, and etcd itself would refuse to say it.
+func (c Cause) Breaks() string {
+	switch c {
+	case PastCompaction:
+		return ""
+	case Identity:
+		return "identity"
+	}
+	return "convergence"
+}
+
 // Where is the line of etcd v3.7.3 that explains the cause, and what it does; paths are under server/proxy/grpcproxy.
 func (c Cause) Where() string {
 	return map[Cause]string{

@@ -1,4 +1,4 @@
-package bench_test
+package lab_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ghostroute/harness/explore"
-	"ghostroute/harness/explore/bench"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
 )
@@ -20,10 +20,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, gateway.KnownLeaks()...)
 }
 
-func lab(t testing.TB, cfg bench.Config) *bench.Lab {
+func newLab(t testing.TB, cfg lab.Config) *lab.Lab {
 	t.Helper()
 	cfg.Dir = t.TempDir()
-	l, err := bench.NewLab(cfg)
+	l, err := lab.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l
@@ -44,7 +44,7 @@ func TestTheModelAgreesWithTheBench(t *testing.T) {
 		seed, err = strconv.ParseUint(v, 10, 64)
 		require.NoError(t, err, "AGREE_SEED is a number")
 	}
-	l := lab(t, bench.Config{})
+	l := newLab(t, lab.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), long+time.Minute)
 	defer cancel()
 	steps, plans, again := 0, 0, 0
@@ -67,12 +67,12 @@ func TestTheModelAgreesWithTheBench(t *testing.T) {
 
 // TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy gives no time at all to a member that would refuse what nobody can write.
 func TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy(t *testing.T) {
-	l := lab(t, bench.Config{})
+	l := newLab(t, lab.Config{})
 	p, err := plan.Parse("plan members=3 proxies=1 clients=1 | put g1 p1 k1 | cut m1 | txn g1 p1 then put k1 ; put k1")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	bench.Hurry(l)
+	lab.Hurry(l)
 	out, err := l.Try(ctx, p, nil)
 	require.NoError(t, err)
 	require.True(t, out.Again)
@@ -80,7 +80,7 @@ func TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy(t *testing.T) {
 
 // TestAPlanMeansOneRun takes one random plan again and again: it is seen to do the same each time.
 func TestAPlanMeansOneRun(t *testing.T) {
-	l := lab(t, bench.Config{})
+	l := newLab(t, lab.Config{})
 	p := plan.Random(plan.Config{Verbs: []plan.Verb{plan.Read, plan.Put, plan.Delete, plan.Txn, plan.Grant, plan.Revoke, plan.Expire, plan.Compact,
 		plan.Release, plan.Fail, plan.Cut, plan.Mend, plan.Pin, plan.Register, plan.Resolve}}, 7)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

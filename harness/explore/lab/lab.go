@@ -6,7 +6,7 @@
 // who leads is whom the plan says, a client that lost its connection has another before it asks again. Two things are the plan's where
 // elsewhere they would be the clock's: a lease ends at the step that says so (see Machine.expire), and a call that nobody can answer
 // is given up after a moment, not after etcd's five seconds (see unanswered).
-package bench
+package lab
 
 import (
 	"context"
@@ -64,8 +64,8 @@ type Spent struct {
 	Took time.Duration
 }
 
-// NewLab makes a lab. Its cluster starts with its first plan.
-func NewLab(cfg Config) (*Lab, error) {
+// New makes a lab. Its cluster starts with its first plan.
+func New(cfg Config) (*Lab, error) {
 	dir, err := os.MkdirTemp(cfg.Dir, fmt.Sprintf("ghostroute-%d-", os.Getpid()))
 	if err != nil {
 		return nil, fmt.Errorf("there is no folder for the members' data: %w", err)

@@ -1,0 +1,58 @@
+package hunt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ghostroute/harness/explore/lab"
+	"ghostroute/harness/history"
+	"ghostroute/harness/report"
+)
+
+// Save writes an outcome into a new folder of that name: plan.txt, verdict.txt, history.jsonl, timeline.html and, where there is anything
+// to show, porcupine's page. A folder that is there already holds earlier evidence: then the new one gets a number.
+func Save(name string, out lab.Outcome, verdict string) (folder string, err error) {
+	if folder, err = newFolder(name); err != nil {
+		return "", err
+	}
+	write := func(name string, f func(io.Writer) error) error {
+		w, err := os.Create(filepath.Join(folder, name))
+		if err != nil {
+			return err
+		}
+		return errors.Join(f(w), w.Close())
+	}
+	text := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	errs := []error{
+		write("plan.txt", text(out.Plan.Format())),
+		write("verdict.txt", text(verdict+"\n")),
+		write("history.jsonl", func(w io.Writer) error { _, err := history.Encode(w, out.Events); return err }),
+		write("timeline.html", func(w io.Writer) error { return report.Timeline(w, out.Events, "A plan of the explorer") }),
+	}
+	if busiest := out.Record.Busiest(); busiest != "" {
+		errs = append(errs, write("linearizable.html", func(w io.Writer) error {
+			return out.Record.Visualise(w, busiest, time.Second)
+		}))
+	}
+	return folder, errors.Join(errs...)
+}
+
+func newFolder(name string) (folder string, err error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return "", err
+	}
+	folder = name
+	for n := 2; ; n++ {
+		if err = os.Mkdir(folder, 0o755); !errors.Is(err, fs.ErrExist) {
+			return folder, err
+		}
+		folder = fmt.Sprintf("%s-%d", name, n)
+	}
+}
