@@ -17,10 +17,14 @@ PARALLEL    ?= 12
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-incident: ## the incident, told as it happens, on real parts
-	@mkdir -p $(ARTIFACTS)
-	@$(GO) test ./scenarios -run '^TestIncident$$' -count=1 -v -artifacts -outputdir $(ARTIFACTS) \
-		| sed -u -E '/^=== (RUN|PAUSE|CONT|NAME|ARTIFACTS)/d; /^ *--- PASS/d; s/^    //'
+# The one command. It is built and then run, not "go run", which keeps signals and exit codes to itself.
+GHOSTROUTE := artifacts/bin/ghostroute
+
+build:
+	@mkdir -p $(dir $(GHOSTROUTE)) && $(GO) build -o $(GHOSTROUTE) ./harness/cmd/ghostroute
+
+incident: build ## the incident, told as it happens, on real parts
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 test: ## every test
 	$(GO) test -timeout 10m ./harness/...
@@ -96,4 +100,4 @@ lint: ## gofmt, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help incident test race matrix notebook notebooks notebook-write notebook-help explore soak claims causes agree verdicts page lint bench
+.PHONY: help build incident test race matrix notebook notebooks notebook-write notebook-help explore soak claims causes agree verdicts page lint bench

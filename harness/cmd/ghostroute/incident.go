@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"ghostroute/scenarios"
+)
+
+func (c *command) incident() *cobra.Command {
+	return c.keeps(&cobra.Command{
+		Use:     "incident",
+		Short:   "Tell the incident as it happens, on real parts",
+		Long:    "Start the incident's topology and tell, step by step, what the team that had it lived through. Every step is asserted.",
+		Example: "  ghostroute incident\n  ghostroute incident --color never --out /tmp/incident",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out, err := c.output("incident")
+			if err != nil {
+				return err
+			}
+			err = scenarios.Incident(cmd.Context(), out)
+			if stopped := unfinished(cmd.Context(), "the story was not told to its end"); stopped != nil {
+				return stopped
+			}
+			if err != nil {
+				return found{err}
+			}
+			return nil
+		},
+	}, "the folder for its history")
+}

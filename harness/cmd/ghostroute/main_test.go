@@ -1,0 +1,169 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ghostroute-test-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "ghostroute")
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		panic(string(out))
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// ended is what a run of the program left behind.
+type ended struct {
+	code      int
+	out, errs string
+}
+
+// program is a run of the program in a folder for temporary files of its own, which must be empty in the end.
+func program(t *testing.T, args ...string) (cmd *exec.Cmd, end func(err error) ended) {
+	t.Helper()
+	tmp := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd = exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	return cmd, func(err error) ended {
+		t.Helper()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		left, err := os.ReadDir(tmp)
+		require.NoError(t, err)
+		require.Empty(t, left, "nothing was to be left behind")
+		return ended{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	}
+}
+
+func run(t *testing.T, args ...string) ended {
+	t.Helper()
+	cmd, end := program(t, args...)
+	return end(cmd.Run())
+}
+
+func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"", 128, "no verb was given"},
+		{"incidnet", 128, `there is no verb "incidnet": did you mean "incident"?`},
+		{"incident --colour never", 128, `there is no flag "--colour": did you mean "--color"?`},
+		{"incident --color blue", 128, `"blue" for "--color" flag: it may be auto, always or never`},
+		{"incident twice", 128, `incident takes no argument, and was given "twice"`},
+		{"version -o yaml", 128, `it may be text or json`},
+		{"incident --out " + file + "/below", 2, "the output folder " + file + "/below cannot be made"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
+			got := run(t, strings.Fields(c.args)...)
+			require.Equal(t, c.code, got.code, "%s%s", got.out, got.errs)
+			require.Contains(t, got.errs, c.says)
+			require.Equal(t, 1, strings.Count(got.errs, "\n"), "one line: %s", got.errs)
+			require.Empty(t, got.out)
+		})
+	}
+}
+
+func TestTheVersionIsThatOfWhatIsBuiltIn(t *testing.T) {
+	t.Parallel()
+	require.Regexp(t, `^etcd      v3\.\d+\.\d+\ngo-micro  v2\.9\.1\ngo        go1\.\d+`, run(t, "version").out)
+	require.Regexp(t, `^{"etcd":"v3\.\d+\.\d+","go_micro":"v2\.9\.1","go":"go1\.`, run(t, "version", "-o", "json").out)
+}
+
+func TestTheIncidentIsTold(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a b")
+	got := run(t, "incident", "--out", dir, "--color", "always")
+	require.Zero(t, got.code, got.errs)
+	require.Contains(t, got.out, "7 An instance crashes")
+	require.Contains(t, got.out, "\x1b[")
+	require.FileExists(t, filepath.Join(dir, "history.jsonl"))
+}
+
+// soon is how long a program that was told to end may take.
+const soon = 2 * time.Second
+
+// verbs that go on until they are told to end, or for long enough.
+func long(t *testing.T) map[string][]string {
+	return map[string][]string{
+		"incident": {"incident", "--out", t.TempDir()},
+	}
+}
+
+func TestASignalEndsItSoonAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, args := range long(t) {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+			t.Run(name+" "+sig.String(), func(t *testing.T) {
+				t.Parallel()
+				cmd, end := program(t, args...)
+				cmd.Stdout = nil
+				pipe, err := cmd.StdoutPipe()
+				require.NoError(t, err)
+				require.NoError(t, cmd.Start())
+				_, err = pipe.Read(make([]byte, 1)) // it has begun
+				require.NoError(t, err)
+				require.NoError(t, cmd.Process.Signal(sig))
+				told := time.Now()
+				go func() { _, _ = new(bytes.Buffer).ReadFrom(pipe) }()
+				got := end(cmd.Wait())
+				require.Less(t, time.Since(told), soon)
+				require.Equal(t, 2, got.code)
+				require.Contains(t, got.errs, "interrupted: ")
+			})
+		}
+	}
+}
+
+func TestAClosedPipeEndsItSoonAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, args := range long(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd, end := program(t, args...)
+			cmd.Stdout = nil
+			pipe, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			_, err = pipe.Read(make([]byte, 1))
+			require.NoError(t, err)
+			require.NoError(t, pipe.Close())
+			closed := time.Now()
+			got := end(cmd.Wait())
+			require.Less(t, time.Since(closed), soon)
+			require.Equal(t, 2, got.code)
+			require.Contains(t, got.errs, "the output is not read any more: ")
+		})
+	}
+}
