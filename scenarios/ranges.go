@@ -155,7 +155,7 @@ func (t *Trial) ask(g *gateway.Gateway, key string, opts ...clientv3.OpOption) h
 		}
 	})
 	if n := len(reads); n > 0 {
-		r.Via, r.Source, r.Revision = reads[n-1].Via, reads[n-1].Source, reads[n-1].Revision
+		reads[n-1].Provenance(&r)
 	}
 	t.History.Add(history.Event{Who: g.Name(), Resolve: &r})
 	return r

@@ -212,6 +212,7 @@ func TestGoMicrosCacheFollowsItsWatch(t *testing.T) {
 	last, ok := g.Registry().LastRead("greeter")
 	f.True(ok, "go-micro's own goroutine filled the cache")
 	f.Equal([]any{"p2", history.Miss}, []any{last.Via, last.Source})
+	f.Equal(last.Event, a.Range, "the copy is what that read was told")
 
 	next := f.instance("greeter", "v2-a", p1.Addr())
 	f.NoError(old.Stop(f.Ctx))
@@ -241,6 +242,8 @@ func TestGoMicrosCacheReadsTheGhostAgain(t *testing.T) {
 		return back.Source == history.Hit
 	}, 5*time.Second, time.Millisecond, "the TTL ended")
 	f.Equal("p2", back.Via)
+	f.Equal(history.Hit, f.History.Event(back.Range).Range.Source)
+	f.Equal(back.Range, g.Resolve(f.Ctx, "greeter").Range, "and the copy that is answered from then on is that hit's")
 	f.Equal([]history.Endpoint{old.Endpoint(), alive.Endpoint()}, back.Endpoints, "the ghost came back")
 }
 

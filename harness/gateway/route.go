@@ -87,12 +87,14 @@ func (r *route) ask(req *http.Request) *answer {
 		out.Err = a.err.Error()
 	}
 	if n := len(reads); n > 0 {
-		out.Via, out.Source, out.Revision = reads[n-1].Via, reads[n-1].Source, reads[n-1].Revision
+		reads[n-1].Provenance(out)
 	}
 	if len(out.Endpoints) > 0 && (len(reads) == 0 || reads[len(reads)-1].Found == 0) {
-		// No read, or one that found nothing or failed, and go-micro's cache gave what it had. Via stays where somebody was
-		// asked: registry/cache keeps its expired copy whatever the error, "not found" included.
+		// No read, or one that found nothing or failed, and go-micro's cache gave what it had: registry/cache keeps its expired
+		// copy whatever the error, "not found" included. Via stays, where a proxy was asked.
 		out.Source, out.Revision = history.ClientCache, 0
+		filled, _ := r.reg.LastAnswered(out.Service)
+		out.Range = filled.Event
 	}
 	r.cfg.History.Add(history.Event{Who: r.cfg.Name, Resolve: out})
 	return a

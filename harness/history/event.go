@@ -76,6 +76,7 @@ type Write struct {
 	Key      string        `json:"key,omitempty"`
 	End      string        `json:"end,omitempty"`
 	Lease    int64         `json:"lease,omitempty"`
+	Read     int           `json:"read,omitempty"` // the Seq of the Range that the same call read before it: Register looks itself up
 	Revision int64         `json:"revision,omitempty"`
 	Deleted  int64         `json:"deleted,omitempty"`
 	Err      string        `json:"err,omitempty"`
@@ -115,6 +116,7 @@ type Resolve struct {
 	Via       string        `json:"via,omitempty"`     // the proxy that answered
 	Source    Source        `json:"source"`
 	Revision  int64         `json:"revision,omitempty"` // the revision the answer was true at; 0 where the client's own cache answered
+	Range     int           `json:"range,omitempty"`    // the Seq of the proxy's Range behind it, or behind the client's copy; 0 where there is none
 	Endpoints []Endpoint    `json:"endpoints"`          // sorted by ID
 	Err       string        `json:"err,omitempty"`      // "not found" is an answer, not an error: it is Endpoints empty
 }

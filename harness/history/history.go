@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -48,6 +49,22 @@ func (h *History) Follow(f func(Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.follower = append(h.follower, f)
+}
+
+// Event is the event of that Seq. There must be one: Add has returned it.
+func (h *History) Event(seq int) Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.events[seq-1]
+}
+
+// Find returns the event of that Seq out of events in order of Seq, some of which may be missing.
+func Find(events []Event, seq int) (Event, bool) {
+	i, found := slices.BinarySearchFunc(events, seq, func(e Event, seq int) int { return e.Seq - seq })
+	if !found {
+		return Event{}, false
+	}
+	return events[i], true
 }
 
 // Len is how many events there are; Since(Len()) is what comes after.

@@ -41,7 +41,7 @@ func (c *call) list(gateway string) error {
 		r.Err = err.Error()
 	}
 	if n := len(reads); n > 0 {
-		r.Via, r.Source, r.Revision = reads[n-1].Via, reads[n-1].Source, reads[n-1].Revision
+		reads[n-1].Provenance(&r)
 	}
 	var own []*micro.Service
 	var names []string

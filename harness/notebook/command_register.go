@@ -74,27 +74,23 @@ func (c *call) registered(n int, id string) {
 	if other := c.b().Instance(id).Config().Service; other != c.b().Topology.Service {
 		as = " as " + other
 	}
+	found := id + " knows that it is registered"
 	for _, w := range c.writes(n, id) {
 		if w.Op == "put" {
 			c.say("%s registers%s%s (revision %d)", id, as, through(w), c.nb.revision(w.Revision))
 			return
 		}
+		if w.Read > 0 {
+			looked := c.b().History.Event(w.Read)
+			found = fmt.Sprintf("%s looks itself up, and is told that it is registered (%s at %s, revision %d)",
+				id, looked.Range.Source, looked.Who, c.nb.revision(looked.Range.Revision))
+		}
 	}
-	c.say("%s", c.found(n, id))
+	c.say("%s", found)
 	c.say("%s renews its lease and writes nothing. Register says that all is well", id)
 }
 
 // left notes that an instance no longer claims to be registered.
 func (nb *Notebook) left(id string) {
 	nb.stayed = slices.DeleteFunc(nb.stayed, func(s string) bool { return s == id })
-}
-
-// found says why an instance that registered wrote nothing: it looked itself up first, and was told that it is there.
-func (c *call) found(n int, id string) string {
-	for _, e := range c.b().History.Since(n) {
-		if r := e.Range; r != nil && r.Client == id && r.Key == c.b().Instance(id).Key() && len(r.Keys) > 0 {
-			return fmt.Sprintf("%s looks itself up, and is told that it is registered (%s at %s, revision %d)", id, r.Source, e.Who, c.nb.revision(r.Revision))
-		}
-	}
-	return id + " knows that it is registered"
 }

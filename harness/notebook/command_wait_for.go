@@ -95,7 +95,8 @@ func (c *call) waitTold(gateway, condition string) error {
 	if condition == "asked" {
 		// Who asked is chance: the read was this command's, or one of go-micro's own on the news of a change. Both fill the same cache.
 		read, _ := c.b().Gateway(gateway).Registry().LastRead(c.service())
-		of := history.Resolve{Source: read.Source, Via: read.Via, Revision: read.Revision}
+		var of history.Resolve
+		read.Provenance(&of)
 		c.say("%s asks the registry again: %d of %s  %s", gateway, read.Found, c.service(), c.nb.origin(of))
 		last = c.b().Gateway(gateway).Resolve(c.ctx(), c.service())
 	}

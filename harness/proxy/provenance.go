@@ -22,12 +22,13 @@ import (
 	"ghostroute/harness/history"
 )
 
-// The response headers that tell a client where an answer of the KV service came from. An answer without them did not pass a proxy.
+// The response headers that tell a client where an answer of the KV service came from. An answer without them did not
+// pass a proxy.
 const (
-	HeaderProxy    = "ghostroute-proxy"    // the proxy's name
-	HeaderSource   = "ghostroute-source"   // "hit" or "miss"; on a Range only
-	HeaderRevision = "ghostroute-revision" // the revision the answer was true at
-	HeaderMember   = "ghostroute-member"   // on a miss: the member that answered
+	HeaderProxy  = "ghostroute-proxy"  // the proxy's name
+	HeaderSource = "ghostroute-source" // "hit" or "miss"; on a Range only
+	HeaderEvent  = "ghostroute-event"  // the Seq of the history.Range that is the proxy's record of it; on a Range only
+	HeaderMember = "ghostroute-member" // on a miss: the member that answered
 )
 
 // call is what the server's interceptor and the client's share about one call, through its context: a Range that sent nothing
@@ -41,8 +42,9 @@ type callKey struct{}
 
 var errNotCached = status.Error(codes.NotFound, "not cached")
 
-// provenance is the server's interceptor: it says whence each answer came, in the history and in the response's headers. It must
-// not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says "consider shadow copy").
+// provenance is the server's interceptor: it says where each answer came from, in the history and in the response's headers.
+// It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says "consider
+// shadow copy").
 func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	if !strings.HasPrefix(info.FullMethod, "/etcdserverpb.KV/") {
 		return handler(ctx, req)
@@ -51,9 +53,6 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 	resp, err := handler(context.WithValue(ctx, callKey{}, c), req)
 
 	md := metadata.MD{HeaderProxy: {p.cfg.Name}}
-	if h, ok := resp.(interface{ GetHeader() *pb.ResponseHeader }); ok && err == nil {
-		md[HeaderRevision] = []string{strconv.FormatInt(h.GetHeader().GetRevision(), 10)}
-	}
 	if r, ok := req.(*pb.RangeRequest); ok {
 		e := &history.Range{Began: began, Client: p.clientOf(ctx), Source: history.Hit, Serializable: r.Serializable,
 			Key: string(r.Key), End: string(r.RangeEnd), Shape: Shape(r)}
@@ -71,11 +70,11 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 		} else if err != nil {
 			e.Err = err.Error()
 		}
-		md[HeaderSource] = []string{string(e.Source)}
-		p.cfg.History.Add(history.Event{Who: p.cfg.Name, Range: e})
+		event := p.cfg.History.Add(history.Event{Who: p.cfg.Name, Range: e})
+		md[HeaderSource], md[HeaderEvent] = []string{string(e.Source)}, []string{strconv.Itoa(event.Seq)}
 	}
 	if herr := grpc.SetHeader(ctx, md); herr != nil {
-		return nil, fmt.Errorf("proxy %s could not say whence its answer came: %w", p.cfg.Name, herr)
+		return nil, fmt.Errorf("proxy %s could not say where its answer came from: %w", p.cfg.Name, herr)
 	}
 	return resp, err
 }

@@ -93,7 +93,7 @@ func New(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	quiet()
-	r := &Registry{cfg: cfg, calls: calls{now: map[uint64]*call{}, last: map[string]Read{}}}
+	r := &Registry{cfg: cfg, calls: calls{now: map[uint64]*call{}, last: map[string]Read{}, filled: map[string]Read{}}}
 	var err error
 	if r.now, err = r.open(ctx); err != nil {
 		return nil, err

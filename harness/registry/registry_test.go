@@ -128,6 +128,9 @@ func TestAReadSaysWhereItsAnswerCameFrom(t *testing.T) {
 		f.Equal(history.Hit, again.Source)
 		f.Equal(read.Revision, again.Revision)
 		f.Equal(1, again.Found)
+		record := f.History.Event(again.Event)
+		f.Equal([]any{again.Via, again.Source, again.Key}, []any{record.Who, record.Range.Source, record.Range.Key},
+			"the answer brought the number of the proxy's record of it")
 		last, ok := g.LastRead("greeter")
 		f.True(ok)
 		f.Equal(again, last)
@@ -255,6 +258,22 @@ func TestReconnectIsANewProcess(t *testing.T) {
 	reads := r.Trace(f.Ctx, func() { f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second))) })
 	f.Len(reads, 1, "it has forgotten its lease, and looks its key up")
 	f.Len(f.writes("v1-a", "put"), 1, "and finds it")
+}
+
+func TestARegistrationSaysWhatItsLookupWasToldBy(t *testing.T) {
+	f := start(t)
+	p1 := f.Proxy("p1", proxy.Stock())
+	s := service("greeter", "v1", "v1-a", "127.0.0.1:1")
+	for range 3 { // each a process that knows nothing of the one before
+		r := f.registry("v1-a", "", p1.Addr())
+		r.Trace(f.Ctx, func() { f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second))) })
+	}
+	f.Len(f.writes("v1-a", "put"), 1)
+	var said []history.Source
+	for _, w := range f.writes("v1-a", "keepalive") {
+		said = append(said, f.History.Event(w.Read).Range.Source)
+	}
+	f.Equal([]history.Source{history.Miss, history.Hit}, said, "the put cleared the first lookup's answer")
 }
 
 func TestCloseEndsEverything(t *testing.T) {

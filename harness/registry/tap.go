@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -62,7 +63,7 @@ func (t *tap) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallO
 	if err = why(ctx, err); err != nil {
 		read.Err = err.Error()
 	} else {
-		read.Via, read.Source = provenance(md)
+		read.Via, read.Source, read.Event = provenance(md)
 		read.Revision, read.Found = resp.Header.GetRevision(), len(resp.Kvs)
 	}
 	t.calls.add(mine, read)
@@ -155,7 +156,11 @@ func (l *leases) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clien
 // where it was acknowledged.
 func written[R any](t *tap, ctx context.Context, w history.Write, send func(context.Context, grpc.CallOption) (R, error), note func(*history.Write, R)) (R, error) {
 	w.Began = t.cfg.History.Now()
-	ctx, release := t.bound(ctx, t.calls.current())
+	mine := t.calls.current()
+	if mine != nil && len(mine.reads) > 0 {
+		w.Read = mine.reads[len(mine.reads)-1].Event
+	}
+	ctx, release := t.bound(ctx, mine)
 	defer release()
 	var md metadata.MD
 	resp, err := send(ctx, grpc.Header(&md))
@@ -164,7 +169,7 @@ func written[R any](t *tap, ctx context.Context, w history.Write, send func(cont
 	} else {
 		note(&w, resp)
 	}
-	w.Via, _ = provenance(md)
+	w.Via, _, _ = provenance(md)
 	t.cfg.History.Add(history.Event{Who: t.cfg.Client, Write: &w})
 	return resp, err
 }
@@ -193,14 +198,15 @@ func why(ctx context.Context, err error) error {
 	return err
 }
 
-// provenance is who answered and out of what, by the answer's metadata. Lease answers have none (harness/proxy says whence KV
-// answers came, and no others), so their Via stays empty.
-func provenance(md metadata.MD) (via string, source history.Source) {
+// provenance is what answered, out of what, and the Seq of its record of that, by the answer's metadata. Lease answers have
+// none (harness/proxy gives it with KV answers only), so their Via stays empty.
+func provenance(md metadata.MD) (via string, source history.Source, event int) {
 	via, source = first(md.Get(proxy.HeaderProxy)), history.Source(first(md.Get(proxy.HeaderSource)))
 	if via == "" {
 		source = history.Member
 	}
-	return via, source
+	event, _ = strconv.Atoi(first(md.Get(proxy.HeaderEvent))) // 0 where there is none
+	return via, source, event
 }
 
 func first(values []string) string {

@@ -19,8 +19,14 @@ type Read struct {
 	Via          string         // the proxy that answered, "" where a member did
 	Source       history.Source // Hit, Miss or Member; "" where nothing was answered
 	Revision     int64          // the revision the answer was true at
+	Event        int            // the Seq of the proxy's history.Range; 0 where no proxy answered
 	Found        int            // how many keys were answered
 	Err          string
+}
+
+// Provenance writes into a where the read's answer came from.
+func (r Read) Provenance(a *history.Resolve) {
+	a.Via, a.Source, a.Revision, a.Range = r.Via, r.Source, r.Revision, r.Event
 }
 
 // List says whether it was ListServices' read, of the whole registry.
@@ -32,11 +38,12 @@ type call struct {
 	reads []Read
 }
 
-// calls are the goroutines inside Trace, and the last read of each service.
+// calls are the goroutines inside Trace, and of each service the last read and the last that was answered.
 type calls struct {
-	mu   sync.Mutex
-	now  map[uint64]*call
-	last map[string]Read
+	mu     sync.Mutex
+	now    map[uint64]*call
+	last   map[string]Read
+	filled map[string]Read
 }
 
 // Trace runs f and returns the reads that f made of r on the goroutine it was called on, in order: none, where a cache of
@@ -64,11 +71,20 @@ func (r *Registry) Trace(ctx context.Context, f func()) []Read {
 }
 
 // LastRead is the last read of a service's keys (ListServices' read for "") that anything made through r, go-micro's own
-// goroutines included: what a cache behind r was last filled from. It is false where there was none.
+// goroutines included, whether it was answered or failed. It is false where there was none.
 func (r *Registry) LastRead(service string) (Read, bool) {
 	r.calls.mu.Lock()
 	defer r.calls.mu.Unlock()
 	read, ok := r.calls.last[service]
+	return read, ok
+}
+
+// LastAnswered is the last read, as LastRead has it, that did not fail: what a cache behind r was last filled from, unless a
+// watch has changed it since. It is false where there was none.
+func (r *Registry) LastAnswered(service string) (Read, bool) {
+	r.calls.mu.Lock()
+	defer r.calls.mu.Unlock()
+	read, ok := r.calls.filled[service]
 	return read, ok
 }
 
@@ -91,4 +107,7 @@ func (c *calls) add(mine *call, read Read) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last[read.Service] = read
+	if read.Err == "" {
+		c.filled[read.Service] = read
+	}
 }

@@ -122,25 +122,6 @@ func (d *drafter) truth(events []history.Event) {
 	}
 }
 
-// twins pairs each gateway's read with the Range that the proxy noted for it, so that both are drawn at one time.
-func (d *drafter) twins(events []history.Event) {
-	d.twin = map[int]time.Duration{}
-	for i, e := range events {
-		r := e.Resolve
-		if r == nil || r.Via == "" {
-			continue
-		}
-		for j := i - 1; j >= 0 && events[j].At >= r.Began; j-- {
-			x := events[j].Range
-			if _, taken := d.twin[events[j].Seq]; x != nil && !taken && events[j].Who == r.Via && x.Source == r.Source &&
-				x.Revision == r.Revision && (x.Client == "" || x.Client == e.Who) {
-				d.twin[events[j].Seq] = e.At
-				break
-			}
-		}
-	}
-}
-
 // join adds a mark, or lets the last of its stream grow by it where they are alike. An event that is evidence stands alone.
 func (d *drafter) join(m mark, stream, alike string) {
 	if last, ok := d.runs[stream]; ok && last.alike == alike && !d.keep[m.Seq] {

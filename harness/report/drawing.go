@@ -83,7 +83,8 @@ func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
 	if q.Service == "" {
 		q.Service = mostAsked(events)
 	}
-	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{}, runs: map[string]run{}}
+	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{}, runs: map[string]run{},
+		twin: map[int]time.Duration{}}
 	for _, seq := range evidence {
 		d.keep[seq] = true
 	}
@@ -95,7 +96,11 @@ func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
 	}
 	d.lay(events)
 	d.truth(events)
-	d.twins(events)
+	for _, e := range events { // a read and the proxy's record of it are drawn at one time
+		if r := e.Resolve; r != nil && r.Source != history.ClientCache {
+			d.twin[r.Range] = e.At
+		}
+	}
 	for _, e := range events {
 		d.event(e)
 	}

@@ -128,7 +128,7 @@ var trials = []trial{
 
 	// stale
 	{"the incident",
-		deregistered().miss("g1", "p1", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").hit("g2", "p2", 1, "v1-a").as(func(r *history.Resolve) { r.Began -= 2 * time.Millisecond }),
+		deregistered().miss("g1", "p1", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").hit("g2", "p2", 1, "v1-a").recorded(),
 		asked, "stale ghost", "g2 was answered by a hit at p2 (entry of r1) with the ghost of v1-a and without v2-a, while truth was that of r3; nothing", ""},
 	{"an empty answer that was kept",
 		(&story{rev: 1}).truth().miss("g1", "p1").miss("g2", "p2").act().put("p1", "v1-a").observe().miss("g1", "p1", "v1-a").hit("g2", "p2", 1),
@@ -163,10 +163,10 @@ var trials = []trial{
 		goMicro(deregistered().miss("g1", "p1", "v2-a").client("g2", "v2-a").hit("g2", "p2", 1, "v1-a").client("g2", "v1-a")),
 		but(users), "stale ghost", "g2 was answered by its own go-micro cache with the ghost of v1-a and without v2-a, while truth was that of r3; go-micro's cache was filled by a hit at p2 (entry of r1)", ""},
 	{"the proxy's record of go-micro's read will do",
-		goMicro(deregistered().miss("g1", "p1", "v2-a").client("g2", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").client("g2", "v1-a")),
+		goMicro(deregistered().miss("g1", "p1", "v2-a").client("g2", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").client("g2", "v1-a").recorded()),
 		but(users), "stale ghost", "filled by a hit at p2 (entry of r1)", ""},
 	{"go-micro's cache keeps its expired copy",
-		goMicro(incident().act().del("p1", "v1-a").observe().miss("g1", "p1").ranged("p2", "g2", history.Miss, true, 2, prefix).client("g2", "v1-a")),
+		goMicro(incident().act().del("p1", "v1-a").observe().miss("g1", "p1").ranged("p2", "g2", history.Miss, true, 2, prefix).client("g2", "v1-a").recorded()),
 		but(users), "stale ghost", "the registry answered not found at r2, and go-micro's cache keeps its expired copy", ""},
 	{"go-micro's gateway says itself that it was told otherwise",
 		goMicro(incident().act().del("p1", "v1-a").observe().miss("g1", "p1").miss("g2", "p2", "v1-a")),
@@ -178,7 +178,7 @@ var trials = []trial{
 		(&story{}).put("p1", "v1-a").miss("g1", "p1", "v1-a").fails("g2", "p1", refusal).act().hit("g1", "p1", 1, "v1-a").observe().hit("g1", "p1", 1, "v1-a").hit("g2", "p1", 1, "v1-a"),
 		but(func(q *verdict.Question) { q.Denied, q.Unchanged = []string{"g2"}, true }), "stale leak", "g2 was answered by a hit at p1 (entry of r1) with v1-a, which truth denies it", ""},
 	{"Register put nothing and returned nil",
-		incident().act().del("p1", "v1-a").ranged("p2", "v1-a", history.Hit, true, 1, prefix+"hello-v1-a", "v1-a").observe().miss("g1", "p1").miss("g2", "p2"),
+		incident().act().del("p1", "v1-a").ranged("p2", "v1-a", history.Hit, true, 1, prefix+"hello-v1-a", "v1-a").kept("p2", "v1-a").observe().miss("g1", "p1").miss("g2", "p2"),
 		but(func(q *verdict.Question) { q.Registered = []string{"v1-a"} }), "stale hidden", "was told by a hit at p2 (entry of r1) that it was there", ""},
 
 	// unknown
@@ -306,7 +306,7 @@ func TestHealsAfter(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	s := deregistered().miss("g1", "p1", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").hit("g2", "p2", 1, "v1-a").
-		as(func(r *history.Resolve) { r.Began -= 2 * time.Millisecond })
+		recorded()
 	v := verdict.Judge(s.events, asked)
 	require.Equal(t, []verdict.Evidence{{Gateway: "g2", Proxy: "p2", Source: history.Hit, Service: "hello", Revision: 1, Truth: 3,
 		Ghosts: []string{"v1-a"}, Hidden: []string{"v2-a"}, Events: []int{s.events[len(s.events)-1].Seq, s.events[len(s.events)-2].Seq}}}, v.Evidence)

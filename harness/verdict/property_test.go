@@ -42,6 +42,16 @@ func TestOtherEventsDoNotMatter(t *testing.T) {
 		var events []history.Event
 		for _, e := range c.story.events {
 			e.Seq *= 10
+			if e.Resolve != nil {
+				r := *e.Resolve
+				r.Range *= 10
+				e.Resolve = &r
+			}
+			if e.Write != nil {
+				w := *e.Write
+				w.Read *= 10
+				e.Write = &w
+			}
 			events = append(events, e)
 			for i := range rapid.IntRange(0, 2).Draw(t, "more") {
 				other := irrelevant(t, e.At)

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ghostroute/harness/history"
@@ -114,7 +115,9 @@ func (t *trial) prove(a answer) (e Evidence, doubt string) {
 	case r.Source == history.Hit && r.Revision == 0:
 		return e, "the hit at " + r.Via + " does not say its entry's revision"
 	case r.Source == history.Hit && r.Revision < a.Truth:
-		e.Events = append(e.Events, t.rangesBehind(a)...)
+		if r.Range > 0 {
+			e.Events = append(e.Events, r.Range)
+		}
 		return e, ""
 	case r.Revision > 0 && r.Revision < a.Truth:
 		return e, "the member that answered lags, and may catch up"
@@ -156,20 +159,6 @@ func (t *trial) isRead(r *history.Range, list bool) bool {
 	return r.Key == key && r.End != "" && r.Shape == ""
 }
 
-// rangesBehind are the proxy's own record of the answer: the Range that the gateway's read was.
-func (t *trial) rangesBehind(a answer) []int {
-	r := a.event.Resolve
-	for i := len(t.events) - 1; i >= 0; i-- {
-		e := t.events[i]
-		if e.Range != nil && e.Who == r.Via && e.Range.Began >= r.Began && e.At <= a.event.At &&
-			e.Range.Revision == r.Revision && e.Range.Source == r.Source && t.isRead(e.Range, r.List) &&
-			(e.Range.Client == "" || e.Range.Client == a.event.Who) {
-			return []int{e.Seq}
-		}
-	}
-	return nil
-}
-
 // onlyRegistered says whether all that a hides was missing from etcd as well: its Register returned nil and put nothing.
 func (t *trial) onlyRegistered(a answer) bool {
 	from, to := t.truths.at(a.began(), a.event.At)
@@ -185,10 +174,16 @@ func (t *trial) onlyRegistered(a answer) bool {
 func (t *trial) proveSkipped(a answer, e Evidence) (Evidence, string) {
 	id := a.Hidden[0]
 	key := keys.Node(t.Service, id)
-	for i := len(t.events) - 1; i >= 0; i-- {
-		ev := t.events[i]
+	for _, w := range slices.Backward(t.events) {
+		if w.Write == nil || w.Who != id {
+			continue
+		}
+		ev, ok := t.record(w.Write.Read)
+		if !ok {
+			continue
+		}
 		r := ev.Range
-		if r == nil || r.Err != "" || r.Key != key || r.End != "" || r.Source != history.Hit || len(r.Keys) == 0 {
+		if r.Err != "" || r.Key != key || r.Source != history.Hit || len(r.Keys) == 0 {
 			continue
 		}
 		from, to := t.truths.at(r.Began, ev.At)
@@ -246,24 +241,24 @@ func (f filling) who() string {
 	return fmt.Sprintf("a %s at %s", f.source, f.proxy)
 }
 
-// fill is the gateway's last registry read up to a. A gateway notes it itself; where it does not, the proxy's record of a Range
-// over its connection tells, unless another reading of the same gateway uses that connection too.
+// record is the proxy's record of a read, by the number that the answer brought with it.
+func (t *trial) record(seq int) (history.Event, bool) {
+	e, ok := history.Find(t.events, seq)
+	return e, ok && e.Range != nil
+}
+
+// fill is the registry read that the answer's copy was made of: the proxy's record, where the answer names one. A member keeps no
+// record of what it answers; then it is what the gateway itself last noted of a read.
 func (t *trial) fill(a answer) (filling, bool) {
-	shared := false
-	for _, e := range t.events {
-		shared = shared || e.Resolve != nil && e.Who == a.event.Who && e.Resolve.Reading != a.event.Resolve.Reading
+	if e, ok := t.record(a.event.Resolve.Range); ok {
+		return filling{e.Seq, e.At, e.Who, e.Range.Source, e.Range.Revision}, true
 	}
-	for i := len(t.events) - 1; i >= 0; i-- {
-		e := t.events[i]
-		if e.Seq > a.event.Seq {
-			continue
-		}
-		if r := e.Resolve; r != nil && e.Who == a.event.Who && r.Service == t.Service && r.Reading == a.event.Resolve.Reading &&
-			r.Err == "" && r.Source != history.ClientCache && r.Source != "" && r.List == a.event.Resolve.List {
+	for _, e := range slices.Backward(t.events) {
+		r := e.Resolve
+		if r != nil && e.Seq <= a.event.Seq && e.Who == a.event.Who && r.Service == t.Service && r.Err == "" &&
+			r.Reading == a.event.Resolve.Reading && r.List == a.event.Resolve.List &&
+			r.Source != history.ClientCache && r.Source != "" {
 			return filling{e.Seq, e.At, r.Via, r.Source, r.Revision}, true
-		}
-		if r := e.Range; r != nil && !shared && r.Client == a.event.Who && r.Err == "" && t.isRead(r, a.event.Resolve.List) {
-			return filling{e.Seq, e.At, e.Who, r.Source, r.Revision}, true
 		}
 	}
 	return filling{}, false

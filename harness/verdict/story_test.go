@@ -143,6 +143,16 @@ func (s *story) ranged(p, client string, source history.Source, serializable boo
 	return s.add(history.Event{Who: p, Range: r})
 }
 
+// recorded says that the last answer came out of what the proxy wrote down just before it.
+func (s *story) recorded() *story {
+	return s.as(func(r *history.Resolve) { r.Range = s.events[len(s.events)-2].Seq })
+}
+
+// kept is a lease that Register renewed on the strength of the Range just before it, in place of a put.
+func (s *story) kept(via, id string) *story {
+	return s.add(history.Event{Who: id, Write: &history.Write{Began: s.now, Via: via, Op: "keepalive", Read: s.events[len(s.events)-1].Seq}})
+}
+
 // called is a request through a gateway that was answered 200 by a service.
 func (s *story) called(g, answered, instance string) *story {
 	return s.add(history.Event{Who: g, Request: &history.Request{

@@ -160,7 +160,7 @@ func (m *Machine) reader(who, at, addr string) (*registry.Registry, error) {
 	return r, err
 }
 
-// watched has go-micro do something, and takes what it read from what the proxy noted.
+// watched has go-micro do something, and takes what it read from the proxy's records of that.
 func (m *Machine) watched(r *registry.Registry, at string, do func() error) (plan.Observation, error) {
 	within := patience
 	if at[0] == 'p' && (m.cut[m.asks[number(at)]] || m.unlinked(at)) {
@@ -169,13 +169,11 @@ func (m *Machine) watched(r *registry.Registry, at string, do func() error) (pla
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, within)
 	defer cancel()
-	seen := m.history.Len()
 	var err error
-	r.Trace(ctx, func() { err = do() })
 	obs := plan.Observation{}
-	for _, e := range m.history.Since(seen) {
-		if e.Range != nil && e.Range.Err == "" && e.Who == at {
-			obs.Answers = append(obs.Answers, m.answerOf(e))
+	for _, read := range r.Trace(ctx, func() { err = do() }) {
+		if read.Event > 0 {
+			obs.Answers = append(obs.Answers, m.answerOf(m.history.Event(read.Event)))
 		}
 	}
 	if err == nil {

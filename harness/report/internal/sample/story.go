@@ -70,7 +70,7 @@ func (s *story) truth(ids ...string) {
 // read is a gateway's read and, where a proxy answered, the proxy's record of it.
 func (s *story) read(g, p string, source history.Source, rev int64, ids ...string) {
 	began := s.now
-	mode := "serializable"
+	mode, record := "serializable", 0
 	if source == history.Hit || source == history.Miss {
 		r := &history.Range{Began: began + 20*time.Microsecond, Client: g, Key: prefix, End: prefix[:len(prefix)-1] + "0", Serializable: true, Source: source, Revision: rev, Keys: []string{}}
 		for _, id := range ids {
@@ -81,9 +81,10 @@ func (s *story) read(g, p string, source history.Source, rev int64, ids ...strin
 			r.Member, took = "m"+p[1:], 250*time.Microsecond
 		}
 		s.add(took, history.Event{Who: p, Range: r})
+		record = len(s.events)
 	}
 	s.add(40*time.Microsecond, history.Event{Who: g, Resolve: &history.Resolve{Began: began, Service: "hello", Mode: mode, Reading: s.reading, Via: p, Source: source,
-		Revision: rev, Endpoints: endpoints(ids)}})
+		Revision: rev, Range: record, Endpoints: endpoints(ids)}})
 }
 
 // call is a request through a gateway to an instance: 200, or 502 where it is gone.
