@@ -34,12 +34,8 @@ race: ## every test under the race detector
 	$(GO) test -race -timeout 20m ./harness/...
 	$(GO) test -race -parallel 3 -timeout 40m ./scenarios
 
-# A report keeps every trial's history until it is written: without a limit the collector lets that come to 1.2 GiB.
-matrix: ## every scenario against every fix, and the page that shows it
-	@mkdir -p $(ARTIFACTS)/matrix && rm -f $(ARTIFACTS)/matrix/matrix.*
-	@GOMEMLIMIT=700MiB GHOSTROUTE_REPORT=$(ARTIFACTS)/matrix $(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -v -parallel $(PARALLEL) -timeout 15m \
-		| sed -u -nE '/^(matrix:|ok|FAIL|panic)/p; /moved, read/,/replay/p'; status=$$?; \
-		cat $(ARTIFACTS)/matrix/matrix.txt && echo && echo "the page: $(ARTIFACTS)/matrix/matrix.html"; exit $$status
+matrix: build ## every scenario against every fix, and the page that shows it
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 N    ?= 1
 PACE ?= 1
@@ -85,9 +81,8 @@ causes: ## find every cause anew on real benches; writes fixtures/found
 agree: ## hold the model to real benches for TIME
 	@AGREE=$(or $(TIME),10m) $(GO) test ./harness/explore/lab -run Agrees -count=1 -v -timeout 0
 
-verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
-	$(GO) test ./scenarios -run '^TestMatrix$$' -count=1 -parallel $(PARALLEL) -timeout 10m -update
-	@git diff --stat -- fixtures/verdicts.txt
+verdicts: build ## accept what the matrix finds as expected: look at git diff afterwards
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 page: ## the matrix' page, tested in a headless Chromium
 	cd harness/report/browser && $(GO) test ./...

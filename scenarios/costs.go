@@ -34,6 +34,22 @@ func Costs(ctx context.Context, f Fix) (*report.Costs, error) {
 	return c, errors.Join(err, b.Close())
 }
 
+// Measure measures the costs of these fixes, one after another, with nothing else running.
+func Measure(ctx context.Context, fixes []report.Fix) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	for i := range fixes {
+		f, err := FixNamed(fixes[i].Name)
+		if err != nil {
+			return err
+		}
+		if fixes[i].Costs, err = Costs(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (t *Trial) costs() (*report.Costs, error) {
 	if err := t.Prime(t.ctx); err != nil {
 		return nil, err

@@ -1,13 +1,12 @@
 package scenarios
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"ghostroute/harness"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/text"
 )
 
 // Fix is something that is said to cure the incident.
@@ -156,14 +155,20 @@ func variant(v proxy.Variant) func(*harness.Topology) {
 	return func(t *harness.Topology) { t.Variant = v }
 }
 
+// FixNames are the names of all fixes.
+func FixNames() (names []string) {
+	for _, f := range Fixes() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // FixNamed finds a fix. The error of one that is not there lists those that are.
 func FixNamed(name string) (Fix, error) {
-	var names []string
 	for _, f := range Fixes() {
 		if f.Name == name {
 			return f, nil
 		}
-		names = append(names, f.Name)
 	}
-	return Fix{}, fmt.Errorf("there is no fix %q: there are %s", name, strings.Join(names, ", "))
+	return Fix{}, text.Unknown("fix", name, FixNames())
 }

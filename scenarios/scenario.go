@@ -3,14 +3,13 @@
 package scenarios
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/text"
 )
 
 // Scenario is a change of the registry, usually with something going wrong around it.
@@ -47,16 +46,22 @@ func All() []Scenario {
 	return slices.Concat(leaving(), arriving(), races(), members(), proxies(), ranges(), clients(), identities())
 }
 
+// Names are the names of all scenarios.
+func Names() (names []string) {
+	for _, s := range All() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 // Named finds a scenario. The error of one that is not there lists those that are.
 func Named(name string) (Scenario, error) {
-	var names []string
 	for _, s := range All() {
 		if s.Name == name {
 			return s, nil
 		}
-		names = append(names, s.Name)
 	}
-	return Scenario{}, fmt.Errorf("there is no scenario %q: there are %s", name, strings.Join(names, ", "))
+	return Scenario{}, text.Unknown("scenario", name, Names())
 }
 
 // oneProxy is the topology in which no other proxy can be to blame.

@@ -26,11 +26,10 @@ type Trial struct {
 // cacheTTL is go-micro's registry/cache.DefaultTTL in a trial: a minute as shipped, shortened so that a trial sees it lapse.
 const cacheTTL = 200 * time.Millisecond
 
-// Result is what a trial came to: its history, the question put to it, and the verdict.
+// Result is what a trial came to: its history with the question put to it, and the verdict.
 type Result struct {
-	Events   []history.Event
-	Question verdict.Question
-	Verdict  verdict.Verdict
+	verdict.Saved
+	Verdict verdict.Verdict
 }
 
 // Topology is what a scenario and a fix together make of the incident's topology, for one reading.
@@ -59,10 +58,12 @@ func Try(ctx context.Context, cluster *etcd.Cluster, s Scenario, f Fix, reading 
 	q := t.question()
 	events := b.History.Events()
 	closed := b.Close()
-	r := Result{Events: events, Question: q, Verdict: verdict.Judge(events, q)}
+	r := Result{Saved: verdict.Saved{Question: &q, Events: events}}
 	if failed != nil {
-		r.Verdict = verdict.Verdict{Outcome: verdict.Unknown, Why: "the trial was not carried out: " + failed.Error()}
+		r.Failed = failed.Error()
 	}
+	r.Verdict = r.Judge()
+	r.Label = r.Verdict.Label()
 	return r, closed
 }
 

@@ -31,3 +31,9 @@ func TestPaint(t *testing.T) {
 	require.Equal(t, "\x1b[31mx\x1b[0m", text.Paint(true).In(text.Red, "x"))
 	require.Equal(t, "", text.Paint(true).In(text.Red, ""))
 }
+
+func TestQuote(t *testing.T) {
+	for word, want := range map[string]string{"a/b-1.txt": "a/b-1.txt", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "$x": "'$x'"} {
+		require.Equal(t, want, text.Quote(word))
+	}
+}

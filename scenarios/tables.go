@@ -7,10 +7,29 @@ import (
 	"ghostroute/harness/gateway"
 )
 
-// Table is the verdicts as a Markdown table, two letters a reading: Sg is stale ghost.
+const written = "<!-- written by make verdicts -->\n"
+
+const matrixHead = `# Every scenario against every fix
+
+` + written + `
+**F** fresh: never wrong once the change was acknowledged. **H** heals: wrong, then right. **S** stale: wrong to the end, and provenance
+says why. Then **g** ghost, **h** hidden, **l** leak. Left of the slash gateways that resolve on every request (is the *proxy* cured?),
+right of it go-micro's own with its cache and watch (are the *users* cured?). A dash makes no sense.
+
+`
+
+const fixesHead = `# The fixes
+
+` + written + `
+What each is and who proposed it; what it is said to do, and what it takes away that the proxies were there for; and over all scenarios
+how often it is **F**resh, **H**eals or is **S**tale, for the proxies and for go-micro's users.
+
+`
+
+// Table is fixtures/matrix.md: the verdicts as a Markdown table, two letters a reading: Sg is stale ghost.
 func (v Verdicts) Table() string {
 	var b strings.Builder
-	b.WriteString("| |")
+	b.WriteString(matrixHead + "| |")
 	for _, f := range Fixes() {
 		fmt.Fprintf(&b, " %s |", f.Name)
 	}
@@ -36,10 +55,10 @@ func letters(label string) string {
 	return strings.ToUpper(outcome[:1]) + symptom
 }
 
-// FixTable says of each fix, as a Markdown table, what it is, whose, what it claims and gives up, and what it came to in all.
+// FixTable is fixtures/fixes.md: it says of each fix, as a Markdown table, what it is, whose, what it claims and gives up, and what it came to in all.
 func (v Verdicts) FixTable() string {
 	var b strings.Builder
-	b.WriteString("| fix | what it is | whose, or where | it claims | it gives up | proxies | users |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString(fixesHead + "| fix | what it is | whose, or where | it claims | it gives up | proxies | users |\n|---|---|---|---|---|---|---|\n")
 	for _, f := range Fixes() {
 		fmt.Fprintf(&b, "| **%s** | %s | %s | %s | %s | %s | %s |\n", f.Name, f.Title, f.Source, f.Claims, f.GivesUp,
 			v.sum(f, gateway.EachRequest), v.sum(f, gateway.GoMicro))
@@ -61,18 +80,4 @@ func (v Verdicts) sum(f Fix, r gateway.Kind) string {
 		}
 	}
 	return strings.Join(list, ", ")
-}
-
-// InReadme puts the tables into the text of the README, each between two lines that say so.
-func (v Verdicts) InReadme(text string) (string, error) {
-	for _, part := range []struct{ name, table string }{{"matrix", v.Table()}, {"fixes", v.FixTable()}} {
-		begin, end := "<!-- "+part.name+": written by make verdicts -->\n", "<!-- "+part.name+" end -->"
-		before, rest, ok := strings.Cut(text, begin)
-		_, after, ok2 := strings.Cut(rest, end)
-		if !ok || !ok2 {
-			return "", fmt.Errorf("the README has no place for the %s: no line %q, or no %q below it", part.name, strings.TrimSpace(begin), end)
-		}
-		text = before + begin + part.table + end + after
-	}
-	return text, nil
 }

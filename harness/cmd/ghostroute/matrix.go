@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ghostroute/harness/report"
+	"ghostroute/harness/text"
+	"ghostroute/scenarios"
+)
+
+// atATime is how many cells are tried at a time: trials mostly wait, for leases, or for a cache to lapse.
+const atATime = 12
+
+// keptMemory is what the collector is held to: a report keeps every trial's history until it is written.
+const keptMemory = 700 << 20
+
+func (c *command) matrix() *cobra.Command {
+	var scenario, fix string
+	cmd := &cobra.Command{
+		Use:   "matrix",
+		Short: "Try every scenario against every fix, and write the page that shows it",
+		Long: "Try scenarios against fixes, each read in two ways: by gateways that resolve on every request (is the proxy cured?), and by\n" +
+			"go-micro's own, with its cache and its watch (are the users cured?). Each verdict is compared with fixtures/verdicts.txt.\n" +
+			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
+		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash\n  ghostroute matrix --scenario crash --fix ttl -o json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ss, fs, err := chosen(scenario, fix)
+			if err != nil {
+				return err
+			}
+			expected, err := scenarios.ReadExpected()
+			if err != nil {
+				return err
+			}
+			out, err := c.output("matrix", scenario, fix)
+			if err != nil {
+				return err
+			}
+			return c.tryAll(cmd.Context(), out, expected, ss, fs)
+		},
+	}
+	cmd.Flags().StringVar(&scenario, "scenario", "", "try this one only")
+	cmd.Flags().StringVar(&fix, "fix", "", "try this one only")
+	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(scenarios.Names(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("fix", cobra.FixedCompletions(scenarios.FixNames(), cobra.ShellCompDirectiveNoFileComp))
+	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
+}
+
+func (c *command) verdicts() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "verdicts",
+		Short: "Accept what the matrix finds: rewrite fixtures/verdicts.txt and the tables made of it",
+		Long: "Try every scenario against every fix and write what was found to fixtures: verdicts.txt, matrix.md and fixes.md. Look at\n" +
+			"git diff afterwards. A verdict of unknown is never accepted; nothing is written if the run does not come to its end.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			expected, err := scenarios.ReadExpected()
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				fmt.Fprintf(c.out, "what was expected is read no further than this: %v\n", err)
+			}
+			out, err := c.output("verdicts")
+			if err != nil {
+				return err
+			}
+			m, err := scenarios.NewMatrix(expected, out.Dir)
+			if err != nil {
+				return err
+			}
+			_, moved, err := c.try(cmd.Context(), c.out, m, scenarios.All(), scenarios.Fixes())
+			if err != nil {
+				return err
+			}
+			all, unknown := m.Found()
+			if err := all.WriteExpected(); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.out, "%s moved: look at git diff fixtures\n", text.Count(moved, "cell"))
+			if len(unknown) > 0 {
+				return foundf("never accepted, unknown: %s", strings.Join(unknown, ", "))
+			}
+			return nil
+		},
+	}
+	return c.keeps(cmd, "the folder for the histories of what moved")
+}
+
+// chosen are the scenarios and fixes of those names, or all of them.
+func chosen(scenario, fix string) (ss []scenarios.Scenario, fs []scenarios.Fix, err error) {
+	ss, fs = scenarios.All(), scenarios.Fixes()
+	if scenario != "" {
+		s, err := scenarios.Named(scenario)
+		if err != nil {
+			return nil, nil, usage{err}
+		}
+		ss = []scenarios.Scenario{s}
+	}
+	if fix != "" {
+		f, err := scenarios.FixNamed(fix)
+		if err != nil {
+			return nil, nil, usage{err}
+		}
+		fs = []scenarios.Fix{f}
+	}
+	return ss, fs, nil
+}
+
+// tryAll runs the matrix and writes its report.
+func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected scenarios.Verdicts, ss []scenarios.Scenario, fs []scenarios.Fix) error {
+	for _, old := range []string{"html", "txt", "md", "json"} { // a report that is there is this run's
+		_ = os.Remove(filepath.Join(out.Dir, "matrix."+old))
+	}
+	debug.SetMemoryLimit(keptMemory)
+	m, err := scenarios.NewMatrix(expected, out.Dir)
+	if err != nil {
+		return err
+	}
+	m.Keep = true
+	progress := io.Writer(c.out)
+	if c.json.value == "json" {
+		progress = io.Discard
+	}
+	run, moved, err := c.try(ctx, progress, m, ss, fs)
+	if err != nil {
+		return err
+	}
+	if len(run.Cells) > 1 { // costs are those of a whole column
+		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
+			return errors.Join(unfinished(ctx, "every cell was tried, and the costs were not measured; no report was written"), err)
+		}
+	}
+	if err := c.writeReport(out, run); err != nil {
+		return err
+	}
+	fmt.Fprintf(progress, "\nthe page: %s\n", filepath.Join(out.Dir, "matrix.html"))
+	if moved > 0 {
+		return foundf("%s moved of %d", text.Count(moved, "cell"), len(run.Cells))
+	}
+	return nil
+}
+
+// try runs the matrix and says how far it is.
+func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matrix, ss []scenarios.Scenario, fs []scenarios.Fix) (run report.Run, moved int, err error) {
+	all, began, done := len(ss)*len(fs), time.Now(), 0
+	fmt.Fprintf(progress, "%s to try\n", text.Count(all, "cell"))
+	run, err = m.Try(ctx, ss, fs, atATime, func(n int, why []string) {
+		done = n
+		if len(why) > 0 {
+			moved++
+		}
+		for _, w := range why {
+			fmt.Fprintln(progress, w)
+		}
+		if n%50 == 0 {
+			fmt.Fprintf(progress, "%d of %d cells, %s\n", n, all, time.Since(began).Round(time.Second))
+		}
+	})
+	closed := m.Close()
+	if stopped := unfinished(ctx, fmt.Sprintf("%d of %d cells were tried, %d moved; nothing was written", done, all, moved)); stopped != nil {
+		return run, moved, errors.Join(stopped, closed)
+	}
+	for _, w := range m.Wavered() {
+		fmt.Fprintln(progress, w)
+	}
+	return run, moved, errors.Join(err, closed)
+}
+
+// writeReport writes the report's files, and what is asked for to the output.
+func (c *command) writeReport(out scenarios.Output, run report.Run) error {
+	writers := map[string]func(io.Writer) error{
+		"matrix.html": func(w io.Writer) error { return report.HTML(w, run) },
+		"matrix.txt":  func(w io.Writer) error { return report.Terminal(w, run, report.Options{}) },
+		"matrix.md":   func(w io.Writer) error { return report.Markdown(w, run) },
+		"matrix.json": func(w io.Writer) error { return report.JSON(w, run) },
+	}
+	for name, write := range writers {
+		if err := writeFile(filepath.Join(out.Dir, name), write); err != nil {
+			return err
+		}
+	}
+	if c.json.value == "json" {
+		return report.JSON(out, run)
+	}
+	return report.Terminal(out, run, report.Options{Width: columns(c.out), Color: out.Colour})
+}
+
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}

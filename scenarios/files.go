@@ -1,0 +1,71 @@
+package scenarios
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Program is how the one command is called from the repository's top.
+const Program = "go run ./harness/cmd/ghostroute"
+
+// Fixture is where a file of the fixtures is: in the repository that the working directory is in.
+func Fixture(name string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		mod, err := os.ReadFile(filepath.Join(at, "go.mod"))
+		if err == nil && strings.HasPrefix(string(mod), "module ghostroute\n") {
+			return filepath.Join(at, "fixtures", name), nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%s is not in Ghostroute's repository: fixtures/%s is there", dir, name)
+		}
+	}
+}
+
+// ReadExpected reads fixtures/verdicts.txt.
+func ReadExpected() (Verdicts, error) {
+	file, err := Fixture("verdicts.txt")
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	v, err := ReadVerdicts(f)
+	if err != nil {
+		return v, fmt.Errorf("%s, %w", file, err)
+	}
+	return v, nil
+}
+
+// WriteExpected writes fixtures/verdicts.txt and the tables made of it.
+func (v Verdicts) WriteExpected() error {
+	files, err := v.files()
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		file, err := Fixture(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// files are the fixtures that are written from the verdicts.
+func (v Verdicts) files() (map[string]string, error) {
+	var text strings.Builder
+	err := v.Write(&text)
+	return map[string]string{"verdicts.txt": text.String(), "matrix.md": v.Table(), "fixes.md": v.FixTable()}, err
+}

@@ -1,0 +1,234 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/report"
+	"ghostroute/harness/text"
+	"ghostroute/harness/verdict"
+)
+
+const (
+	trialTimeout = 30 * time.Second // far beyond any trial: a trial that hangs ends, and its verdict says what it waited for
+
+	// mayWaver is how many of some 1,400 trials may come out otherwise once, and not again, before the run fails for that alone.
+	mayWaver = 3
+)
+
+// Matrix tries scenarios against fixes, in both readings, and compares each verdict with the expected one. Close it.
+type Matrix struct {
+	Expected Verdicts // a verdict that is not in it has moved
+	Dir      string   // where the histories of what moved are kept, a folder a cell
+	Keep     bool     // cells keep their histories, for the page
+
+	pool *Pool
+
+	mu      sync.Mutex
+	found   Verdicts
+	wavered []string
+}
+
+// NewMatrix returns a matrix whose clusters start when they are needed.
+func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
+	if expected == nil {
+		expected = Verdicts{}
+	}
+	pool, err := NewPool()
+	return &Matrix{Expected: expected, Dir: dir, pool: pool, found: Verdicts{}}, err
+}
+
+// Close ends the clusters. It is an error that too many verdicts wavered: came out otherwise once, and not again.
+func (m *Matrix) Close() error {
+	err := m.pool.Close()
+	if len(m.wavered) > mayWaver {
+		err = errors.Join(err, fmt.Errorf("%d verdicts wavered in one run, and %d may:\n  %s",
+			len(m.wavered), mayWaver, strings.Join(m.wavered, "\n  ")))
+	}
+	return err
+}
+
+// Cell tries one scenario against one fix. What it says is not as it was expected to be: with moved, the run fails.
+func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell, moved []string, err error) {
+	cell = report.Cell{Scenario: s.Name, Fix: f.Name,
+		Replay: fmt.Sprintf("%s matrix --scenario %s --fix %s", Program, s.Name, f.Name)}
+	for _, reading := range Readings {
+		if why := NotApplicable(s, f, reading); why != "" {
+			cell.NA = why
+			continue
+		}
+		expected := m.Expected[Key{s.Name, f.Name, reading}]
+		r, err := m.try(ctx, s, f, reading)
+		if err == nil && r.Verdict.Label() != expected {
+			r, err = m.confirm(ctx, s, f, reading, r)
+		}
+		if err != nil {
+			return cell, moved, err
+		}
+		read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected}
+		if m.Keep {
+			read.Events = r.Events
+		}
+		cell.Readings = append(cell.Readings, read)
+		if label := r.Verdict.Label(); label != expected {
+			saved, err := m.save(s, f, string(reading), r)
+			if err != nil {
+				return cell, moved, err
+			}
+			moved = append(moved, fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n%s  replay   %s",
+				s.Name, f.Name, reading, orNothing(expected), r.Verdict, Evidence(r.Verdict), Moved(s, f, expected, label), saved, cell.Replay))
+		}
+		m.mu.Lock()
+		m.found[Key{s.Name, f.Name, reading}] = r.Verdict.Label()
+		m.mu.Unlock()
+	}
+	if len(cell.Readings) > 0 {
+		cell.NA = "" // one reading of two is left: the table says which
+	}
+	return cell, moved, nil
+}
+
+// confirm tries again what moved. A move that does not come out again is no news but a fault of ours: it is counted.
+func (m *Matrix) confirm(ctx context.Context, s Scenario, f Fix, reading gateway.Kind, r Result) (Result, error) {
+	expected := m.Expected[Key{s.Name, f.Name, reading}]
+	if expected == "" {
+		return r, nil
+	}
+	again, err := m.try(ctx, s, f, reading)
+	if err != nil || again.Verdict.Label() != expected {
+		return r, err
+	}
+	saved, err := m.save(s, f, string(reading)+"-wavered", r)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wavered = append(m.wavered, fmt.Sprintf("%s against %s wavered, read %s: once it was %s\n%s", s.Name, f.Name, reading, r.Verdict, saved))
+	return again, err
+}
+
+// try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the pool.
+func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
+	c, err := m.pool.Take(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	limited, done := context.WithTimeoutCause(ctx, trialTimeout, fmt.Errorf("the trial was still running after %s", trialTimeout))
+	defer done()
+	r, err := Try(limited, c, s, f, reading)
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	give, given := context.WithTimeout(ctx, trialTimeout)
+	defer given()
+	return r, errors.Join(err, m.pool.Give(give, c))
+}
+
+// save keeps a trial, and returns the lines that say where and what to do with it.
+func (m *Matrix) save(s Scenario, f Fix, name string, r Result) (lines string, err error) {
+	dir := filepath.Join(m.Dir, s.Name, f.Name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, name+".jsonl")
+	w, err := os.Create(file)
+	if err != nil {
+		return "", err
+	}
+	err = r.Write(w)
+	shown := text.Quote(file)
+	return fmt.Sprintf("  judge    %s judge %s\n  draw     %s draw %s\n", Program, shown, Program, shown), errors.Join(err, w.Close())
+}
+
+// Wavered are the verdicts that came out otherwise once, and not again.
+func (m *Matrix) Wavered() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wavered
+}
+
+// Found are the verdicts that were found, and where that is none, or unknown, what was expected. Unknown are those cells.
+func (m *Matrix) Found() (all Verdicts, unknown []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all = maps.Clone(m.Expected)
+	for k, label := range m.found {
+		if label == string(verdict.Unknown) {
+			unknown = append(unknown, fmt.Sprintf("%s/%s, read by %s", k.Scenario, k.Fix, k.Reading))
+		} else {
+			all[k] = label
+		}
+	}
+	slices.Sort(unknown)
+	return all, unknown
+}
+
+// Try tries every one of these scenarios against every one of these fixes, some at a time, and calls tell after each cell with how many
+// are done. It returns when all are, or at the first trouble, the end of ctx among it, when what has begun has ended.
+func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atATime int, tell func(done int, moved []string)) (report.Run, error) {
+	began := time.Now()
+	built := BuiltWith()
+	run := report.Run{Title: "Ghostroute: every scenario against every fix", Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
+	for _, f := range fixes {
+		run.Fixes = append(run.Fixes, report.Fix{Name: f.Name, Title: f.Title, Source: f.Source, Claims: f.Claims, GivesUp: f.GivesUp})
+	}
+	for _, s := range scenarios {
+		run.Scenarios = append(run.Scenarios, report.Scenario{Name: s.Name, Theme: s.Theme, Title: s.Title, Seen: s.Seen, Text: s.Text})
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	cells := make([]report.Cell, len(scenarios)*len(fixes))
+	next := make(chan int)
+	var telling sync.Mutex
+	done := 0
+	var wg sync.WaitGroup
+	for range min(atATime, len(cells)) {
+		wg.Go(func() {
+			for i := range next {
+				cell, moved, err := m.Cell(ctx, scenarios[i/len(fixes)], fixes[i%len(fixes)])
+				if err != nil {
+					stop(err)
+					return
+				}
+				telling.Lock()
+				cells[i], done = cell, done+1
+				tell(done, moved)
+				telling.Unlock()
+			}
+		})
+	}
+	for i := 0; i < len(cells) && ctx.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	wg.Wait()
+	run.Cells, run.Took = cells, time.Since(began)
+	return run, context.Cause(ctx)
+}
+
+// Evidence lists a verdict's evidence, a line each.
+func Evidence(v verdict.Verdict) string {
+	var b strings.Builder
+	for _, e := range v.Evidence {
+		fmt.Fprintf(&b, "\n           %s through %s: %s of revision %d, truth at %d; ghosts %v, hidden %v; events %v %s",
+			e.Gateway, orNothing(e.Proxy), e.Source, e.Revision, e.Truth, e.Ghosts, e.Hidden, e.Events, e.Note)
+	}
+	return b.String()
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
