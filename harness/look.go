@@ -6,13 +6,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/wait"
 )
 
 // Tell adds a sentence to the story.
@@ -25,7 +25,8 @@ func (b *Bench) Phase(p history.Phase, format string, args ...any) {
 	b.History.Add(history.Event{Who: "bench", Step: &history.Step{Phase: p, Text: fmt.Sprintf(format, args...)}})
 }
 
-// Truth reads the service linearizably on a member, past every proxy, once every member has applied what any of them has. It is recorded.
+// Truth reads the service linearizably on a member, past every proxy, once every connected member has applied what any of them has. It is
+// recorded.
 func (b *Bench) Truth(ctx context.Context) (history.Truth, error) {
 	return b.TruthOf(ctx, b.Topology.Service)
 }
@@ -33,7 +34,11 @@ func (b *Bench) Truth(ctx context.Context) (history.Truth, error) {
 // TruthOf is Truth for a service of that name.
 func (b *Bench) TruthOf(ctx context.Context, name string) (history.Truth, error) {
 	t := history.Truth{Service: name, Endpoints: []history.Endpoint{}}
-	r, err := b.Cluster.Truth(ctx, keys.Service(name), clientv3.WithPrefix())
+	err := b.Cluster.WaitApplied(ctx, 0)
+	var r *clientv3.GetResponse
+	if err == nil {
+		r, err = b.Cluster.Truth(ctx, keys.Service(name), clientv3.WithPrefix())
+	}
 	if err == nil {
 		t.Revision = r.Header.Revision
 		for _, kv := range r.Kvs {
@@ -49,14 +54,6 @@ func (b *Bench) TruthOf(ctx context.Context, name string) (history.Truth, error)
 	}
 	b.History.Add(history.Event{Who: "truth", Truth: &t})
 	return t, err
-}
-
-// Settle waits until every connected member has applied what any of them has, and says what the truth then is.
-func (b *Bench) Settle(ctx context.Context) (history.Truth, error) {
-	if err := b.Cluster.WaitApplied(ctx, 0); err != nil {
-		return history.Truth{}, err
-	}
-	return b.Truth(ctx)
 }
 
 // Look has a gateway read the registry once and call each endpoint it is told.
@@ -97,48 +94,25 @@ func byID(all []history.Endpoint) map[string]string {
 // Prime has every gateway read once and waits until each sees truth: the premise of everything judged later. A go-micro gateway has then
 // also begun to listen to the registry.
 func (b *Bench) Prime(ctx context.Context) error {
-	truth, err := b.Settle(ctx)
+	truth, err := b.Truth(ctx)
 	if err != nil {
 		return err
 	}
 	for _, g := range b.gateways {
 		var last history.Resolve
-		if err := Until(ctx, func() bool { last = g.Resolve(ctx, b.Topology.Service); return Agrees(last, truth) }); err != nil {
-			return fmt.Errorf("%s never saw truth at the start: it was told %v (%s), truth at revision %d is %v: %w",
-				g.Name(), last.Endpoints, last.Err, truth.Revision, truth.Endpoints, err)
+		err := wait.For(ctx, func() string {
+			if last = g.Resolve(ctx, b.Topology.Service); Agrees(last, truth) {
+				return ""
+			}
+			return fmt.Sprintf("%s never saw truth at the start: it was told %v (%s), truth at revision %d is %v",
+				g.Name(), last.Endpoints, last.Err, truth.Revision, truth.Endpoints)
+		})
+		if err != nil {
+			return err
 		}
 		if err := g.Settle(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// WaitGone waits until truth no longer has any of the instances, and returns it.
-func (b *Bench) WaitGone(ctx context.Context, ids ...string) (history.Truth, error) {
-	for _, id := range ids {
-		key := b.ServiceKey(id)
-		err := Until(ctx, func() bool {
-			r, err := b.Cluster.Truth(ctx, key, clientv3.WithCountOnly())
-			return err == nil && r.Count == 0
-		})
-		if err != nil {
-			return history.Truth{}, fmt.Errorf("%s is still in truth, its lease has not ended: %w", id, err)
-		}
-	}
-	return b.Settle(ctx)
-}
-
-// Until polls for a condition until it holds or ctx ends: for what nobody announces.
-func Until(ctx context.Context, condition func() bool) error {
-	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		if condition() {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
-	}
 }

@@ -3,8 +3,9 @@ package scenarios
 import (
 	"fmt"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"ghostroute/harness"
-	"ghostroute/harness/history"
 	"ghostroute/harness/service"
 )
 
@@ -47,11 +48,11 @@ func arriving() []Scenario {
 				}
 				// Somebody has looked at the key through p2 just now, so that its entry is as young as can be.
 				if !t.Topology.Direct && len(t.Proxies()) > 1 {
-					c, err := t.At(t.Proxy("p2"))
-					if err != nil {
+					err := t.on("p2", func(c *clientv3.Client) error {
+						_, err := c.Get(t.ctx, t.ServiceKey("v1-a"))
 						return err
-					}
-					if _, err := c.Get(t.ctx, t.ServiceKey("v1-a")); err != nil {
+					})
+					if err != nil {
 						return err
 					}
 				}
@@ -79,7 +80,7 @@ func arriving() []Scenario {
 			Text: "v1-a deregisters, and an instance of the service \"other\" is started at its address. Whoever is told of the ghost gets 200, from a stranger.",
 			Act: func(t *Trial) error {
 				was := t.Instance("v1-a")
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+				if err := t.Leave(t.ctx, "v1-a"); err != nil {
 					return err
 				}
 				_, err := t.Register(t.ctx, "v9-x", func(c *service.Config) { c.Service, c.Port = "other", was.Port() })
@@ -87,18 +88,4 @@ func arriving() []Scenario {
 			},
 		},
 	}
-}
-
-// restartThrough restarts an instance's process through each of these proxies in turn, without deregistering.
-func (t *Trial) restartThrough(id string, proxies ...string) error {
-	for _, p := range proxies {
-		if err := t.steer(p); err != nil {
-			return err
-		}
-		if _, err := t.Restart(t.ctx, id); err != nil {
-			return err
-		}
-	}
-	t.History.Add(history.Event{Who: "bench", Step: &history.Step{Text: id + " has been restarted, and is connected to " + t.PinnedTo(id)}})
-	return t.steer("")
 }

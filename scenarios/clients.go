@@ -1,15 +1,13 @@
 package scenarios
 
 import (
-	"fmt"
-	"sync"
+	"errors"
 	"time"
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/history"
-	"ghostroute/harness/link"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/wait"
 )
 
 // clients: it is the gateways that differ.
@@ -21,7 +19,7 @@ func clients() []Scenario {
 			Seen:  "the incident: \"fewer errors, still errors\"",
 			Text:  "g1 has the fix, g2 and g3 are not yet rolled out. v1-b deregisters through p2.",
 			Needs: func(t *harness.Topology) { t.Modes = []registry.Mode{registry.LinearizableGet} },
-			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-b") },
+			Act:   func(t *Trial) error { return t.Leave(t.ctx, "v1-b") },
 		},
 		{
 			Name: "resurrection", Theme: theme, Title: "gone, and a minute later back",
@@ -30,7 +28,7 @@ func clients() []Scenario {
 			Only: gateway.GoMicro,
 			Act: func(t *Trial) error {
 				began := t.History.Now()
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+				if err := t.Leave(t.ctx, "v1-a"); err != nil {
 					return err
 				}
 				return t.hearSince(began)
@@ -41,13 +39,7 @@ func clients() []Scenario {
 			Seen: "go-micro registry/cache/cache.go: a watch that broke begins again at now, and what it missed it missed",
 			Text: "Every gateway loses its connection to the registry; v1-a deregisters; the connections come back.",
 			Act: func(t *Trial) error {
-				mend := t.cutGateways()
-				defer mend()
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
-					return err
-				}
-				mend()
-				return t.reconnected()
+				return t.cutOffGateways(func() error { return t.Leave(t.ctx, "v1-a") })
 			},
 		},
 		{
@@ -58,40 +50,30 @@ func clients() []Scenario {
 			Needs:  func(t *harness.Topology) { t.Instances = []string{"v1-a"} },
 			Unheld: true, // the event is never delivered
 			Act: func(t *Trial) error {
-				mend := t.cutGateways()
-				defer mend()
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
-					return err
-				}
-				if err := t.bump(); err != nil { // what is compacted must be past
-					return err
-				}
-				if err := t.Cluster.Members[0].Compact(t.ctx, 0); err != nil {
-					return err
-				}
-				mend()
-				return t.reconnected()
+				return t.cutOffGateways(func() error {
+					if err := t.Leave(t.ctx, "v1-a"); err != nil {
+						return err
+					}
+					return t.compact("m1") // which no watch can be taken up behind
+				})
 			},
 		},
 	}
 }
 
-// cutGateways cuts every gateway off from the registry, its established connections too, until mend is called.
-func (t *Trial) cutGateways() (mend func()) {
-	var links []*link.Link
+// cutOffGateways cuts every gateway off from the registry, its established connections too, while f runs, and waits until each is
+// connected again.
+func (t *Trial) cutOffGateways(f func() error) error {
 	for _, g := range t.Gateways() {
-		links = append(links, t.Links(g.Name())...)
-	}
-	for _, l := range links {
-		_ = l.Cut()
-		t.Fault(history.Cut, history.Fire, l.Name(), "")
-	}
-	return sync.OnceFunc(func() {
-		for _, l := range links {
-			l.Mend()
-			t.Fault(history.Cut, history.End, l.Name(), "")
+		if err := t.Cut(t.ctx, g.Name()); err != nil {
+			return err
 		}
-	})
+	}
+	err := f()
+	for _, g := range t.Gateways() {
+		err = errors.Join(err, t.Mend(t.ctx, g.Name()))
+	}
+	return errors.Join(err, t.Connected(t.ctx))
 }
 
 // hear waits until every go-micro gateway has heard of the change by its watch, and agrees; or has read the registry since, because its
@@ -102,18 +84,18 @@ func (t *Trial) hearSince(since time.Duration) error {
 	if t.Topology.Reading != gateway.GoMicro {
 		return nil
 	}
-	truth, err := t.Settle(t.ctx)
+	truth, err := t.Truth(t.ctx)
 	if err != nil {
 		return err
 	}
 	for _, g := range t.Gateways() {
-		err := harness.Until(t.ctx, func() bool {
+		err := wait.Until(t.ctx, g.Name()+" never heard of the change", func() bool {
 			agrees := harness.Agrees(g.Resolve(t.ctx, t.Topology.Service), truth)
 			read, ok := g.Registry().LastRead(t.Topology.Service)
 			return agrees || ok && read.Began > since
 		})
 		if err != nil {
-			return fmt.Errorf("%s never heard of the change: %w", g.Name(), err)
+			return err
 		}
 	}
 	return nil

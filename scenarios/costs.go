@@ -26,7 +26,7 @@ func Costs(ctx context.Context, f Fix) (*report.Costs, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trial{Bench: b, Fix: f, ctx: ctx}
+	t := newTrial(ctx, b, Scenario{}, f)
 	c, err := t.costs()
 	if err != nil {
 		err = fmt.Errorf("the costs of %s were not measured: %w", f.Name, err)

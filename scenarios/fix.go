@@ -88,7 +88,7 @@ func Fixes() []Fix {
 			Source:  "what an operator does at three in the morning",
 			Claims:  "their caches are gone",
 			GivesUp: "every connection, each time",
-			Remedy:  func(t *Trial) error { return t.restartProxies() }},
+			Remedy:  func(t *Trial) error { return t.restart(t.everyProxy()...) }},
 
 		{Name: "scrubber", Title: "a scrubber",
 			Source:  "a cron job: etcdctl get --prefix through every proxy; looking heals",
@@ -115,7 +115,7 @@ func Fixes() []Fix {
 		{Name: "ttl", Title: "cached answers expire",
 			Source: proxy.TTL(proxyTTL).Source, Claims: "no cached answer is older than the TTL",
 			Apply: variant(proxy.TTL(proxyTTL)),
-			Worst: func(t *Trial) (func(), error) { return nil, t.refill() },
+			Worst: func(t *Trial) (func(), error) { return nil, t.ScrubOnce(t.ctx) },
 			Ages:  true, Heals: proxyTTL},
 
 		{Name: "invalidate-after", Title: "invalidate after the write",

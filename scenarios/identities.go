@@ -5,6 +5,7 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/stage"
 )
 
 // identities: authentication is on, and it matters who asks.
@@ -27,12 +28,12 @@ func identities() []Scenario {
 				if err := t.forbid(); err != nil {
 					return err
 				}
-				if t.through("p1") != "" {
-					if err := t.restartProxies(); err != nil {
+				if t.through() {
+					if err := t.restart(t.everyProxy()...); err != nil {
 						return err
 					}
 				}
-				return t.reads(t.ctx, t.Gateways()[0])
+				return t.Read(t.ctx, t.Gateways()[0])
 			},
 		},
 		{
@@ -48,7 +49,7 @@ func identities() []Scenario {
 			Text:  "mallory, who is g2, has read. Then an administrator deletes her, on a member; her connection and her token are still there.",
 			Needs: needs, NA: na, Unchanged: true, Unheld: true, Denied: []string{"g2"},
 			Act: func(t *Trial) error {
-				return t.asAdministrator(func(c *clientv3.Client) error {
+				return t.Administer(t.ctx, func(c *clientv3.Client) error {
 					_, err := c.UserDelete(t.ctx, mallory)
 					return err
 				})
@@ -62,25 +63,8 @@ const mallory = "mallory"
 
 // forbid takes mallory's permission to read the registry away, on a member.
 func (t *Trial) forbid() error {
-	return t.asAdministrator(func(c *clientv3.Client) error {
-		_, err := c.RoleRevokePermission(t.ctx, mallory+"-reads", keys.Registry, clientv3.GetPrefixRangeEnd(keys.Registry))
+	return t.Administer(t.ctx, func(c *clientv3.Client) error {
+		_, err := c.RoleRevokePermission(t.ctx, stage.RoleOf(mallory), keys.Registry, clientv3.GetPrefixRangeEnd(keys.Registry))
 		return err
 	})
-}
-
-// asAdministrator does something on a member as root, and waits until every member knows.
-func (t *Trial) asAdministrator(do func(*clientv3.Client) error) error {
-	c, err := t.Cluster.Dial(harness.Root, harness.Root)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := do(c); err != nil {
-		return err
-	}
-	// Revisions do not count what changes no key: a key does.
-	if _, err := c.Put(t.ctx, "/administered", ""); err != nil {
-		return err
-	}
-	return t.Cluster.WaitApplied(t.ctx, 0)
 }

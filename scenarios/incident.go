@@ -177,8 +177,8 @@ func incident(s *story) {
 		}
 		s.must(s.Instance("v2-i").Crash())
 		s.Tell("Two seconds later its lease has ended:")
-		s.truth, err = s.WaitGone(s.ctx, "v2-i")
-		s.must(err)
+		s.must(s.Expire(s.ctx, "v2-i"))
+		s.settle()
 		for _, g := range everybody {
 			s.look(g).ghosts("p1", "v2-i")
 		}

@@ -17,14 +17,14 @@ func leaving() []Scenario {
 			Name: "deregister-elsewhere", Theme: theme, Title: "an instance deregisters through another proxy",
 			Seen: "the incident; etcd issues 10909, 14665; PR 14478",
 			Text: "v1-a deregisters and stops, in good order, through p1. Gateways on other proxies have its entry cached.",
-			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 		},
 		{
 			Name: "deregister-same", Theme: theme, Title: "an instance deregisters through the proxy that is read",
 			Seen:  "the control: the one case grpcproxy/kv.go was written for",
 			Text:  "There is one proxy; v1-a deregisters through it. DeleteRange clears what it touches.",
 			Needs: oneProxy,
-			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:   func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 		},
 		{
 			Name: "last-instance", Theme: theme, Title: "the only instance of a service deregisters",
@@ -58,10 +58,7 @@ func leaving() []Scenario {
 				return err
 			},
 			Act: func(t *Trial) error {
-				if err := t.Instance("v1-c").Crash(); err != nil {
-					return err
-				}
-				return t.expire("v1-c")
+				return t.crashed("v1-c", func() error { return t.expire("v1-c") })
 			},
 		},
 		{
@@ -70,10 +67,7 @@ func leaving() []Scenario {
 			Text:  "There is one proxy. Somebody revokes v1-a's lease through that very proxy; etcd deletes its key.",
 			Needs: oneProxy,
 			Act: func(t *Trial) error {
-				if err := t.Instance("v1-a").Crash(); err != nil {
-					return err
-				}
-				return t.revoke("v1-a")
+				return t.crashed("v1-a", func() error { return t.revoke("v1-a") })
 			},
 		},
 		{
@@ -82,10 +76,7 @@ func leaving() []Scenario {
 			Text:  "There is one proxy. An operator deletes v1-a's key on a member, past the proxy.",
 			Needs: oneProxy,
 			Act: func(t *Trial) error {
-				if err := t.Instance("v1-a").Crash(); err != nil {
-					return err
-				}
-				return t.deleteDirect(t.ServiceKey("v1-a"))
+				return t.crashed("v1-a", func() error { return t.on("m1", t.delete(t.ServiceKey("v1-a"))) })
 			},
 		},
 		{
@@ -99,7 +90,7 @@ func leaving() []Scenario {
 					}
 				}
 				for _, id := range []string{"v1-a", "v1-b"} {
-					if err := t.Deregister(t.ctx, id); err != nil {
+					if err := t.Leave(t.ctx, id); err != nil {
 						return err
 					}
 				}
@@ -111,10 +102,7 @@ func leaving() []Scenario {
 			Seen: "grpcproxy/kv.go, Txn: only the proxy it passes looks into it",
 			Text: "An operator's transaction deletes v1-a's key through p3.",
 			Act: func(t *Trial) error {
-				if err := t.Instance("v1-a").Crash(); err != nil {
-					return err
-				}
-				return t.txn(clientv3.OpDelete(t.ServiceKey("v1-a")))
+				return t.crashed("v1-a", func() error { return t.txn(clientv3.OpDelete(t.ServiceKey("v1-a"))) })
 			},
 		},
 		{
@@ -123,14 +111,9 @@ func leaving() []Scenario {
 			Text:  "There is one proxy. A transaction through it has a transaction inside that deletes v1-a's key.",
 			Needs: oneProxy,
 			Act: func(t *Trial) error {
-				if err := t.Instance("v1-a").Crash(); err != nil {
-					return err
-				}
-				return t.txn(clientv3.OpTxn(nil, []clientv3.Op{clientv3.OpDelete(t.ServiceKey("v1-a"))}, nil))
+				inner := clientv3.OpTxn(nil, []clientv3.Op{clientv3.OpDelete(t.ServiceKey("v1-a"))}, nil)
+				return t.crashed("v1-a", func() error { return t.txn(inner) })
 			},
 		},
 	}
 }
-
-// leaseTTL is how long the lease of an instance that crashes lives: long enough to be seen by everybody first, on a busy machine too.
-const leaseTTL = 2 * time.Second

@@ -14,6 +14,7 @@ import (
 
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/report"
+	"ghostroute/harness/stage"
 	"ghostroute/harness/text"
 	"ghostroute/harness/verdict"
 )
@@ -31,7 +32,7 @@ type Matrix struct {
 	Dir      string   // where the histories of what moved are kept, a folder a cell
 	Keep     bool     // cells keep their histories, for the page
 
-	pool *Pool
+	pool *stage.Pool
 
 	mu      sync.Mutex
 	found   Verdicts
@@ -43,7 +44,7 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 	if expected == nil {
 		expected = Verdicts{}
 	}
-	pool, err := NewPool()
+	pool, err := stage.NewPool()
 	return &Matrix{Expected: expected, Dir: dir, pool: pool, found: Verdicts{}}, err
 }
 
@@ -116,7 +117,7 @@ func (m *Matrix) confirm(ctx context.Context, s Scenario, f Fix, reading gateway
 
 // try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the pool.
 func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
-	c, err := m.pool.Take(ctx)
+	c, err := m.pool.Take(ctx, 3)
 	if err != nil {
 		return Result{}, err
 	}

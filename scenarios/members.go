@@ -2,9 +2,13 @@ package scenarios
 
 import (
 	"context"
+	"errors"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
+	"ghostroute/harness/wait"
 )
 
 // members: something happens to etcd itself.
@@ -18,19 +22,21 @@ func members() []Scenario {
 			Needs: func(t *harness.Topology) { oneProxy(t); everyMember(t) },
 			Act: func(t *Trial) error {
 				defer t.deafen()()
-				m := t.follower()
-				if err := m.Cut(); err != nil {
-					return err
-				}
-				defer m.Mend()
-				err := t.narrow(others(t, m)...)
+				m, err := t.Follower(t.ctx)
 				if err != nil {
 					return err
 				}
-				if t.through("p1") != "" {
-					err = t.Deregister(t.ctx, "v1-a")
-				} else { // whoever is connected to members may be connected to this one, and could not write
-					err = t.deleteOn(t.Cluster, "v1-a")
+				if err := t.CutOff(t.ctx, m.Name); err != nil {
+					return err
+				}
+				defer m.Mend()
+				if err := t.narrow(t.others(m)...); err != nil {
+					return err
+				}
+				if t.through() {
+					err = t.Leave(t.ctx, "v1-a")
+				} else { // a client of members may be connected to this one, and could not write
+					err = t.crashed("v1-a", func() error { return t.onLeader(t.delete(t.ServiceKey("v1-a"))) })
 				}
 				if err != nil {
 					return err
@@ -42,15 +48,12 @@ func members() []Scenario {
 				ctx, cancel := context.WithTimeout(t.ctx, 3*cacheTTL)
 				defer cancel()
 				for _, g := range t.Gateways() {
-					_ = t.reads(ctx, g)
+					_ = t.Read(ctx, g)
 				}
-				if err := t.narrow(); err != nil {
+				if err := t.narrow(t.everyMember()...); err != nil {
 					return err
 				}
-				if err := m.Mend(); err != nil {
-					return err
-				}
-				return t.Cluster.WaitApplied(t.ctx, 0)
+				return t.Rejoin(t.ctx, m.Name)
 			},
 		},
 		{
@@ -59,15 +62,14 @@ func members() []Scenario {
 			Needs: everyMember,
 			Text:  "A follower is killed, v1-a deregisters through p1, the follower is started again.",
 			Act: func(t *Trial) error {
-				m := t.follower()
+				m, err := t.Follower(t.ctx)
+				if err != nil {
+					return err
+				}
 				if err := m.Kill(); err != nil {
 					return err
 				}
-				err := t.deregisterAgain("v1-a")
-				if rerr := m.Restart(t.ctx); err == nil {
-					err = rerr
-				}
-				return err
+				return errors.Join(t.deregisterAgain("v1-a"), m.Restart(t.ctx))
 			},
 		},
 		{
@@ -76,10 +78,14 @@ func members() []Scenario {
 			Needs: everyMember,
 			Text:  "The leadership moves to another member while v1-a deregisters through p1.",
 			Act: func(t *Trial) error {
-				if err := t.Cluster.MoveLeader(t.ctx, t.follower()); err != nil {
+				m, err := t.Follower(t.ctx)
+				if err != nil {
 					return err
 				}
-				return t.Deregister(t.ctx, "v1-a")
+				if err := t.Cluster.MoveLeader(t.ctx, m); err != nil {
+					return err
+				}
+				return t.Leave(t.ctx, "v1-a")
 			},
 		},
 	}
@@ -88,22 +94,9 @@ func members() []Scenario {
 // everyMember lets the proxies, or clients without proxies, ask all members.
 func everyMember(t *harness.Topology) { t.Upstream = nil }
 
-// follower is a member that does not lead; it is nil only if the cluster has no leader, and then the next thing fails.
-func (t *Trial) follower() *etcd.Member {
-	lead, err := t.Cluster.Leader(t.ctx)
-	if err != nil {
-		return nil
-	}
-	for _, m := range t.Cluster.Members {
-		if m != lead {
-			return m
-		}
-	}
-	return nil
-}
+func (t *Trial) everyMember() []string { return t.others(nil) }
 
-func others(t *Trial, but *etcd.Member) []string {
-	var names []string
+func (t *Trial) others(but *etcd.Member) (names []string) {
 	for _, m := range t.Cluster.Members {
 		if m != but {
 			names = append(names, m.Name)
@@ -112,35 +105,37 @@ func others(t *Trial, but *etcd.Member) []string {
 	return names
 }
 
-// narrow lets every proxy ask only these members, none for all.
+// narrow has every proxy ask these members only.
 func (t *Trial) narrow(members ...string) error {
 	for _, p := range t.Proxies() {
-		if err := p.Narrow(members...); err != nil {
+		if err := t.Narrow(t.ctx, p.Name(), members...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// deleteOn has an instance crash and deletes its key on the leader.
-func (t *Trial) deleteOn(c *etcd.Cluster, id string) error {
-	if err := t.Instance(id).Crash(); err != nil {
-		return err
-	}
-	lead, err := c.Leader(t.ctx)
+// onLeader does something with an operator's client at the leader.
+func (t *Trial) onLeader(do func(*clientv3.Client) error) error {
+	lead, err := t.Cluster.Leader(t.ctx)
 	if err != nil {
 		return err
 	}
-	return t.Delete(t.ctx, "ops", "", lead.Client(), t.ServiceKey(id))
+	return t.on(lead.Name, do)
 }
 
 // deregisterAgain has an instance deregister until it succeeds: a proxy's connection to a member that was killed fails one call, and
 // nothing on the way tries again (etcdmain replaces the client's retry interceptor).
 func (t *Trial) deregisterAgain(id string) error {
 	i := t.Instance(id)
-	var last error
-	if err := harness.Until(t.ctx, func() bool { last = i.Deregister(t.ctx); return last == nil }); err != nil {
-		return last
+	err := wait.For(t.ctx, func() string {
+		if err := i.Deregister(t.ctx); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if err != nil {
+		return err
 	}
 	_ = i.Stop(t.ctx) // it deregisters once more, which may meet the next such connection: its key is gone already
 	if t.Topology.Scatter {

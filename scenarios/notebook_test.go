@@ -14,6 +14,7 @@ import (
 
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/notebook"
+	"ghostroute/harness/stage"
 	"ghostroute/harness/telling"
 	"ghostroute/harness/verdict"
 )
@@ -101,7 +102,7 @@ func rewriting() bool { return flag.Lookup("rewrite").Value.String() == "true" }
 func open(t *testing.T, dir string) (chapters []string, options notebook.Options) {
 	chapters, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	require.NoError(t, err)
-	pool, err := NewPool()
+	pool, err := stage.NewPool()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	options = notebook.Options{Fixes: byTopology(), Matrix: cells{pool}}
@@ -134,7 +135,7 @@ func byTopology() []notebook.Fix {
 }
 
 // cells is the matrix, for the notebooks.
-type cells struct{ pool *Pool }
+type cells struct{ pool *stage.Pool }
 
 func (c cells) Scenarios() (names []string) {
 	for _, s := range All() {
@@ -159,7 +160,7 @@ func (c cells) Try(ctx context.Context, scenario, fix, reading string) (v verdic
 	if na := NotApplicable(s, f, gateway.Kind(reading)); na != "" {
 		return v, na, nil
 	}
-	cluster, err := c.pool.Take(ctx)
+	cluster, err := c.pool.Take(ctx, 3)
 	if err != nil {
 		return v, "", err
 	}

@@ -1,11 +1,6 @@
 package scenarios
 
-import (
-	"context"
-	"time"
-
-	"ghostroute/harness"
-)
+import "ghostroute/harness"
 
 // proxies: something happens to the proxies or the balancer.
 func proxies() []Scenario {
@@ -18,27 +13,20 @@ func proxies() []Scenario {
 			Text:  "p2 loses every member. v1-a deregisters through p1; then p2 has its members back.",
 			Needs: two,
 			Act: func(t *Trial) error {
-				if t.through("p2") == "" {
-					return t.Deregister(t.ctx, "v1-a")
+				if !t.through() {
+					return t.Leave(t.ctx, "v1-a")
 				}
-				if err := t.cut("p2"); err != nil {
+				if err := t.Cut(t.ctx, "p2"); err != nil {
 					return err
 				}
-				defer t.mend("p2")
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+				defer t.Mend(t.ctx, "p2")
+				if err := t.Leave(t.ctx, "v1-a"); err != nil {
 					return err
 				}
-				t.mend("p2")
-				c, err := t.At(t.Proxy("p2"))
-				if err != nil {
+				if err := t.Mend(t.ctx, "p2"); err != nil {
 					return err
 				}
-				return harness.Until(t.ctx, func() bool { // by a read of something else: p2 has its members back
-					ctx, cancel := context.WithTimeout(t.ctx, time.Second)
-					defer cancel()
-					_, err := c.Get(ctx, "/reachable")
-					return err == nil
-				})
+				return t.Reached(t.ctx, "p2")
 			},
 		},
 		{
@@ -46,37 +34,27 @@ func proxies() []Scenario {
 			Seen:  "the incident's first aid",
 			Text:  "v1-a deregisters through p1. p2 is seen to be stale, and is restarted: its cache is empty.",
 			Needs: two,
-			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:   func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
 				if t.Topology.Direct {
 					return nil
 				}
-				if err := t.Proxy("p2").Restart(t.ctx); err != nil {
-					return err
-				}
-				return t.reconnected()
+				return t.restart("p2")
 			},
 		},
 		{
 			Name: "proxy-drained", Theme: theme, Title: "the balancer drains a stale proxy",
 			Seen: "the incident's second aid, done to one proxy of three",
 			Text: "v1-a deregisters through p1. p2 is given weight 0 and its connections are closed: its clients move on, to p1 or to p3.",
-			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
 				if t.Topology.Direct {
 					return nil
 				}
-				if err := t.Balancer.SetWeights(map[string]int{"p2": 0}); err != nil {
+				if err := t.SetWeights(map[string]int{"p2": 0}); err != nil {
 					return err
 				}
-				for client, at := range t.Balancer.Pinned() {
-					if len(at) == 1 && at[0] == "p2" {
-						if err := t.Reconnect(t.ctx, client); err != nil {
-							return err
-						}
-					}
-				}
-				return nil
+				return t.movedOff(func(at []string) bool { return len(at) == 1 && at[0] == "p2" })
 			},
 		},
 	}

@@ -20,7 +20,7 @@ func races() []Scenario {
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.withheld("p1", proxy.Hold{RPC: t.deleteRPC(), Key: t.ServiceKey("v1-a"), Point: history.BeforeMember},
-					func() error { return t.Deregister(t.ctx, "v1-a") },
+					func() error { return t.Leave(t.ctx, "v1-a") },
 					t.everybodyReads)
 			},
 		},
@@ -30,7 +30,7 @@ func races() []Scenario {
 			Text:  "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way back; v1-a deregisters meanwhile. Then the answer arrives, and is cached.",
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
-				return t.heldRead(func() error { return t.reads(t.ctx, t.Gateways()[0]) })
+				return t.heldRead(func() error { return t.Read(t.ctx, t.Gateways()[0]) })
 			},
 		},
 		{
@@ -40,12 +40,10 @@ func races() []Scenario {
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error {
-					c, err := t.ops()
-					if err != nil {
+					return t.as(func(c *clientv3.Client) error {
+						_, err := c.Get(t.ctx, t.ServicePrefix(), clientv3.WithPrefix())
 						return err
-					}
-					_, err = c.Get(t.ctx, t.ServicePrefix(), clientv3.WithPrefix())
-					return err
+					})
 				})
 			},
 		},
@@ -64,16 +62,16 @@ func (t *Trial) heldRead(read func() error) error {
 		return err
 	}
 	return t.withheld("p1", proxy.Hold{RPC: "Range", Key: t.ServicePrefix()}, read, func() error {
-		if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+		if err := t.Leave(t.ctx, "v1-a"); err != nil {
 			return err
 		}
-		return t.delivered("p1")
+		return t.delivered(t.ctx, "p1")
 	})
 }
 
 func (t *Trial) everybodyReads() error {
 	for _, g := range t.Gateways() {
-		if err := t.reads(t.ctx, g); err != nil {
+		if err := t.Read(t.ctx, g); err != nil {
 			return err
 		}
 	}

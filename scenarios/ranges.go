@@ -5,61 +5,43 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/wait"
 )
 
 // ranges: it matters which bytes were asked for.
 func ranges() []Scenario {
 	const theme = "ranges"
-	compacting := func(name, where, text string, compact func(t *Trial) error) Scenario {
+	compacting := func(name, where, text string, at func(t *Trial) []string) Scenario {
 		return Scenario{
 			Name: name, Theme: theme, Title: "etcd is compacted " + where, Text: text,
 			Seen: "grpcproxy/cache/store.go, Compact: it concerns answers at a revision, and a registry read has none",
 			Act: func(t *Trial) error {
-				if err := t.Deregister(t.ctx, "v1-a"); err != nil {
+				if err := t.Leave(t.ctx, "v1-a"); err != nil {
 					return err
 				}
-				return compact(t)
+				if t.Topology.Direct {
+					return t.compact("m1")
+				}
+				for _, node := range at(t) {
+					if err := t.compact(node); err != nil {
+						return err
+					}
+				}
+				return nil
 			},
 		}
 	}
 	return []Scenario{
 		compacting("compaction-own", "through the stale proxies", "v1-a deregisters through p1; then somebody compacts, through each of the proxies.",
-			func(t *Trial) error {
-				if t.Topology.Direct {
-					return t.compact(t.Cluster.Client(), "")
-				}
-				for _, p := range t.Proxies() {
-					c, err := t.At(p)
-					if err != nil {
-						return err
-					}
-					if err := t.bump(); err != nil { // a revision can be compacted once
-						return err
-					}
-					if err := t.compact(c, p.Name()); err != nil {
-						return err
-					}
-				}
-				return nil
-			}),
+			func(t *Trial) []string { return t.everyProxy() }),
 		compacting("compaction-other", "through another proxy", "v1-a deregisters through p1; then somebody compacts, through p1 as well.",
-			func(t *Trial) error {
-				if t.Topology.Direct {
-					return t.compact(t.Cluster.Client(), "")
-				}
-				c, err := t.At(t.Proxies()[0])
-				if err != nil {
-					return err
-				}
-				return t.compact(c, "p1")
-			}),
+			func(t *Trial) []string { return t.everyProxy()[:1] }),
 		compacting("compaction-member", "on a member", "v1-a deregisters through p1; then etcd's own auto-compaction comes by, on a member.",
-			func(t *Trial) error { return t.Cluster.Members[0].Compact(t.ctx, 0) }),
+			func(*Trial) []string { return []string{"m1"} }),
 		{
 			Name: "from-key", Theme: theme, Title: "a read from a key on",
 			Seen:  "etcd issue 22397",
@@ -67,7 +49,7 @@ func ranges() []Scenario {
 			Needs: oneProxy,
 			Only:  gateway.EachRequest,
 			Ask:   fromKey,
-			Act:   func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:   func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 		},
 		{
 			Name: "delete-from-key", Theme: theme, Title: "a delete from a key on",
@@ -80,11 +62,7 @@ func ranges() []Scenario {
 						return err
 					}
 				}
-				c, err := t.ops()
-				if err != nil {
-					return err
-				}
-				return t.Delete(t.ctx, "ops", t.PinnedTo("ops"), c, "/micro/", clientv3.WithFromKey())
+				return t.as(t.delete("/micro/", clientv3.WithFromKey()))
 			},
 		},
 		{
@@ -93,39 +71,44 @@ func ranges() []Scenario {
 			Text: "Gateways list the services rather than get one. v1-a deregisters through p1.",
 			Only: gateway.EachRequest,
 			Ask:  list,
-			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 		},
 		{
 			Name: "lru-pressure", Theme: theme, Title: "more ranges than the cache holds",
 			Seen: "grpcproxy/cache/store.go: an LRU of 2,048 answers",
 			Text: "v1-a deregisters through p1. Then 2,400 other ranges are read through every proxy, as a busy day would: the ghost is evicted.",
-			Act:  func(t *Trial) error { return t.Deregister(t.ctx, "v1-a") },
+			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
-				for _, p := range t.Proxies() {
-					c, err := t.At(p)
-					if err != nil {
+				for _, p := range t.everyProxy() {
+					if err := t.on(p, t.press); err != nil {
 						return err
-					}
-					// Each Range inside a transaction is an entry of its own; etcd allows 128 operations in one, and leasing doubles them.
-					for n := range 40 {
-						var ops []clientv3.Op
-						for i := range 60 {
-							ops = append(ops, clientv3.OpGet(fmt.Sprintf("/pressure/%d/%d", n, i)))
-						}
-						var last error
-						err := harness.Until(t.ctx, func() bool { // a leader may change on a busy machine; reading again harms nobody
-							_, last = c.Txn(t.ctx).Then(ops...).Commit()
-							return last == nil
-						})
-						if err != nil {
-							return last
-						}
 					}
 				}
 				return nil
 			},
 		},
 	}
+}
+
+// press reads 2,400 ranges. Each Range inside a transaction is an entry of its own; etcd allows 128 operations in one, and leasing doubles
+// them.
+func (t *Trial) press(c *clientv3.Client) error {
+	for n := range 40 {
+		var ops []clientv3.Op
+		for i := range 60 {
+			ops = append(ops, clientv3.OpGet(fmt.Sprintf("/pressure/%d/%d", n, i)))
+		}
+		err := wait.For(t.ctx, func() string { // a leader may change on a busy machine; reading again harms nothing
+			if _, err := c.Txn(t.ctx).Then(ops...).Commit(); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fromKey reads everything from the first key of the service on, as a client that walks the registry does.
@@ -159,20 +142,4 @@ func (t *Trial) ask(g *gateway.Gateway, key string, opts ...clientv3.OpOption) h
 	}
 	t.History.Add(history.Event{Who: g.Name(), Resolve: &r})
 	return r
-}
-
-func (t *Trial) compact(c *clientv3.Client, via string) error {
-	r, err := t.Cluster.Truth(t.ctx, t.ServicePrefix())
-	if err != nil {
-		return err
-	}
-	w := history.Write{Began: t.History.Now(), Via: via, Op: "compact", Revision: r.Header.Revision}
-	_, err = c.Compact(t.ctx, r.Header.Revision)
-	return t.wrote(w, err)
-}
-
-// bump makes a revision that concerns nobody.
-func (t *Trial) bump() error {
-	_, err := t.Cluster.Client().Put(t.ctx, "/bump", "")
-	return err
 }

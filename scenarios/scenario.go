@@ -4,7 +4,6 @@ package scenarios
 
 import (
 	"slices"
-	"time"
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
@@ -26,11 +25,9 @@ type Scenario struct {
 	After   func(*Trial) error      // after a first look at what came of it: lets go, heals; nil for nothing
 	Ask     Ask                     // how gateways read; nil is as go-micro's gateways do, by GetService, calling whom they are told of
 
-	Lasting    []string      // faults that never end, so that nothing is pending
-	Unchanged  bool          // it changes no endpoint, but who may read
-	Denied     []string      // gateways whose user truth denies the service from the change on
-	Registered []string      // instances whose Register has returned nil by then
-	Slow       time.Duration // how much longer than the acknowledgement anything pending takes: a token's life
+	Unchanged  bool     // it changes no endpoint, but who may read
+	Denied     []string // gateways whose user truth denies the service from the change on
+	Registered []string // instances whose Register has returned nil by then
 
 	Unheld bool // holding a watch's delivery is not its worst schedule: nothing is delivered, or too soon is worse
 

@@ -94,7 +94,7 @@ func (s *story) pinned(proxy string, clients ...string) {
 
 // settle waits until etcd's members agree, and remembers what they agree on.
 func (s *story) settle() {
-	truth, err := s.Settle(s.ctx)
+	truth, err := s.Truth(s.ctx)
 	s.must(err)
 	s.truth = truth
 }
@@ -106,7 +106,7 @@ func (s *story) register(id string) {
 }
 
 func (s *story) deregister(id string) {
-	s.must(s.Deregister(s.ctx, id))
+	s.must(s.Leave(s.ctx, id))
 	s.settle()
 }
 

@@ -90,6 +90,12 @@ func (l *Link) DropIf(match func(Conn) bool) int {
 	return l.drop(func(p *pair) bool { return match(p.conn()) })
 }
 
+// Broken is what is wrong with the link now: Cut, Blackhole, Delay, or nothing.
+func (l *Link) Broken() (cut, hole bool, delay time.Duration) {
+	f := l.faults.Load()
+	return f.cut, f.hole != 0, f.delay
+}
+
 // drop resets what matches. When it returns, the sockets are closed and no longer among the link's connections.
 func (l *Link) drop(match func(*pair) bool) int {
 	l.mu.Lock()

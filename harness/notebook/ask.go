@@ -44,7 +44,7 @@ func (c *call) connect(who string) (*clientv3.Client, error) {
 		}
 		return c.nb.roots[who], nil
 	}
-	client, err := b.At(b.Proxy(who))
+	client, err := b.At(c.ctx(), who)
 	if err != nil {
 		return nil, err
 	}

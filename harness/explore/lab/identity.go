@@ -7,8 +7,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"ghostroute/harness"
 	"ghostroute/harness/explore/check"
+	"ghostroute/harness/stage"
 )
 
 // everything is the role that may read and write every key.
@@ -22,7 +22,7 @@ func (m *Machine) enableAuth() error {
 	if err != nil {
 		return err
 	}
-	users := []string{harness.Root}
+	users := []string{stage.Root}
 	for i := range m.plan.Clients {
 		users = append(users, name('g', i))
 	}
@@ -34,8 +34,8 @@ func (m *Machine) enableAuth() error {
 	}
 	for _, user := range users {
 		role := everything
-		if user == harness.Root {
-			role = harness.Root
+		if user == stage.Root {
+			role = stage.Root
 		}
 		if _, err := c.UserAdd(root, user, user); err != nil {
 			return err
@@ -86,7 +86,7 @@ func (m *Machine) tokenFor(who, at string) string {
 		return ""
 	}
 	if who == "" {
-		who = harness.Root
+		who = stage.Root
 	}
 	if at != "" && at[0] == 'p' {
 		at = m.asks[number(at)]

@@ -8,9 +8,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"ghostroute/harness"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
+	"ghostroute/harness/stage"
 )
 
 // ago is a revision that a plan counts back to, as etcd counts.
@@ -30,7 +30,7 @@ type ask func(ctx context.Context) (plan.Observation, error)
 func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err error) {
 	who := s.Who
 	if who == "" {
-		who = harness.Root
+		who = stage.Root
 	}
 	d, err := m.doorOf(who, via)
 	if err != nil {

@@ -1,4 +1,4 @@
-package harness
+package stage
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// scratch makes a folder for members' data, and removes those of processes that ended without removing theirs: killed, out of
+// Scratch makes a folder for members' data, and removes those of processes that ended without removing theirs: killed, out of
 // memory, or timed out by go test, which panics and runs no cleanup.
-func scratch() (dir string, remove func() error, err error) {
+func Scratch() (dir string, remove func() error, err error) {
 	sweep(os.TempDir())
 	dir, err = os.MkdirTemp("", fmt.Sprintf("ghostroute-%d-", os.Getpid()))
 	if err != nil {

@@ -1,9 +1,8 @@
-package scenarios
+package stage
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 
@@ -11,40 +10,36 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Pool lends clusters of three members to trials, one trial at a time each, and wipes them in between. A cluster that could not be wiped
-// is ended and another started in its place.
+// Pool lends clusters, one owner at a time each, and wipes them in between. A cluster that could not be wiped is ended and another
+// started in its place. It is safe for use by many goroutines.
 type Pool struct {
-	dir string
+	dir    string
+	remove func() error
 
 	mu   sync.Mutex
 	free []*etcd.Cluster
-	all  map[*etcd.Cluster]string
+	all  map[*etcd.Cluster]string // the folder of each
 }
 
 // NewPool returns a pool that has no cluster yet. Close it.
 func NewPool() (*Pool, error) {
-	dir, err := os.MkdirTemp("", fmt.Sprintf("ghostroute-%d-pool-", os.Getpid())) // a name by which the next bench removes what a killed process left
+	dir, remove, err := Scratch()
 	if err != nil {
 		return nil, err
 	}
-	return &Pool{dir: dir, all: map[*etcd.Cluster]string{}}, nil
+	return &Pool{dir: dir, remove: remove, all: map[*etcd.Cluster]string{}}, nil
 }
 
-// Take lends a cluster, starting one if none is free.
-func (p *Pool) Take(ctx context.Context) (*etcd.Cluster, error) {
-	p.mu.Lock()
-	if n := len(p.free); n > 0 {
-		c := p.free[n-1]
-		p.free = p.free[:n-1]
-		p.mu.Unlock()
+// Take lends a cluster of so many members, starting one if none is free.
+func (p *Pool) Take(ctx context.Context, members int) (*etcd.Cluster, error) {
+	if c := p.taken(members); c != nil {
 		return c, nil
 	}
-	p.mu.Unlock()
 	dir, err := os.MkdirTemp(p.dir, "cluster-")
 	if err != nil {
 		return nil, err
 	}
-	c, err := etcd.Start(ctx, etcd.Config{Members: 3, Dir: dir, History: history.New()})
+	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: dir, History: history.New()})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -54,7 +49,19 @@ func (p *Pool) Take(ctx context.Context) (*etcd.Cluster, error) {
 	return c, nil
 }
 
-// Give takes a cluster back.
+func (p *Pool) taken(members int) *etcd.Cluster {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, c := range p.free {
+		if len(c.Members) == members {
+			p.free = append(p.free[:i], p.free[i+1:]...)
+			return c
+		}
+	}
+	return nil
+}
+
+// Give takes a cluster back, wiped.
 func (p *Pool) Give(ctx context.Context, c *etcd.Cluster) error {
 	if err := c.Wipe(ctx); err != nil {
 		p.mu.Lock()
@@ -77,5 +84,5 @@ func (p *Pool) Close() error {
 	for c := range p.all {
 		errs = append(errs, c.Close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(p.dir))...)
+	return errors.Join(append(errs, p.remove())...)
 }

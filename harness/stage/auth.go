@@ -1,0 +1,72 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/keys"
+)
+
+// Root is the name and the password of the user that every client of a stage with authentication is, unless a test makes it another.
+const Root = "root"
+
+// root is Root where authentication is on.
+func (s *Stage) root() string {
+	if s.auth {
+		return Root
+	}
+	return ""
+}
+
+// EnableAuth turns authentication on, with the user root.
+func (s *Stage) EnableAuth(ctx context.Context) error {
+	c := s.Cluster.Client()
+	_, err := c.UserAdd(ctx, Root, Root)
+	if err == nil {
+		_, err = c.UserGrantRole(ctx, Root, Root)
+	}
+	if err == nil {
+		_, err = c.AuthEnable(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("authentication was not turned on: %w", err)
+	}
+	s.auth = true
+	return nil
+}
+
+// User adds a user who may read the registry and nothing else; the password is the name, the role is RoleOf.
+func (s *Stage) User(ctx context.Context, name string) error {
+	return s.Administer(ctx, func(c *clientv3.Client) error {
+		if _, err := c.RoleAdd(ctx, RoleOf(name)); err != nil {
+			return err
+		}
+		read := clientv3.PermissionType(clientv3.PermRead)
+		if _, err := c.RoleGrantPermission(ctx, RoleOf(name), keys.Registry, keys.PrefixEnd(keys.Registry), read); err != nil {
+			return err
+		}
+		if _, err := c.UserAdd(ctx, name, name); err != nil {
+			return err
+		}
+		_, err := c.UserGrantRole(ctx, name, RoleOf(name))
+		return err
+	})
+}
+
+// RoleOf is the role by which a user made with User reads.
+func RoleOf(user string) string { return user + "-reads" }
+
+// Administer does something on a member as root, and waits until every member has applied it: what changes no key changes no revision.
+func (s *Stage) Administer(ctx context.Context, do func(*clientv3.Client) error) error {
+	c, err := s.Cluster.Dial(Root, Root)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := do(c); err != nil {
+		return err
+	}
+	return s.Cluster.Settle(ctx)
+}

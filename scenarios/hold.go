@@ -1,0 +1,128 @@
+package scenarios
+
+import (
+	"context"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/trial"
+	"ghostroute/harness/wait"
+)
+
+// withheld has a read or a write stand at a gate of a proxy while meanwhile happens, and releases it. Where no proxy can hold it,
+// meanwhile happens first.
+func (t *Trial) withheld(p string, hold proxy.Hold, start func() error, meanwhile func() error) error {
+	if !t.through() {
+		if err := meanwhile(); err != nil {
+			return err
+		}
+		return start()
+	}
+	gate := t.Proxy(p).Hold(hold)
+	defer gate.Release()
+	done := make(chan error, 1)
+	go func() { done <- start() }()
+	if err := gate.Caught(t.ctx); err != nil {
+		return err
+	}
+	if err := meanwhile(); err != nil {
+		return err
+	}
+	gate.Release()
+	return <-done
+}
+
+// holdEvents holds, at every proxy, the events of the service that its watches deliver, until release is called.
+func (t *Trial) holdEvents(at history.Point) (release func()) {
+	var gates []*proxy.Gate
+	for _, p := range t.Proxies() {
+		gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: at}))
+	}
+	return func() {
+		for _, g := range gates {
+			_ = g.Caught(t.ctx) // the change is acknowledged, so its event comes; if not, the judge says that nothing was held
+			g.Release()
+		}
+	}
+}
+
+// holdWatches holds what every proxy's own watch delivers.
+func (t *Trial) holdWatches() (func(), error) {
+	if t.Scenario.Unheld {
+		return nil, nil
+	}
+	release := t.holdEvents(history.AfterMember)
+	return func() {
+		release()
+		t.within(func(ctx context.Context) error {
+			for _, p := range t.Proxies() {
+				if err := t.delivered(ctx, p.Name()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}, nil
+}
+
+// deafen holds what the proxies' watches deliver to their clients, until hear is called: a go-micro gateway that hears of the change reads
+// in the background, and what it reads would come between what the scenario puts in order.
+func (t *Trial) deafen() (hear func()) {
+	further := t.Topology.Variant.Watches && t.Fix.Worst != nil && !t.Scenario.Unheld // it is held further up already
+	if t.Topology.Reading != gateway.GoMicro || !t.through() || further {
+		return func() {}
+	}
+	return t.holdEvents(history.BeforeClient)
+}
+
+// holdScrub holds the scrubber back until it is released, and then waits until it has been everywhere.
+func (t *Trial) holdScrub() (release func()) {
+	if t.Topology.Direct {
+		return nil
+	}
+	held := t.HoldScrub()
+	return func() {
+		held()
+		t.within(t.Scrubbed)
+	}
+}
+
+// within gives what was released a while to happen. That it did not is for the gateways' answers to show.
+func (t *Trial) within(f func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(t.ctx, trial.Reconnecting)
+	defer cancel()
+	_ = f(ctx)
+}
+
+// delivered waits until a proxy that watches has cleared a key that it had cached and that has just been written on a member; others it
+// does not wait for.
+func (t *Trial) delivered(ctx context.Context, p string) error {
+	if !t.Topology.Variant.Watches {
+		return nil
+	}
+	c, err := t.At(ctx, p)
+	if err != nil {
+		return err
+	}
+	read := func() (int64, error) {
+		r, err := c.Get(ctx, "/marker", clientv3.WithSerializable())
+		if err != nil || len(r.Kvs) == 0 {
+			return 0, err
+		}
+		return r.Kvs[0].ModRevision, nil
+	}
+	if _, err := read(); err != nil {
+		return err
+	}
+	w, err := t.Cluster.Client().Put(ctx, "/marker", "")
+	if err != nil {
+		return err
+	}
+	return wait.Until(ctx, p+" never heard of a write", func() bool {
+		rev, err := read()
+		return err == nil && rev >= w.Header.Revision
+	})
+}
