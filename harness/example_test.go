@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ghostroute/harness"
+	"ghostroute/harness/history"
 )
 
 // The incident in a dozen lines: v1-a deregisters through p1, and g2, whose connection goes to p2, is still sent to it.
@@ -29,7 +30,8 @@ func Example() {
 		fmt.Println(err)
 	}
 	answer, calls := b.Look(ctx, "g2")
-	fmt.Println("a cache", answer.Source, "at", answer.Via, "names", harness.Ghosts(answer, truth), "who is gone")
+	ghosts, _ := history.Compare(answer.Endpoints, truth.Endpoints)
+	fmt.Println("a cache", answer.Source, "at", answer.Via, "names", ghosts, "who is gone")
 	for _, c := range calls {
 		fmt.Println(c.Target, c.Status)
 	}

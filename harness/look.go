@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -61,36 +60,6 @@ func (b *Bench) Look(ctx context.Context, gateway string) (history.Resolve, []hi
 	return b.Gateway(gateway).CallEach(ctx, b.Topology.Service)
 }
 
-// Agrees says whether an answer names exactly the endpoints that truth has.
-func Agrees(r history.Resolve, t history.Truth) bool {
-	return r.Err == "" && maps.Equal(byID(r.Endpoints), byID(t.Endpoints))
-}
-
-// Ghosts are the instances an answer names that truth has not, at that address; Hidden are those truth has and the answer has not.
-func Ghosts(r history.Resolve, t history.Truth) []string { return without(r.Endpoints, t.Endpoints) }
-
-// Hidden are the instances that truth has and the answer lacks.
-func Hidden(r history.Resolve, t history.Truth) []string { return without(t.Endpoints, r.Endpoints) }
-
-func without(these, those []history.Endpoint) []string {
-	have := byID(those)
-	var ids []string
-	for _, e := range these {
-		if have[e.ID] != e.Address {
-			ids = append(ids, e.ID)
-		}
-	}
-	return ids
-}
-
-func byID(all []history.Endpoint) map[string]string {
-	m := map[string]string{}
-	for _, e := range all {
-		m[e.ID] = e.Address
-	}
-	return m
-}
-
 // Prime has every gateway read once and waits until each sees truth: the premise of everything judged later. A go-micro gateway has then
 // also begun to listen to the registry.
 func (b *Bench) Prime(ctx context.Context) error {
@@ -101,7 +70,7 @@ func (b *Bench) Prime(ctx context.Context) error {
 	for _, g := range b.gateways {
 		var last history.Resolve
 		err := wait.For(ctx, func() string {
-			if last = g.Resolve(ctx, b.Topology.Service); Agrees(last, truth) {
+			if last = g.Resolve(ctx, b.Topology.Service); last.Agrees(truth) {
 				return ""
 			}
 			return fmt.Sprintf("%s never saw truth at the start: it was told %v (%s), truth at revision %d is %v",

@@ -90,7 +90,7 @@ func (t *Trial) hearSince(since time.Duration) error {
 	}
 	for _, g := range t.Gateways() {
 		err := wait.Until(t.ctx, g.Name()+" never heard of the change", func() bool {
-			agrees := harness.Agrees(g.Resolve(t.ctx, t.Topology.Service), truth)
+			agrees := g.Resolve(t.ctx, t.Topology.Service).Agrees(truth)
 			read, ok := g.Registry().LastRead(t.Topology.Service)
 			return agrees || ok && read.Began > since
 		})

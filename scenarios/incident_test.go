@@ -49,7 +49,7 @@ func natural(s *story) {
 		s.deregister("v1-a")
 		s.pinned("p2", "g2")
 		s.must(wait.Until(s.ctx, "the watch was to tell g2 that v1-a is gone", func() bool {
-			return harness.Agrees(s.Gateway("g2").Resolve(s.ctx, s.Topology.Service), s.truth)
+			return s.Gateway("g2").Resolve(s.ctx, s.Topology.Service).Agrees(s.truth)
 		}))
 		s.look("g2").fresh()
 	})
@@ -58,7 +58,7 @@ func natural(s *story) {
 		deregistered through it, p2 and p3 did not. An instance that was gone is back.`, func() {
 		for _, g := range []string{"g2", "g3"} {
 			s.must(wait.Until(s.ctx, g+" was to read the ghost again once its cache's TTL had lapsed", func() bool {
-				return !harness.Agrees(s.Gateway(g).Resolve(s.ctx, s.Topology.Service), s.truth)
+				return !s.Gateway(g).Resolve(s.ctx, s.Topology.Service).Agrees(s.truth)
 			}))
 			// What it now remembers it read out of its proxy's cache.
 			read, ok := s.Gateway(g).Registry().LastRead(s.Topology.Service)

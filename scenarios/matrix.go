@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
 	"ghostroute/harness/report"
 	"ghostroute/harness/stage"
 	"ghostroute/harness/text"
@@ -221,8 +222,8 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atA
 func Evidence(v verdict.Verdict) string {
 	var b strings.Builder
 	for _, e := range v.Evidence {
-		fmt.Fprintf(&b, "\n           %s through %s: %s of revision %d, truth at %d; ghosts %v, hidden %v; events %v %s",
-			e.Gateway, orNothing(e.Proxy), e.Source, e.Revision, e.Truth, e.Ghosts, e.Hidden, e.Events, e.Note)
+		from := history.Origin{Source: e.Source, Via: e.Proxy, Revision: e.Revision, Truth: e.Truth}
+		fmt.Fprintf(&b, "\n           %s: %s; ghosts %v, hidden %v; events %v %s", e.Gateway, from, e.Ghosts, e.Hidden, e.Events, e.Note)
 	}
 	return b.String()
 }

@@ -125,15 +125,14 @@ func (s *story) look(gateway string) sight {
 }
 
 func (l sight) String() string {
-	r := l.resolve
-	return fmt.Sprintf("%s through %s: %v, %s of revision %d; truth at revision %d is %v",
-		l.gateway, r.Via, ids(r.Endpoints), r.Source, r.Revision, l.s.truth.Revision, ids(l.s.truth.Endpoints))
+	r, truth := l.resolve, l.s.truth
+	return fmt.Sprintf("%s was told %v, %s: %v", l.gateway, ids(r.Endpoints), r.Origin(truth.Revision), ids(truth.Endpoints))
 }
 
 // fresh asserts that the gateway was told the truth and that each instance it was told of answered for itself.
 func (l sight) fresh() sight {
 	s := l.s
-	s.assert(harness.Agrees(l.resolve, s.truth), "this gateway was to be told the truth: %s", l)
+	s.assert(l.resolve.Agrees(s.truth), "this gateway was to be told the truth: %s", l)
 	for _, q := range l.requests {
 		l.answered(q)
 		s.assert(q.Answered == s.Topology.Service, "%s was answered by the service %s at %s", l.gateway, q.Answered, q.Dialled)
@@ -150,7 +149,8 @@ func (l sight) answered(q history.Request) {
 // than truth's; that each call to one of them was really refused, answered 502 and logged; and that the others answered.
 func (l sight) ghosts(proxy string, gone ...string) sight {
 	s := l.s
-	s.assert(slices.Equal(gone, harness.Ghosts(l.resolve, s.truth)), "the ghosts %v were to be seen: %s", gone, l)
+	ghosts, _ := history.Compare(l.resolve.Endpoints, s.truth.Endpoints)
+	s.assert(slices.Equal(gone, ghosts), "the ghosts %v were to be seen: %s", gone, l)
 	l.from(history.Hit, proxy)
 	s.assert(l.resolve.Revision < s.truth.Revision, "a ghost comes from an entry older than truth: %s", l)
 	for _, q := range l.requests {
@@ -167,7 +167,8 @@ func (l sight) ghosts(proxy string, gone ...string) sight {
 
 // hides asserts that the gateway was not told of exactly these instances, which truth has.
 func (l sight) hides(present ...string) sight {
-	l.s.assert(slices.Equal(present, harness.Hidden(l.resolve, l.s.truth)), "the instances %v were to be hidden: %s", present, l)
+	_, hidden := history.Compare(l.resolve.Endpoints, l.s.truth.Endpoints)
+	l.s.assert(slices.Equal(present, hidden), "the instances %v were to be hidden: %s", present, l)
 	return l
 }
 

@@ -1,36 +1,22 @@
 package notebook
 
 import (
-	"fmt"
 	"strings"
 
 	"ghostroute/harness"
 	"ghostroute/harness/history"
 )
 
-// origin says where an answer came from: "hit at p2, revision 4".
-func (nb *Notebook) origin(r history.Resolve) string {
-	at := fmt.Sprintf(", revision %d", nb.revision(r.Revision))
-	switch r.Source {
-	case history.Hit, history.Miss:
-		return fmt.Sprintf("%s at %s%s", r.Source, r.Via, at)
-	case history.Member:
-		return "from a member" + at
-	case history.ClientCache:
-		return "from its own cache"
-	}
-	return "from somewhere unknown"
+// origin says where an answer came from, in the notebook's revisions. truth is etcd's revision; 0 where it is not to be said.
+func (nb *Notebook) origin(r history.Resolve, truth int64) history.Origin {
+	r.Revision = nb.revision(r.Revision)
+	return r.Origin(nb.revision(truth))
 }
 
 // compare says of an answer how it stands to truth: a line for its ghosts, one for what it hides, or one that says it is fresh.
 func (c *call) compare(r history.Resolve, truth history.Truth) {
-	from := c.nb.origin(r)
-	if r.Revision != 0 || r.Source == history.ClientCache {
-		if now := c.nb.revision(truth.Revision); now != c.nb.revision(r.Revision) {
-			from += fmt.Sprintf("; truth is at %d", now)
-		}
-	}
-	ghosts, hidden := harness.Ghosts(r, truth), harness.Hidden(r, truth)
+	from := c.nb.origin(r, truth.Revision)
+	ghosts, hidden := history.Compare(r.Endpoints, truth.Endpoints)
 	if len(ghosts) > 0 {
 		c.say("GHOST %s  %s", strings.Join(ghosts, " "), from)
 	}

@@ -3,7 +3,6 @@ package notebook
 import (
 	"strings"
 
-	"ghostroute/harness"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
@@ -61,7 +60,7 @@ func (c *call) entry(p string, e proxy.Entry, truth history.Truth) {
 		names = append(names, name)
 	}
 	c.say("%s remembers %s%s: %s (revision %d)", p, rangeName(e.Key, e.End), shape, list(names), c.nb.revision(e.Revision))
-	if e.Key == c.b().ServicePrefix() && e.End != "" && e.Shape == "" && !harness.Agrees(answer, truth) {
+	if e.Key == c.b().ServicePrefix() && e.End != "" && e.Shape == "" && !answer.Agrees(truth) {
 		c.compare(answer, truth)
 	}
 }

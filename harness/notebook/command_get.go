@@ -85,13 +85,13 @@ func get(c *call) error {
 	}
 	if user := c.nb.users[who]; user != "" && c.nb.denied[user] && len(resp.Kvs) > 0 {
 		c.say("%s is told %s", who, ids(r.Endpoints))
-		c.say("LEAK %s  %s; truth is that %s may not read this", ids(r.Endpoints), c.nb.origin(r), user)
+		c.say("LEAK %s  %s; truth is that %s may not read this", ids(r.Endpoints), c.nb.origin(r, 0), user)
 		return nil
 	}
 	if whole {
 		return c.told(who, r, r.Service)
 	}
-	c.say("%s is told %d %s  %s", who, len(resp.Kvs), plural(len(resp.Kvs), "key", "keys"), c.nb.origin(r))
+	c.say("%s is told %d %s  %s", who, len(resp.Kvs), plural(len(resp.Kvs), "key", "keys"), c.nb.origin(r, 0))
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ghostroute/harness/history"
 	"ghostroute/harness/service"
 )
 
@@ -82,8 +83,8 @@ func (c *call) registered(n int, id string) {
 		}
 		if w.Read > 0 {
 			looked := c.b().History.Event(w.Read)
-			found = fmt.Sprintf("%s looks itself up, and is told that it is registered (%s at %s, revision %d)",
-				id, looked.Range.Source, looked.Who, c.nb.revision(looked.Range.Revision))
+			of := history.Resolve{Source: looked.Range.Source, Via: looked.Who, Revision: looked.Range.Revision}
+			found = fmt.Sprintf("%s looks itself up, and is told that it is registered (%s)", id, c.nb.origin(of, 0))
 		}
 	}
 	c.say("%s", found)

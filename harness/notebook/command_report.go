@@ -70,7 +70,7 @@ func healsWithin(top harness.Topology) time.Duration {
 
 // evidence is an answer as the other commands print it.
 func (nb *Notebook) evidence(e verdict.Evidence) string {
-	from := nb.origin(history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision})
+	from := nb.origin(history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision}, 0)
 	var wrong []string
 	if len(e.Ghosts) > 0 {
 		wrong = append(wrong, "GHOST "+strings.Join(e.Ghosts, " "))
@@ -81,5 +81,5 @@ func (nb *Notebook) evidence(e verdict.Evidence) string {
 	if len(wrong) == 0 {
 		return ""
 	}
-	return strings.Join(wrong, " ") + "  " + from
+	return strings.Join(wrong, " ") + "  " + from.String()
 }

@@ -77,17 +77,18 @@ func (c *call) waitTold(gateway, condition string) error {
 	since := c.b().History.Now()
 	err = harness.Until(c.ctx(), func() bool {
 		last = c.b().Gateway(gateway).Resolve(c.ctx(), c.service())
-		c.awaits("%s to be told %s: it is told %s (%s), and truth is %s", gateway, wanted(condition), ids(last.Endpoints), c.nb.origin(last), ids(truth.Endpoints))
+		c.awaits("%s to be told %s: it is told %s (%s), and truth is %s", gateway, wanted(condition), ids(last.Endpoints), c.nb.origin(last, 0), ids(truth.Endpoints))
+		ghosts, hidden := history.Compare(last.Endpoints, truth.Endpoints)
 		switch condition {
 		case "asked":
 			read, ok := c.b().Gateway(gateway).Registry().LastRead(c.service())
 			return ok && read.Began > since
 		case "ghost":
-			return last.Err == "" && len(harness.Ghosts(last, truth)) > 0
+			return last.Err == "" && len(ghosts) > 0
 		case "hidden":
-			return last.Err == "" && len(harness.Hidden(last, truth)) > 0
+			return last.Err == "" && len(hidden) > 0
 		}
-		return harness.Agrees(last, truth)
+		return last.Agrees(truth)
 	})
 	if err != nil {
 		return fmt.Errorf("it never came to that: %w", err)
@@ -97,7 +98,7 @@ func (c *call) waitTold(gateway, condition string) error {
 		read, _ := c.b().Gateway(gateway).Registry().LastRead(c.service())
 		var of history.Resolve
 		read.Provenance(&of)
-		c.say("%s asks the registry again: %d of %s  %s", gateway, read.Found, c.service(), c.nb.origin(of))
+		c.say("%s asks the registry again: %d of %s  %s", gateway, read.Found, c.service(), c.nb.origin(of, 0))
 		last = c.b().Gateway(gateway).Resolve(c.ctx(), c.service())
 	}
 	return c.told(gateway, last, c.service())

@@ -36,7 +36,12 @@ func (nb *Notebook) clean(s string) string {
 }
 
 // revision is a revision as the notebook counts: from its own beginning, where an empty etcd is at 1.
-func (nb *Notebook) revision(r int64) int64 { return r - nb.base }
+func (nb *Notebook) revision(r int64) int64 {
+	if r == 0 {
+		return 0 // not known
+	}
+	return r - nb.base
+}
 
 // keyName is a key in short: "hello/v1-a" for an instance's.
 func keyName(key string) string {

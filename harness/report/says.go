@@ -22,7 +22,7 @@ func (d *drafter) saysResolve(e history.Event, a verdict.Answer) string {
 	if r.Err != "" {
 		return fmt.Sprintf("%s%s: %s", what, through(r.Via), r.Err)
 	}
-	s := fmt.Sprintf("%s%s: %s → %s", what, through(r.Via), origin(r.Source, r.Revision), list(r.Endpoints))
+	s := fmt.Sprintf("%s: %s → %s", what, r.Origin(a.Truth), list(r.Endpoints))
 	return s + differs(a)
 }
 
@@ -50,7 +50,8 @@ func (d *drafter) saysRange(e history.Event, a verdict.Answer) string {
 	if r.Member != "" {
 		from = " from " + r.Member
 	}
-	return fmt.Sprintf("answers a %s Range of %s%s: %s%s, %s%s", how, what, whose, origin(r.Source, r.Revision), from, count(len(r.Keys), "key"), differs(a))
+	origin := history.Origin{Source: r.Source, Via: e.Who, Revision: r.Revision, Truth: a.Truth}
+	return fmt.Sprintf("answers a %s Range of %s%s: %s%s → %s%s", how, what, whose, origin, from, count(len(r.Keys), "key"), differs(a))
 }
 
 func saysRequest(e history.Event) string {
@@ -135,25 +136,6 @@ func through(via string) string {
 		return ""
 	}
 	return " through " + via
-}
-
-func origin(s history.Source, revision int64) string {
-	at := ""
-	if revision > 0 {
-		at = fmt.Sprintf(" of r%d", revision)
-	}
-	switch s {
-	case history.Hit:
-		return "hit, an entry" + at
-	case history.Miss:
-		return "miss, an answer" + at
-	case history.Member:
-		return "a member's answer" + at
-	case history.ClientCache:
-		return "its own go-micro cache"
-	default:
-		return "an answer" + at
-	}
 }
 
 func list(endpoints []history.Endpoint) string {

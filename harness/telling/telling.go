@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"ghostroute/harness/history"
@@ -19,13 +18,12 @@ type Teller struct {
 	quiet  bool   // nothing is told before the first title
 	last   string // the last line, which is not told twice in a row: somebody waits by asking again and again
 
-	truth    map[string]string // instance → address, as the last Truth said
-	revision int64             // of that truth
+	truth history.Truth // the last that was read
 }
 
 // New returns a teller that writes to out, with colour if it may.
 func New(out io.Writer, colour bool) *Teller {
-	return &Teller{out: out, colour: colour, quiet: true, truth: map[string]string{}}
+	return &Teller{out: out, colour: colour, quiet: true}
 }
 
 // Colour says whether the environment wants colour: GHOSTROUTE_COLOUR=always or never decides; otherwise it is on when NO_COLOR is
@@ -102,11 +100,8 @@ func (t *Teller) truthIs(tr *history.Truth) {
 		t.line("  %-11s cannot be read: %s", "truth", tr.Err)
 		return
 	}
-	was := t.revision
-	t.truth, t.revision = map[string]string{}, tr.Revision
-	for _, e := range tr.Endpoints {
-		t.truth[e.ID] = e.Address
-	}
+	was := t.truth.Revision
+	t.truth = *tr
 	if was != tr.Revision {
 		t.line("  %-11s %s %s", "truth", names(tr.Endpoints), t.paint(dim, fmt.Sprintf("(etcd's members agree on it, revision %d)", tr.Revision)))
 	}
@@ -132,36 +127,11 @@ func (t *Teller) resolve(who string, r *history.Resolve) {
 	if r.List {
 		return
 	}
-	reads := who
-	if r.Via != "" {
-		reads += " → " + r.Via
-	}
 	if r.Err != "" {
-		t.line("  %-11s %s", reads, t.paint(red, "cannot read the registry: "+r.Err))
+		t.line("  %-11s %s", who, t.paint(red, "cannot read the registry: "+r.Err))
 		return
 	}
-	var ghosts, hidden []string
-	answered := map[string]bool{}
-	for _, e := range r.Endpoints {
-		answered[e.ID] = true
-		if t.truth[e.ID] != e.Address {
-			ghosts = append(ghosts, e.ID)
-		}
-	}
-	for id := range t.truth {
-		if !answered[id] {
-			hidden = append(hidden, id)
-		}
-	}
-	slices.Sort(hidden)
-	source := map[history.Source]string{history.Hit: "cache HIT ", history.Miss: "cache miss", history.Member: "a member  ", history.ClientCache: "own cache "}[r.Source]
-	against := fmt.Sprintf("revision %d", r.Revision)
-	if r.Revision == 0 {
-		against = "no revision"
-	}
-	if r.Revision < t.revision && r.Revision != 0 {
-		against += fmt.Sprintf(", truth is at %d", t.revision)
-	}
+	ghosts, hidden := history.Compare(r.Endpoints, t.truth.Endpoints)
 	wrong, colour := "", green
 	if len(ghosts) > 0 {
 		wrong, colour = "  GHOST "+strings.Join(ghosts, " "), red
@@ -169,10 +139,8 @@ func (t *Teller) resolve(who string, r *history.Resolve) {
 	if len(hidden) > 0 {
 		wrong, colour = wrong+"  HIDDEN "+strings.Join(hidden, " "), red
 	}
-	if strings.HasPrefix(r.Mode, "linearizable") && r.Source == history.Miss {
-		source = "asked etcd"
-	}
-	t.line("  %-11s is told: %s  %s%s", reads, t.paint(colour, pad(names(r.Endpoints), 22)), t.paint(dim, source+" "+against), t.paint(red, wrong))
+	from := r.Origin(t.truth.Revision).String()
+	t.line("  %-11s is told: %s  %s%s", who, t.paint(colour, pad(names(r.Endpoints), 22)), t.paint(dim, from), t.paint(red, wrong))
 }
 
 func (t *Teller) request(r *history.Request) {

@@ -174,7 +174,7 @@ func (t *Trial) round() (agree, answered bool) {
 	for _, g := range t.Gateways() {
 		if t.Ask != nil {
 			r := t.Ask(g)
-			agree = harness.Agrees(r, truth) && agree
+			agree = r.Agrees(truth) && agree
 			answered = answered && r.Err == ""
 			continue
 		}
@@ -183,7 +183,7 @@ func (t *Trial) round() (agree, answered bool) {
 			agree = r.Err != "" && agree
 			continue
 		}
-		agree = harness.Agrees(r, t.demanded(truth)) && agree
+		agree = r.Agrees(t.demanded(truth)) && agree
 		answered = answered && r.Err == ""
 		for _, q := range requests {
 			agree = agree && (q.Status == 200 && q.Answered == t.Topology.Service || len(truth.Endpoints) == 0)

@@ -57,8 +57,11 @@ func boundary(events []history.Event, p history.Phase) time.Duration {
 			return e.At
 		}
 	}
-	return 1<<63 - 1
+	return never
 }
+
+// never is beyond every event.
+const never = time.Duration(1<<63 - 1)
 
 // refusals are what etcd says when an identity may not read (api/v3rpc/rpctypes/error.go). That it could not be reached is none.
 var refusals = [...]string{"permission denied", "PermissionDenied", "invalid auth token", "user name is empty", "user name not found", "authentication failed"}
@@ -94,20 +97,14 @@ func resolve(e history.Event, ts truths, q Question, observe time.Duration) Answ
 	if r.Err != "" {
 		return Answer{}
 	}
-	must := func(s state) []history.Endpoint {
+	return against(ts, r.Began, e.At, func(s state) (ghosts, hidden []string) {
 		want := s.endpoints()
-		if judged {
-			for _, id := range q.Registered {
-				if !s.has(id) {
-					want = append(want, history.Endpoint{ID: id})
-				}
+		for _, id := range q.Registered {
+			if judged && !s.has(id) {
+				want = append(want, history.Endpoint{ID: id})
 			}
 		}
-		return want
-	}
-	return against(ts, r.Began, e.At, func(s state) (ghosts, hidden []string) {
-		want := must(s)
-		return lacking(r.Endpoints, want), lacking(want, r.Endpoints)
+		return history.Compare(r.Endpoints, want)
 	})
 }
 
@@ -156,7 +153,7 @@ func ranged(e history.Event, ts truths, service string) Answer {
 				want = append(want, history.Endpoint{ID: instance(k, prefix, service)})
 			}
 		}
-		return lacking(got, want), lacking(want, got)
+		return history.Compare(got, want)
 	})
 }
 
@@ -167,7 +164,7 @@ func instance(key, prefix, service string) string {
 
 // against compares an answer with each truth that may have been valid between its begin and its end. Where it matches none it is
 // Wrong, with the differences from the truth it began under; except that a truth whose commit was reported a moment late, and
-// whose write nobody saw, may have begun before the answer ended: then nothing can be said.
+// whose write is not in the history, may have begun before the answer ended: then nothing can be said.
 func against(ts truths, began, ended time.Duration, differences func(state) (ghosts, hidden []string)) Answer {
 	from, to := ts.at(began, ended)
 	if from == to {

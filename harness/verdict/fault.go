@@ -8,11 +8,6 @@ import (
 	"ghostroute/harness/history"
 )
 
-// means says whether a written fault, "hold" or "hold p2", is f.
-func means(written string, f *history.Fault) bool {
-	return written == string(f.Kind) || written == string(f.Kind)+" "+f.Target
-}
-
 // serves says whether fire tells that the fault armed was met. A fault is armed for a node or a pattern and fires on a link or a
 // key of it.
 func serves(armed, fire *history.Fault) bool {
@@ -33,16 +28,7 @@ func (t *trial) fired() string {
 			met = met || later.Fault != nil && later.Fault.Op == history.Fire && serves(e.Fault, later.Fault)
 		}
 		if !met {
-			return fmt.Sprintf("a fault never fired: %s was armed and never met", e.Fault.String())
-		}
-	}
-	for _, m := range t.MustFire {
-		met := false
-		for _, e := range t.events {
-			met = met || e.Fault != nil && e.Fault.Op == history.Fire && means(m, e.Fault)
-		}
-		if !met {
-			return fmt.Sprintf("a fault never fired: %s had to and is not in the history", m)
+			return fmt.Sprintf("a fault never fired: %s was armed and never met", e.Fault)
 		}
 	}
 	return ""
@@ -58,21 +44,8 @@ func (t *trial) moved(act time.Duration) bool {
 	return false
 }
 
-// isOver says whether nothing is to be waited for after f: it is momentary, or meant to last.
-func (t *trial) isOver(f *history.Fault) bool {
-	if f.Kind.Momentary() {
-		return true
-	}
-	for _, l := range t.Lasting {
-		if means(l, f) {
-			return true
-		}
-	}
-	return false
-}
-
-// ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was armed, as a link of
-// a node is.
+// ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was armed, as a link
+// of a node is.
 func ends(f, open *history.Fault) bool {
 	if f.Op != history.End {
 		return open.Kind == history.Stop && open.Target == f.Target

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ghostroute/harness/history"
@@ -76,11 +77,11 @@ func (t *trial) healer(wrong, right answer) string {
 // concerns says whether a fault was at the proxy or the gateway, or at nothing that is another proxy's: a member, say.
 func (t *trial) concerns(f *history.Fault, proxy, gateway string) bool {
 	ends := strings.Split(f.Target, "→")
-	if contains(ends, proxy) || contains(ends, gateway) {
+	if slices.Contains(ends, proxy) || slices.Contains(ends, gateway) {
 		return true
 	}
 	for _, e := range t.events {
-		if (e.Range != nil || e.Resolve != nil) && contains(ends, e.Who) {
+		if (e.Range != nil || e.Resolve != nil) && slices.Contains(ends, e.Who) {
 			return false
 		}
 	}
@@ -93,5 +94,14 @@ func touches(w *history.Write, service string) bool {
 		return false
 	}
 	prefix := keys.Service(service)
-	return len(w.Key) >= len(prefix) && w.Key[:len(prefix)] == prefix || w.End != "" && w.Key <= prefix && w.End > prefix
+	return keys.Overlap(w.Key, w.End, prefix, keys.PrefixEnd(prefix))
+}
+
+// isRead says whether a Range asks just what GetService of the service asks, or ListServices: it then has their entry in the cache.
+func (t *trial) isRead(r *history.Range, list bool) bool {
+	key := keys.Service(t.Service)
+	if list {
+		key = keys.Registry
+	}
+	return r.Key == key && r.End != "" && r.Shape == ""
 }

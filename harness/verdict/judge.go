@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/text"
 )
 
 // Judge reaches a verdict on events. It changes nothing and depends on nothing else; events may come in any order, Seq tells theirs.
@@ -47,9 +48,10 @@ type trial struct {
 	truths  truths
 	streams []*stream
 	observe time.Duration // when the change was acknowledged
-	settled time.Duration // when the last thing that was held was let go; observe if nothing was
-	let     string        // what was let go then
+	settled time.Duration // when what was held was last released or a fault last ended; observe if neither was
 	pending []string      // faults that have not ended
+
+	settledBy string // what happened at settled, in a sentence
 }
 
 const (
@@ -68,12 +70,10 @@ func newTrial(events []history.Event, q Question) (*trial, *Verdict) {
 	if len(q.Gateways) == 0 {
 		return fail("the question names no gateway, so nothing was asked")
 	}
-	if end := boundary(t.events, history.PhaseEnd); end < 1<<63-1 {
-		for i, e := range t.events {
-			if e.Step != nil && e.Step.Phase == history.PhaseEnd {
-				t.events = t.events[:i] // what follows is tidying up
-				break
-			}
+	for i, e := range t.events {
+		if e.Step != nil && e.Step.Phase == history.PhaseEnd {
+			t.events = t.events[:i] // what follows is tidying up
+			break
 		}
 	}
 	var err error
@@ -93,7 +93,7 @@ func newTrial(events []history.Event, q Question) (*trial, *Verdict) {
 	if why := t.fired(); why != "" {
 		return fail("%s", why)
 	}
-	if t.observe == 1<<63-1 {
+	if t.observe == never {
 		return fail("the change was never acknowledged: there is no step of phase observe")
 	}
 	if !q.Unchanged && !t.moved(act) {
@@ -179,14 +179,14 @@ func (t *trial) asReading() string {
 	return " as reading " + t.Reading
 }
 
-// settle finds when the topology was last let go, and which faults still hold it.
+// settle finds when the topology was last free of a hold or a fault, and which faults have not ended.
 func (t *trial) settle() {
-	t.settled = t.observe
+	t.settled, t.settledBy = t.observe, "the change was acknowledged"
 	open := map[string]*history.Fault{}
 	var order []string
 	for _, e := range t.events {
 		if e.Step != nil && e.Step.Phase == history.PhaseRelease && e.At >= t.observe {
-			t.settled, t.let = e.At, "the release"
+			t.settled, t.settledBy = e.At, "the release"
 		}
 		f := e.Fault
 		switch {
@@ -200,9 +200,9 @@ func (t *trial) settle() {
 				}
 			}
 			if ended && e.At >= t.observe {
-				t.settled, t.let = e.At, "the end of "+f.String()
+				t.settled, t.settledBy = e.At, "the end of "+f.String()
 			}
-		case !t.isOver(f):
+		case !f.Kind.Momentary():
 			key := string(f.Kind) + "\x00" + f.Target + "\x00" + f.RPC + "\x00" + f.Key
 			open[key] = f
 			order = append(order, key)
@@ -233,7 +233,7 @@ func (t *trial) answered() string {
 				return fmt.Sprintf("%s gave no answer after the change was acknowledged that can be held against truth", g)
 			}
 			if a.began() < t.settled {
-				return fmt.Sprintf("no answer of %s to %s began after %s, and only such an answer shows what it left behind", g, s.kind, t.let)
+				return fmt.Sprintf("no answer of %s to %s began after %s, and only such an answer shows what is left behind", g, s.kind, t.settledBy)
 			}
 		}
 		if !asked {
@@ -254,10 +254,10 @@ func (t *trial) fresh() Verdict {
 		}
 	}
 	last := t.truths[len(t.truths)-1]
-	v.Why = fmt.Sprintf("none of the %d answers of %s that began after the change was acknowledged disagreed with truth (r%d: %s)",
-		n, and(t.Gateways), last.revision, ids(last.endpoints()))
+	v.Why = fmt.Sprintf("none of the %d answers of %s that began after the change was acknowledged disagreed with truth (revision %d: %s)",
+		n, text.And(t.Gateways), last.revision, ids(last.endpoints()))
 	if len(t.Denied) > 0 {
-		v.Why += fmt.Sprintf("; %s was refused", and(t.Denied))
+		v.Why += fmt.Sprintf("; %s was refused", text.And(t.Denied))
 	}
 	return v
 }
@@ -303,12 +303,12 @@ func (t *trial) stale(still []answer) Verdict {
 		evidence = append(evidence, e)
 	}
 	if len(proven) == 0 {
-		u := unknown("%s, and nothing explains why it should stay so: %s", t.says(still[0]), why)
+		u := unknown("%s; nothing explains why it should stay so: %s", t.says(still[0]), why)
 		u.Symptom, u.Evidence = worst(still), evidence
 		return u
 	}
 	if len(t.pending) > 0 {
-		u := unknown("%s, but that may yet heal: %s has not ended", t.says(proven[0]), and(t.pending))
+		u := unknown("%s; it may yet heal: %s has not ended", t.says(proven[0]), text.And(t.pending))
 		u.Symptom, u.Evidence = worst(still), evidence
 		return u
 	}

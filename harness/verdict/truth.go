@@ -3,6 +3,7 @@ package verdict
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"sort"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/text"
 )
 
 // state is what truth was for a while: the service's keys and the endpoints they name.
@@ -65,48 +67,124 @@ func (ts truths) at(began, ended time.Duration) (from, to int) {
 // fold derives truth from the commits a member's watch reported and from linearizable reads on a member. It fails where the two
 // contradict each other, since one of them is then not truth.
 func fold(events []history.Event, service string) (truths, error) {
-	prefix := keys.Service(service)
-	type change struct {
-		revision int64
-		truth    *history.Truth
-		commits  []*history.Commit
-	}
 	for _, e := range events {
 		if f := e.Fault; f != nil && f.Kind == history.Compact && f.Op == history.End {
 			return nil, fmt.Errorf("commits are missing: %s", f.Detail) // harness/etcd/follow.go: compacted before they were seen
 		}
 	}
-	byRevision := map[int64]*change{}
-	var reads []*change
-	follows, last := false, int64(0)
+	changes, followed := changesOf(events, service)
+	sent, shown := writesSent(events), revisionsShown(events)
+	f := folding{service: service, followed: followed, current: map[string][]history.Endpoint{}}
+	if followed > 0 { // a follower that began before the first registration has seen every key come
+		f.known, f.truths = true, truths{{keys: f.current, sent: true}}
+	}
+	for _, c := range changes {
+		before := f.current
+		if err := f.apply(c); err != nil {
+			return nil, err
+		}
+		again := len(f.truths) > 0 && len(f.current) == len(before) && same(flat(f.current), flat(before))
+		if !f.known || again {
+			continue
+		}
+		s := state{revision: c.revision, keys: f.current, surely: shown.first(c.revision)}
+		s.earliest = s.surely
+		if t, ok := sent[c.revision]; ok && t <= s.surely {
+			s.earliest, s.sent = t, true
+		}
+		f.truths = append(f.truths, s)
+	}
+	return f.truths, nil
+}
+
+// change is what the history tells of the service at a revision: the keys committed at it, or a linearizable read of it.
+type change struct {
+	revision int64
+	commits  []*history.Commit
+	read     *history.Truth
+}
+
+// changesOf are the changes in order of truth, and the last revision that a follower reported, of whatever key; 0 where none did.
+func changesOf(events []history.Event, service string) (changes []change, followed int64) {
+	prefix, at := keys.Service(service), map[int64]int{}
 	for _, e := range events {
 		switch {
 		case e.Commit != nil:
-			follows, last = true, max(last, e.Commit.Revision)
-			if strings.HasPrefix(e.Commit.Key, prefix) {
-				c := byRevision[e.Commit.Revision]
-				if c == nil {
-					c = &change{revision: e.Commit.Revision}
-					byRevision[c.revision] = c
-				}
-				c.commits = append(c.commits, e.Commit)
+			followed = max(followed, e.Commit.Revision)
+			if !strings.HasPrefix(e.Commit.Key, prefix) {
+				continue
 			}
+			i, ok := at[e.Commit.Revision]
+			if !ok {
+				i = len(changes)
+				at[e.Commit.Revision], changes = i, append(changes, change{revision: e.Commit.Revision})
+			}
+			changes[i].commits = append(changes[i].commits, e.Commit)
 		case e.Truth != nil && e.Truth.Err == "" && e.Truth.Service == service:
-			reads = append(reads, &change{revision: e.Truth.Revision, truth: e.Truth})
+			changes = append(changes, change{revision: e.Truth.Revision, read: e.Truth})
 		}
-	}
-	changes := reads
-	for _, c := range byRevision {
-		changes = append(changes, c)
 	}
 	sort.SliceStable(changes, func(i, j int) bool {
 		a, b := changes[i], changes[j]
 		if a.revision != b.revision {
 			return a.revision < b.revision
 		}
-		return a.truth == nil && b.truth != nil // a read at revision r has seen the commits of r
+		return a.read == nil && b.read != nil // a read at revision r has seen the commits of r
 	})
+	return changes, followed
+}
 
+// folding is truth while it is folded, change by change.
+type folding struct {
+	service  string
+	followed int64
+	truths   truths
+	current  map[string][]history.Endpoint // truth's keys
+	upTo     int64                         // the revision that current is of
+	known    bool                          // current is all there is
+	certain  bool                          // from a read or a put, and not only from a follower having been silent
+}
+
+func (f *folding) apply(c change) error {
+	if c.read != nil {
+		return f.applyRead(c)
+	}
+	next := maps.Clone(f.current)
+	for _, commit := range c.commits {
+		if commit.Op != "delete" {
+			next[commit.Key], f.certain = decode(commit), true
+		} else if _, ok := next[commit.Key]; !ok && f.known {
+			f.known, f.truths = false, nil // its put was not seen, so others may not have been either
+		} else {
+			delete(next, commit.Key)
+		}
+	}
+	f.current, f.upTo = next, c.revision
+	return nil
+}
+
+func (f *folding) applyRead(c change) error {
+	next := map[string][]history.Endpoint{}
+	for _, e := range c.read.Endpoints {
+		k := keys.Node(f.service, e.ID)
+		next[k] = append(next[k], e)
+	}
+	was, is := flat(f.current), flat(next)
+	switch agrees := same(is, was); {
+	case f.known && !agrees && (c.revision <= f.followed || c.revision == f.upTo):
+		if f.certain {
+			return fmt.Errorf("a linearizable read at revision %d names %s, but what came before it leaves %s", c.revision, ids(is), ids(was))
+		}
+		f.truths = nil // the follower came late: truth is known from this read on
+	case f.known && agrees && len(f.truths) > 0:
+		next = f.current // with the keys as they were written
+	}
+	f.current, f.upTo, f.known, f.certain = next, c.revision, true, true
+	return nil
+}
+
+// writesSent is when the write that made each revision was sent, as far as its client said.
+func writesSent(events []history.Event) map[int64]time.Duration {
 	sent := map[int64]time.Duration{}
 	for _, e := range events {
 		if w := e.Write; w != nil && w.Err == "" && w.Revision > 0 {
@@ -115,62 +193,7 @@ func fold(events []history.Event, service string) (truths, error) {
 			}
 		}
 	}
-	shown := revisionsShown(events)
-
-	var ts truths
-	current := map[string][]history.Endpoint{}
-	upTo := int64(0)               // the revision that current is of
-	known, certain := false, false // certain: from a read or a put, and not only from a follower having been silent
-	if follows {
-		// A follower that began before the first registration has seen every key come.
-		known = true
-		ts = append(ts, state{keys: current, sent: true})
-	}
-	for _, c := range changes {
-		next := map[string][]history.Endpoint{}
-		if c.truth != nil {
-			for _, e := range c.truth.Endpoints {
-				k := keys.Node(service, e.ID)
-				next[k] = append(next[k], e)
-			}
-			if known && (follows && c.revision <= last || c.revision == upTo) && !same(flat(next), flat(current)) {
-				if certain {
-					return nil, fmt.Errorf("a linearizable read at r%d names %s, but what came before it leaves %s", c.revision, ids(flat(next)), ids(flat(current)))
-				}
-				ts = nil // the follower came late: truth is known from this read on
-			}
-			if known && len(ts) > 0 && same(flat(next), flat(current)) {
-				next = current // with the keys as they were written
-			}
-			known, certain = true, true
-		} else {
-			for k, v := range current {
-				next[k] = v
-			}
-			for _, commit := range c.commits {
-				if commit.Op != "delete" {
-					next[commit.Key] = decode(commit)
-					certain = true
-				} else if _, ok := next[commit.Key]; !ok && known {
-					known, ts = false, nil // its put was not seen, so others may not have been either
-				} else {
-					delete(next, commit.Key)
-				}
-			}
-		}
-		before := current
-		current, upTo = next, c.revision
-		if !known || len(ts) > 0 && len(next) == len(before) && same(flat(next), flat(before)) {
-			continue // not known yet, or the same endpoints said again
-		}
-		s := state{revision: c.revision, keys: next, surely: shown.first(c.revision)}
-		s.earliest = s.surely
-		if t, ok := sent[c.revision]; ok && t <= s.surely {
-			s.earliest, s.sent = t, true
-		}
-		ts = append(ts, s)
-	}
-	return ts, nil
+	return sent
 }
 
 // decode returns the endpoints a committed value names, as go-micro's GetService would. A value that was not recorded leaves the
@@ -202,31 +225,9 @@ func flat(keys map[string][]history.Endpoint) []history.Endpoint {
 	return state{keys: keys}.endpoints()
 }
 
-// alike says whether a and b are the same endpoint. What one of them does not say it is not asked for.
-func alike(a, b history.Endpoint) bool {
-	return a.ID == b.ID &&
-		(a.Address == b.Address || a.Address == "" || b.Address == "") &&
-		(a.Version == b.Version || a.Version == "" || b.Version == "")
-}
-
-// lacking returns the ids of the endpoints of a that b lacks, sorted and each once.
-func lacking(a, b []history.Endpoint) []string {
-	var missing []string
-	for _, x := range a {
-		found := false
-		for _, y := range b {
-			found = found || alike(x, y)
-		}
-		if !found && !contains(missing, x.ID) {
-			missing = append(missing, x.ID)
-		}
-	}
-	sort.Strings(missing)
-	return missing
-}
-
 func same(a, b []history.Endpoint) bool {
-	return len(lacking(a, b)) == 0 && len(lacking(b, a)) == 0
+	ghosts, hidden := history.Compare(a, b)
+	return len(ghosts)+len(hidden) == 0
 }
 
 // ids names endpoints in a sentence.
@@ -238,7 +239,7 @@ func ids(endpoints []history.Endpoint) string {
 	for i, e := range endpoints {
 		names[i] = e.ID
 	}
-	return and(names)
+	return text.And(names)
 }
 
 // revisions is when each revision was first shown to exist.

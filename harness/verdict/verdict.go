@@ -1,13 +1,13 @@
 // Package verdict judges a history: did every gateway see truth after a change, or a ghost, or not what it should?
 //
 // It is a pure function of the events. It never touches a running bench, so a history that was saved is judged again exactly
-// as it was judged the first time. The rules are those of "How a verdict is reached" in the design; where a premise of them
-// does not hold the verdict is Unknown and says which, because a test that proves nothing must not look green.
+// as it was judged the first time (Again). The rules are in README.md; where a premise of them does not hold the
+// verdict is Unknown and says which, because a test that proves nothing must not look green.
 package verdict
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"ghostroute/harness/history"
@@ -82,14 +82,6 @@ type Question struct {
 	// where etcd lacks it too, because go-micro skips the Put when a stale lookup tells it that the key is there.
 	Registered []string `json:"registered,omitempty"`
 
-	// MustFire are faults that must have fired, by name ("hold") or by name and target ("hold p2"). A fault that says in the
-	// history that it was armed must have fired in any case.
-	MustFire []string `json:"must_fire,omitempty"`
-
-	// Lasting are faults, written as in MustFire, that are never to end. Any other fault that has not ended counts as a heal
-	// that is still pending, so that nothing is called stale while it lasts.
-	Lasting []string `json:"lasting,omitempty"`
-
 	// Unchanged says that the scenario changes no endpoint of Service (but a permission, or a leader). Otherwise truth must
 	// have moved between act and observe, or nothing was tested.
 	Unchanged bool `json:"unchanged,omitempty"`
@@ -99,30 +91,9 @@ type Question struct {
 	HealsWithin time.Duration `json:"heals_within,omitempty"`
 }
 
-func (q Question) denies(gateway string) bool { return contains(q.Denied, gateway) }
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
-}
+func (q Question) denies(gateway string) bool { return slices.Contains(q.Denied, gateway) }
 
 // unknown is the verdict when a premise failed.
 func unknown(format string, args ...any) Verdict {
 	return Verdict{Outcome: Unknown, Why: fmt.Sprintf(format, args...)}
-}
-
-// and lists words as a sentence does: "a", "a and b", "a, b and c".
-func and(words []string) string {
-	switch n := len(words); n {
-	case 0:
-		return "nobody"
-	case 1:
-		return words[0]
-	default:
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
 }
