@@ -4,6 +4,7 @@ package tap
 
 import (
 	"context"
+	"strconv"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -24,6 +25,8 @@ type Tap struct {
 	Bound func(context.Context) (ctx context.Context, release func())
 	// Range may change a read, and is given what became of it. nil leaves reads as they are.
 	Range func(*pb.RangeRequest) (answered func(*pb.RangeResponse, metadata.MD, error))
+	// Read is the Seq of the record of the read that a write rests on, 0 for none. nil is always none.
+	Read func() int
 }
 
 // Into puts the tap into a client: what is read and written with it is seen.
@@ -152,6 +155,9 @@ func (l *leases) KeepAliveOnce(ctx context.Context, id clientv3.LeaseID) (*clien
 func written[R any](t *Tap, ctx context.Context, w history.Write,
 	send func(context.Context, grpc.CallOption) (R, error), note func(*history.Write, R)) (R, error) {
 	w.Began = t.History.Now()
+	if t.Read != nil {
+		w.Read = t.Read()
+	}
 	ctx, release := t.bound(ctx)
 	defer release()
 	var md metadata.MD
@@ -161,7 +167,7 @@ func written[R any](t *Tap, ctx context.Context, w history.Write,
 	} else {
 		note(&w, resp)
 	}
-	if w.Via, _ = Origin(md); w.Via == "" {
+	if w.Via, _, _ = Origin(md); w.Via == "" {
 		w.Via = t.Via
 	}
 	t.History.Add(history.Event{Who: t.Client, Write: &w})
@@ -183,14 +189,15 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// Origin is which proxy answered and out of what, by an answer's metadata. Answers about leases have none, since a proxy says where KV
-// answers came from, and no others.
-func Origin(md metadata.MD) (via string, source history.Source) {
+// Origin is which proxy answered, out of what, and the Seq of its record of that, by an answer's metadata. Answers about leases have none,
+// since a proxy says where KV answers came from, and no others.
+func Origin(md metadata.MD) (via string, source history.Source, event int) {
 	via, source = first(md.Get(proxy.HeaderProxy)), history.Source(first(md.Get(proxy.HeaderSource)))
 	if via == "" {
 		source = history.Member
 	}
-	return via, source
+	event, _ = strconv.Atoi(first(md.Get(proxy.HeaderEvent))) // 0 where there is none
+	return via, source, event
 }
 
 func first(values []string) string {
