@@ -68,6 +68,7 @@ func (p *pair) relay(upstream net.Conn) {
 	lanes.Go(func() { p.down.run(upstream, p.client) })
 	p.up.run(p.client, upstream)
 	lanes.Wait()
+	p.link.forget(p)
 	_ = p.client.Close()
 	_ = upstream.Close()
 }
@@ -78,6 +79,7 @@ func (p *pair) swallow() {
 	for buf, k := make([]byte, chunkSize), 0; err == nil; k, err = p.client.Read(buf) {
 		p.eaten(k)
 	}
+	p.link.forget(p)
 	_ = p.client.Close()
 }
 
@@ -91,9 +93,11 @@ func (p *pair) eaten(n int) {
 	}
 }
 
-// reset ends the pair the hard way, once. When it returns both sockets are closed, whoever closed them.
+// reset ends the pair the hard way, once. When it returns both sockets are closed. Here as elsewhere the link forgets the pair first: what
+// sees the upstream close, as a balancer does, must not find it among the link's connections.
 func (p *pair) reset() {
 	p.once.Do(func() {
+		p.link.forget(p)
 		p.mu.Lock()
 		p.over = true
 		upstream := p.upstream

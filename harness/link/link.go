@@ -153,7 +153,6 @@ func (l *Link) admit(client net.Conn) *pair {
 
 // serve connects p to the target and relays until it is over.
 func (l *Link) serve(p *pair) {
-	defer l.forget(p)
 	if l.faults.Load().hole != 0 {
 		// No handshake gets through a hole in either direction, so nobody behind the link may learn of this connection.
 		p.swallow()
