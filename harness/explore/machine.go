@@ -2,11 +2,10 @@
 // each small plan one line that can be run again.
 //
 // What a plan is says package plan; what should come of it package model; what is promised package check. A machine may be the
-// model itself, etcd's own code without its network (package memory), or a bench.
+// model itself, etcd's own code without its network (in the model's tests), or real parts (package lab).
 package explore
 
 import (
-	"errors"
 	"fmt"
 
 	"ghostroute/harness/explore/plan"
@@ -21,9 +20,6 @@ type Machine interface {
 	Close() error
 }
 
-// Start begins a plan on a machine of its own: an empty store, new proxies, nothing held, nothing cut.
-type Start func(plan.Plan) (Machine, error)
-
 // Disagreement is the error of a machine that did not do what the oracle said: one of the two is wrong, and nothing that
 // follows counts.
 type Disagreement struct {
@@ -36,29 +32,8 @@ func (d *Disagreement) Error() string {
 	return fmt.Sprintf("the model does not understand step %d, %s: it says %s", d.Number, d.Step, d.Why)
 }
 
-// Run takes p's steps on a machine and, if oracle is not nil, on the oracle beside it, and returns what the machine saw. A
+// Take takes steps on a machine and, if oracle is not nil, on the oracle beside it, and returns what the machine saw. A
 // difference is a *Disagreement; the observations up to it are returned with it.
-func Run(p plan.Plan, start, oracle Start) (seen []plan.Observation, err error) {
-	machine, other, end, err := begin(p, start, oracle)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, end()) }()
-	return Take(p.Steps, machine, other)
-}
-
-// begin begins p on a machine and, if oracle is not nil, on the oracle beside it; end closes both.
-func begin(p plan.Plan, start, oracle Start) (machine, other Machine, end func() error, err error) {
-	if machine, err = start(p); err != nil || oracle == nil {
-		return machine, nil, func() error { return machine.Close() }, err
-	}
-	if other, err = oracle(p); err != nil {
-		return nil, nil, nil, errors.Join(err, machine.Close())
-	}
-	return machine, other, func() error { return errors.Join(machine.Close(), other.Close()) }, nil
-}
-
-// Take takes steps on a machine and, if oracle is not nil, beside it on the oracle, as Run does with those of a plan.
 func Take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, err error) {
 	for i, s := range steps {
 		got, err := machine.Apply(s)
@@ -73,10 +48,9 @@ func Take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, 
 		if err != nil {
 			return seen, fmt.Errorf("step %d, %s: the model: %w", i+1, s, err)
 		}
-		switch s.Verb {
-		case plan.Register, plan.Deregister, plan.Restart, plan.Replace, plan.Resolve, plan.List, plan.Call:
+		if s.Verb.Class() == plan.Registry {
 			want, got = want.Coarse(), got.Coarse()
-		case plan.Keepalive: // a proxy answers it out of a stream of its own
+		} else if s.Verb == plan.Keepalive { // a proxy answers it out of a stream of its own
 			want.Revision, got.Revision = 0, 0
 		}
 		switch s.Verb {

@@ -268,7 +268,7 @@ func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.O
 		return false, nil
 	}
 	if f.Cause != "" {
-		small := plan.Shrink(f.Plan, 0, func(q plan.Plan) bool { return has(q, f.Cause) })
+		small := plan.Shrink(f.Plan, 0, func(q plan.Plan) bool { return model.Has(q, f.Cause) })
 		if ok, err := fails(small); ok || err != nil {
 			f.Plan = small
 			return last, err
@@ -289,9 +289,4 @@ func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.O
 	}
 	f.Plan = small
 	return last, err
-}
-
-func has(p plan.Plan, c model.Cause) bool {
-	list, err := model.Explain(p)
-	return err == nil && slices.ContainsFunc(list, func(f model.Finding) bool { return f.Cause == c })
 }

@@ -21,10 +21,10 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	at := via // who answers
 	if via == plan.VIP {
 		var err error
-		if at, err = m.place(s.Who); err != nil {
+		if at, err = m.place(s.Client); err != nil {
 			return none, err
 		}
-		if at == "" || m.cut[s.Who+"-vip"] {
+		if at == "" || m.cut[s.Client+"-vip"] {
 			return plan.Observation{Err: plan.ErrUnavailable}, nil // there is no connection to ask through
 		}
 	}
@@ -35,7 +35,7 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	if err != nil {
 		return none, err
 	}
-	ctx, cancel := m.bound(s.Who, at)
+	ctx, cancel := m.bound(s.Client, at)
 	quorum = quorum || !m.lab.cfg.Stock() // who knows what a variant makes of a read
 	member := at
 	if at[0] == 'p' {
@@ -43,7 +43,7 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	}
 	if at[0] == 'p' && s.Verb == plan.Keepalive && m.unlinked(at) {
 		cancel()
-		ctx, cancel = m.bound(s.Who, at, m.moment())
+		ctx, cancel = m.bound(s.Client, at, m.moment())
 		defer m.gaveUp()
 	}
 	if quorum && m.cut[member] {
@@ -51,7 +51,7 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 		switch s.Hold {
 		case plan.NotHeld:
 			cancel()
-			ctx, cancel = m.bound(s.Who, at, m.moment())
+			ctx, cancel = m.bound(s.Client, at, m.moment())
 		case plan.AtAnswer: // an answer there may be, that etcd refuses it; what never comes is not held on its way
 			stop := time.AfterFunc(m.moment(), cancel)
 			defer stop.Stop()
@@ -60,7 +60,7 @@ func (m *Machine) call(s plan.Step) (plan.Observation, error) {
 	if at[0] == 'p' && m.lab.cfg.Topology.Variant.Relays { // it has no calls to hold, only bytes
 		s.Hold = plan.NotHeld
 		cancel()
-		ctx, cancel = m.bound(s.Who, at, 10*m.moment()) // one that lost its member looks for it again after minutes
+		ctx, cancel = m.bound(s.Client, at, 10*m.moment()) // one that lost its member looks for it again after minutes
 		defer cancel()
 		return f(ctx)
 	}
@@ -128,7 +128,7 @@ func (m *Machine) scatter(s plan.Step, at string) error {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := m.bound(s.Who, via, 100*time.Millisecond) // a proxy that is cut off is passed over
+		ctx, cancel := m.bound(s.Client, via, 100*time.Millisecond) // a proxy that is cut off is passed over
 		_, err = f(ctx)
 		cancel()
 		if err != nil {
@@ -141,11 +141,11 @@ func (m *Machine) scatter(s plan.Step, at string) error {
 // flood reads more other keys than the cache holds: cache.DefaultMaxEntries, and one.
 func (m *Machine) flood(s plan.Step) (plan.Observation, error) {
 	via := m.enters(s.Via)
-	d, err := m.doorOf(s.Who, via)
+	d, err := m.doorOf(s.Client, via)
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	ctx, cancel := m.bound(s.Who, via)
+	ctx, cancel := m.bound(s.Client, via)
 	defer cancel()
 	for n := range 2049 {
 		if _, err := d.kv.Range(ctx, &pb.RangeRequest{Key: fmt.Appendf(nil, "flood/%d/%d", m.step, n), Serializable: true}); err != nil {

@@ -1,6 +1,23 @@
 package lab
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
 
-// Hurry has calls that nobody can answer given up at once.
+	"ghostroute/harness/explore"
+	"ghostroute/harness/explore/plan"
+)
+
+// Hurry has calls that nothing can answer given up at once.
 func Hurry(l *Lab) { l.moment = time.Nanosecond }
+
+// Take takes a plan's own steps beside the model and gives what was seen.
+func Take(ctx context.Context, l *Lab, p plan.Plan) (seen []plan.Observation, err error) {
+	m, err := l.Machine(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	return explore.Take(p.Steps, m, l.oracle(m))
+}

@@ -29,7 +29,7 @@ func (m *Machine) fault(s plan.Step) error {
 	case plan.Lead:
 		m.lead = s.Target
 		return m.cluster.MoveLeader(ctx, m.cluster.Member(s.Target))
-	case plan.Pin:
+	case plan.Narrow:
 		return m.pin(ctx, s.Target, s.Other)
 	case plan.Reboot:
 		if s.Target[0] == 'p' {

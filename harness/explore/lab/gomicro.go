@@ -51,7 +51,7 @@ func (m *Machine) micro(s plan.Step) (plan.Observation, error) {
 	if s.Verb == plan.Crash {
 		return none, m.crash(s.Target)
 	}
-	client := s.Who
+	client := s.Client
 	if client == "" {
 		client = "g1"
 	}

@@ -47,7 +47,6 @@ type Lab struct {
 	cluster *etcd.Cluster
 	members int
 	runs    int
-	machine *Machine      // the last one
 	moment  time.Duration // see Machine.moment
 	Clock   Clock
 }
@@ -142,20 +141,13 @@ func (l *Lab) wiped(ctx context.Context) (int64, error) {
 	return r.Header.Revision, l.cluster.Settle(ctx)
 }
 
-// Start begins a plan; it is an explore.Start. There is one machine at a time.
-func (l *Lab) Start(ctx context.Context) explore.Start {
-	return func(p plan.Plan) (explore.Machine, error) { return l.Machine(ctx, p) }
-}
-
-// Oracle is the model beside the lab's last machine, which tells it where the balancer led whom. It is nil unless the proxies are
-// stock: of others the model knows nothing.
-func (l *Lab) Oracle() explore.Start {
+// oracle is the model beside a machine, which tells it where the balancer leads each client. It is nil unless the proxies are stock: of
+// others the model knows nothing.
+func (l *Lab) oracle(m *Machine) explore.Machine {
 	if !l.cfg.Stock() {
 		return nil
 	}
-	return func(p plan.Plan) (explore.Machine, error) {
-		m := model.New(p)
-		m.Door = l.machine.door
-		return m, nil
-	}
+	o := model.New(m.plan)
+	o.Backend = m.door
+	return o
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
@@ -82,12 +81,12 @@ func TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy(t *testing.T) {
 func TestAPlanMeansOneRun(t *testing.T) {
 	l := newLab(t, lab.Config{})
 	p := plan.Random(plan.Config{Verbs: []plan.Verb{plan.Read, plan.Put, plan.Delete, plan.Txn, plan.Grant, plan.Revoke, plan.Expire, plan.Compact,
-		plan.Release, plan.Fail, plan.Cut, plan.Mend, plan.Pin, plan.Register, plan.Resolve}}, 7)
+		plan.Release, plan.Fail, plan.Cut, plan.Mend, plan.Narrow, plan.Register, plan.Resolve}}, 7)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var first []plan.Observation
 	for i := range 50 {
-		seen, err := explore.Run(p, l.Start(ctx), l.Oracle())
+		seen, err := lab.Take(ctx, l, p)
 		require.NoError(t, err, "run %d: %s", i+1, p)
 		if first == nil {
 			first = seen

@@ -122,7 +122,6 @@ func (l *Lab) Machine(ctx context.Context, p plan.Plan) (m *Machine, err error) 
 		readers: map[string]*registry.Registry{}}
 	m.wire = wire.Wire{Base: m.base, Ago: m.ago, LeaseID: m.leaseID, Value: value}
 	m.ctx, m.cancel = context.WithCancel(ctx)
-	l.machine = m
 	m.cluster.Record(m.history)
 	m.unwatch = m.cluster.Follow(m.history, revision+1)
 	defer func() {
@@ -151,7 +150,7 @@ func (l *Lab) Machine(ctx context.Context, p plan.Plan) (m *Machine, err error) 
 func (m *Machine) startProxy(name, member string) error {
 	may := []string{member}
 	for _, s := range m.plan.Steps {
-		if s.Verb == plan.Pin && s.Target == name && !slices.Contains(may, s.Other) {
+		if s.Verb == plan.Narrow && s.Target == name && !slices.Contains(may, s.Other) {
 			may = append(may, s.Other)
 		}
 	}

@@ -28,7 +28,7 @@ type ask func(ctx context.Context) (plan.Observation, error)
 // prepare makes the request; what it returns makes the call. Revisions are resolved now. quorum says that only a member with a leader
 // can answer.
 func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err error) {
-	who := s.Who
+	who := s.Client
 	if who == "" {
 		who = stage.Root
 	}

@@ -68,18 +68,13 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 		}
 		err = errors.Join(err, machine.Close())
 	}()
-	var oracle explore.Machine
-	if start := l.Oracle(); start != nil {
-		if oracle, err = start(p); err != nil {
-			return out, err
-		}
-	}
+	oracle := l.oracle(machine)
 	take := func(steps []plan.Step) error {
 		seen, err := explore.Take(steps, machine, oracle)
 		out.Steps += len(seen)
 		return err
 	}
-	if err := take(slices.Concat(p.Steps, p.Settle())); err != nil {
+	if err := take(slices.Concat(p.Steps, p.Closing())); err != nil {
 		return out, err
 	}
 	if l.cfg.Restart {
@@ -89,7 +84,7 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 			}
 		}
 	}
-	probes := explore.Probes(p)
+	probes := p.Probes()
 	healed := machine.History().Now()
 	for began := time.Now(); ; {
 		for _, read := range probes {

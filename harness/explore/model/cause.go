@@ -1,11 +1,13 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
-	"math/bits"
 	"slices"
+	"strings"
 
 	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/keys"
 )
 
 // Cause is the rule of the proxy that let a wrong answer live.
@@ -93,73 +95,34 @@ type wrong struct {
 }
 
 // same says whether a request has the same answer in two states of the store, the header's revision aside.
-func (s *state) same(u *universe, req, a, b uint8) bool {
-	r := &u.requests[req]
-	mask := u.ranges[r.rng].mask
-	x, y := s.at[a].masked(mask), s.at[b].masked(mask)
-	switch {
-	case x == y:
+func (m *Model) same(r request, a, b int) bool {
+	if a == b {
 		return true
-	case r.whole:
-		return false
-	case r.shape.Count:
-		return countKeys(x) == countKeys(y)
 	}
-	// A limit or an order: what is cut off may differ, the count may not. Orders but by key and revision are not told apart here.
-	return countKeys(x) == countKeys(y) && r.shape.Limit > 0 && slices.Equal(firstKeys(u, x, r), firstKeys(u, y, r))
+	x, n, _ := r.contents(m.states[a])
+	y, k, _ := r.contents(m.states[b])
+	return n == k && slices.Equal(x, y)
 }
 
-func countKeys(x row) (n int) {
-	for k := range uint8(maxKeys) {
-		if x.get(k) != 0 {
-			n++
-		}
-	}
-	return n
-}
-
-func firstKeys(u *universe, x row, r *request) []put {
-	var list []put
-	for _, k := range u.order {
-		if mod := x.get(k); mod != 0 {
-			list = append(list, put{k, mod})
-		}
-	}
-	switch r.shape.Sort {
-	case "key:down":
-		slices.Reverse(list)
-	case "mod:up", "mod:down":
-		slices.SortStableFunc(list, func(a, b put) int { return int(a.revision) - int(b.revision) })
-		if r.shape.Sort == "mod:down" {
-			slices.Reverse(list)
-		}
-	}
-	return list[:min(len(list), r.shape.Limit)]
-}
-
-// examine calls found for each wrong entry of each cache. The state must be settled: nothing held, no member cut off, so that
-// whatever is wrong will stay so.
-func (s *state) examine(u *universe, found func(wrong)) {
-	for i := range s.nProxies {
-		p := &s.proxies[i]
-		for set := p.present; set != 0; set &= set - 1 {
-			req := uint8(bits.TrailingZeros64(set))
-			e := &p.entry[req]
-			r := &u.requests[req]
+// examine calls found for each wrong entry of each cache. The model must have ended, so that whatever is wrong will stay so.
+func (m *Model) examine(found func(wrong)) {
+	last := len(m.states) - 1
+	for i, p := range m.proxies {
+		for r, e := range p.answers {
 			if r.revision != 0 {
-				if int16(r.revision) < s.compacted && int16(r.revision) >= p.compacted {
+				if r.revision < m.compacted && r.revision >= p.compacted {
 					found(wrong{PastCompaction, NoneOf})
 				}
 				continue
 			}
-			if s.same(u, req, e.state, s.last) {
+			if m.same(r, e.state, last) {
 				continue
 			}
-			found(wrong{s.cause(u, int8(i), req, e), s.symptom(u, req, e.state)})
+			found(wrong{m.cause(i, r, e), m.symptom(r, e.state)})
 			if p.compacted > 0 {
 				found(wrong{Frozen, NoneOf})
 			}
-			if final := s.atRevision(s.why[e.state].revision); !s.same(u, req, e.state, final) {
+			if !m.same(r, e.state, m.atRevision(m.states[e.state].revision)) {
 				found(wrong{Torn, NoneOf})
 			}
 		}
@@ -167,30 +130,30 @@ func (s *state) examine(u *universe, found func(wrong)) {
 }
 
 // cause names the rule that let the entry outlive the first write that made it wrong.
-func (s *state) cause(u *universe, proxy int8, req uint8, e *entry) Cause {
+func (m *Model) cause(proxy int, r request, e entry) Cause {
 	i := e.state + 1
-	for s.same(u, req, i-1, i) {
+	for m.same(r, i-1, i) {
 		i++
 	}
-	w := &s.why[i]
+	w := m.states[i]
 	through := w.via == proxy
 	switch {
-	case through && e.read == w.clock: // the entry is an answer of that very transaction, from before its write
+	case through && e.read == w.done: // the entry is an answer of that very transaction, from before its write
 		if w.by == byNested {
 			return NestedTxn
 		}
-		return s.notFound(u, req, w)
-	case e.added > w.clock && e.read > w.clock:
+		return notFound(r, w)
+	case e.added > w.done && e.read > w.done:
 		return LaggingMember
-	case e.added > w.clock && e.how == fromTxn:
+	case e.added > w.done && e.fromTxn:
 		return TxnInFlight
-	case e.added > w.clock:
+	case e.added > w.done:
 		return AnswerInFlight
 	case w.by == byRevoke:
 		return LeaseRevoked
 	case w.by == byExpiry:
 		return LeaseExpired
-	case w.via < 0:
+	case w.via == direct:
 		return DirectWrite
 	case !through:
 		return OtherProxy
@@ -201,104 +164,81 @@ func (s *state) cause(u *universe, proxy int8, req uint8, e *entry) Cause {
 	case w.by == byNested:
 		return NestedTxn
 	}
-	return s.notFound(u, req, w)
+	return notFound(r, w)
 }
 
 // notFound is why an invalidation for the write w, which the proxy did make, missed the request.
-func (s *state) notFound(u *universe, req uint8, w *change) Cause {
+func notFound(r request, w *state) Cause {
+	written, asked := interval(w.key, w.end), interval(r.key, r.end)
 	switch {
-	case u.ranges[u.requests[req].rng].end == "\x00":
+	case r.end == keys.FromKey:
 		return FromKeyRead
-	case u.ranges[w.rng].end == "\x00" && overlap(&u.cmp[w.rng][u.requests[req].rng]) == 0:
+	case w.end == keys.FromKey && written.Compare(&asked) == 0:
 		return FromKeyPruned
-	case u.ranges[w.rng].end == "\x00":
+	case w.end == keys.FromKey:
 		return FromKeyDelete
 	}
 	return Unexplained
 }
 
-func (s *state) symptom(u *universe, req, old uint8) Symptom {
-	r := &u.requests[req]
-	mask := u.ranges[r.rng].mask
-	was, is := s.at[old].masked(mask), s.at[s.last].masked(mask)
-	if r.shape.Count {
+func (m *Model) symptom(r request, old int) Symptom {
+	was, is := m.states[old].within(r.key, r.end), m.last().within(r.key, r.end)
+	lacks := func(list []plan.KV, x plan.KV) bool {
+		return !slices.ContainsFunc(list, func(y plan.KV) bool { return y.Key == x.Key })
+	}
+	switch {
+	case r.shape.Count:
 		return Miscount
-	}
-	if was == (row{}) {
+	case len(was) == 0:
 		return Negative
-	}
-	hidden := false
-	for k := range uint8(maxKeys) {
-		switch {
-		case was.get(k) != 0 && is.get(k) == 0:
-			return Ghost
-		case was.get(k) == 0 && is.get(k) != 0:
-			hidden = true
-		}
-	}
-	if hidden {
+	case slices.ContainsFunc(was, func(x plan.KV) bool { return lacks(is, x) }):
+		return Ghost
+	case slices.ContainsFunc(is, func(x plan.KV) bool { return lacks(was, x) }):
 		return Hidden
 	}
 	return Outdated
 }
 
-// Explain takes a plan's steps on a model, lets everything settle, and says why each answer is wrong that a proxy then still
+// wrongs lets everything end and says why each answer is wrong that a proxy then still holds; each once, in no order.
+func (m *Model) wrongs() (list []wrong) {
+	m.end()
+	note := func(w wrong) {
+		if !slices.Contains(list, w) {
+			list = append(list, w)
+		}
+	}
+	if m.leaked {
+		note(wrong{Identity, NoneOf})
+	}
+	m.examine(note)
+	return list
+}
+
+// Explain takes a plan's steps on a model, lets everything end, and says why each answer is wrong that a proxy then still
 // holds; each cause once, its Plan is p. Nothing is wrong where it returns nothing.
-func Explain(p plan.Plan) ([]Finding, error) {
+func Explain(p plan.Plan) (list []Finding, err error) {
 	m := New(p)
 	for i, s := range p.Steps {
 		if _, err := m.Apply(s); err != nil {
 			return nil, fmt.Errorf("step %d, %s: %w", i+1, s, err)
 		}
 	}
-	m.s.settle(&m.u)
-	var list []Finding
-	note := func(w wrong) {
-		if !slices.ContainsFunc(list, func(f Finding) bool { return f.Cause == w.cause && f.Symptom == w.symptom }) {
-			list = append(list, Finding{Cause: w.cause, Symptom: w.symptom, Plan: p, Plans: 1})
-		}
+	for _, w := range m.wrongs() {
+		list = append(list, Finding{Cause: w.cause, Symptom: w.symptom, Plan: p, Plans: 1})
 	}
-	if m.leaked {
-		note(wrong{Identity, NoneOf})
-	}
-	m.s.examine(&m.u, note)
+	slices.SortFunc(list, byCause)
 	return list, nil
 }
 
-// settle lets every held call go on and mends every member and link.
-func (s *state) settle(u *universe) {
-	for i := range s.held {
-		if s.held[i].open {
-			s.do(u, &op{kind: opRelease, proxy: -1, slot: uint8(i)})
-		}
-	}
-	for i := range s.members {
-		s.members[i].cut = false
-	}
-	for i := range s.proxies {
-		s.proxies[i].unlinked = 0
-	}
-	s.offline = 0
-	s.apply()
-	s.nReads = 0
+// byCause orders findings by cause, the shortest plan first.
+func byCause(a, b Finding) int {
+	order := Causes()
+	return cmp.Or(slices.Index(order, a.Cause)-slices.Index(order, b.Cause), len(a.Plan.Steps)-len(b.Plan.Steps),
+		strings.Compare(string(a.Symptom), string(b.Symptom)))
 }
 
-// unsettled says whether settle would change anything.
-func (s *state) unsettled() bool {
-	for i := range s.held {
-		if s.held[i].open {
-			return true
-		}
-	}
-	for i := range s.members {
-		if s.members[i].cut {
-			return true
-		}
-	}
-	for i := range s.proxies {
-		if s.proxies[i].unlinked != 0 {
-			return true
-		}
-	}
-	return false
+// Has says whether a plan shows the cause.
+func Has(p plan.Plan, c Cause) bool {
+	list, err := Explain(p)
+	return err == nil && slices.ContainsFunc(list, func(f Finding) bool { return f.Cause == c })
 }

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -83,129 +82,58 @@ type Report struct {
 
 // Enumerate tries every plan of at most length steps drawn from p's steps, on p's topology. A step that makes no sense where
 // it stands (a release of nothing, a lease that is not there) ends the plan before it.
-func Enumerate(p plan.Plan, length int) (Report, error) {
-	m := New(p)
-	e := enumeration{u: &m.u, steps: p.Steps, best: map[wrong]*Finding{}, stack: make([]state, length+2)}
-	for i := range p.Steps {
-		o, err := e.u.compile(&p.Steps[i], m.Door, i+1)
-		if err != nil {
-			return Report{}, fmt.Errorf("%s: %w", p.Steps[i], err)
-		}
-		e.ops = append(e.ops, o)
-	}
+func Enumerate(p plan.Plan, length int) Report {
+	e := enumeration{alphabet: p, best: map[wrong]*Finding{}, Report: Report{Length: length, Steps: len(p.Steps)}}
 	began := time.Now()
-	e.stack[0].init(p, fullCache)
-	e.path = make([]int, 0, length)
-	e.deeper(0, length)
-	r := Report{Length: length, Steps: len(e.ops), Plans: e.plans, Taken: e.taken, Wrong: e.wrong, Elapsed: time.Since(began)}
+	e.longer(p.With(nil).Begin(), nil)
 	for _, f := range e.best {
-		f.Plan = p.With(nil)
-		r.Findings = append(r.Findings, *f)
+		e.Findings = append(e.Findings, *f)
 	}
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		for _, n := range e.paths[wrong{f.Cause, f.Symptom}] {
-			f.Plan.Steps = append(f.Plan.Steps, p.Steps[n])
-		}
-	}
-	order := Causes()
-	slices.SortFunc(r.Findings, func(a, b Finding) int {
-		if d := slices.Index(order, a.Cause) - slices.Index(order, b.Cause); d != 0 {
-			return d
-		}
-		return len(a.Plan.Steps) - len(b.Plan.Steps)
-	})
-	return r, nil
+	slices.SortFunc(e.Findings, byCause)
+	e.Elapsed = time.Since(began)
+	return e.Report
 }
 
 type enumeration struct {
-	u     *universe
-	steps []plan.Step
-	ops   []op
-	stack []state // one for each depth, and one to settle in
-	path  []int
-	plans int64
-	taken int64
-	wrong int64
-	best  map[wrong]*Finding
-	paths map[wrong][]int
+	Report
+	alphabet plan.Plan
+	best     map[wrong]*Finding
 }
 
-func (e *enumeration) deeper(depth, length int) {
-	before, after := &e.stack[depth], &e.stack[depth+1]
-	for i := range e.ops {
-		o := &e.ops[i]
-		if !before.sensible(o) {
+// longer tries every plan that begins with these steps and is longer.
+func (e *enumeration) longer(x *plan.Preconditions, steps []plan.Step) {
+	for _, s := range e.alphabet.Steps {
+		x := x.Clone()
+		if !x.Take(s) {
 			continue
 		}
-		after.copyFrom(before)
-		after.do(e.u, o)
-		e.taken++
-		e.plans++
-		e.path = append(e.path, i)
-		e.judge(after, o)
-		if depth+1 < length {
-			e.deeper(depth+1, length)
+		p := e.alphabet.With(append(steps, s))
+		e.try(p)
+		if len(p.Steps) < e.Length {
+			e.longer(x, p.Steps)
 		}
-		e.path = e.path[:len(e.path)-1]
 	}
 }
 
-func (e *enumeration) judge(s *state, o *op) {
-	any := false
-	note := func(w wrong) {
-		any = true
+func (e *enumeration) try(p plan.Plan) {
+	m := New(p)
+	for _, s := range p.Steps {
+		m.take(s)
+	}
+	e.Plans, e.Taken = e.Plans+1, e.Taken+int64(len(p.Steps))
+	list := m.wrongs()
+	if len(list) > 0 {
+		e.Wrong++
+	}
+	for _, w := range list {
 		f := e.best[w]
 		if f == nil {
 			f = &Finding{Cause: w.cause, Symptom: w.symptom}
 			e.best[w] = f
-			if e.paths == nil {
-				e.paths = map[wrong][]int{}
-			}
 		}
 		f.Plans++
-		if old, ok := e.paths[w]; !ok || len(e.path) < len(old) {
-			e.paths[w] = slices.Clone(e.path)
+		if f.Plans == 1 || len(p.Steps) < len(f.Plan.Steps) {
+			f.Plan = p.With(slices.Clone(p.Steps))
 		}
 	}
-	if o.kind == opRead && s.nReads == 1 && s.reads[0].hit && s.forbidden&(1<<o.who) != 0 {
-		note(wrong{Identity, NoneOf})
-	}
-	if s.unsettled() {
-		end := &e.stack[len(e.stack)-1]
-		end.copyFrom(s)
-		end.settle(e.u)
-		s = end
-	}
-	s.examine(e.u, note)
-	if any {
-		e.wrong++
-	}
-}
-
-// sensible is plan's rule of the same name, for what an alphabet can hold.
-func (s *state) sensible(o *op) bool {
-	if o.hold != plan.NotHeld && s.held[o.slot].open {
-		return false
-	}
-	bit := uint64(1) << o.lease
-	switch o.kind {
-	case opRelease, opFail:
-		return s.held[o.slot].open
-	case opGrant:
-		return s.leases&bit == 0
-	case opRevoke, opExpire, opKeepalive:
-		return s.leases&bit != 0
-	case opPut:
-		return o.lease == 0 || s.leases&bit != 0
-	case opCut:
-		return !s.members[o.member].cut
-	case opMend:
-		return s.members[o.member].cut
-	case opPermit:
-		return s.forbidden&(1<<o.who) != 0
-	case opForbid:
-		return s.forbidden&(1<<o.who) == 0
-	}
-	return true
 }

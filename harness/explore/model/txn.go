@@ -1,150 +1,197 @@
 package model
 
-// commitTxn is etcd's part of a transaction (server/etcdserver/txn/txn.go). What its ranges answered goes to h.
-func (s *state) commitTxn(u *universe, o *op, m, now uint8, h *held) result {
-	t := o.txn
-	mem := &s.members[m]
-	switch {
-	case !s.reach(o.proxy, m):
-		return result{err: unavailable}
-	case o.invalid:
-		return result{err: duplicate}
-	case !t.local && mem.cut:
-		return result{err: unavailable}
-	case s.mayNot(o.who, m):
-		return result{err: denied}
-	}
-	run := running{u: u, h: h, via: o.proxy, view: s.last, now: now, readonly: t.readonly}
-	if t.local {
-		run.view = mem.applied
-	}
-	run.base = s.why[run.view].revision
-	if err := s.checkTxn(&run, t, mem); err != ok {
+import (
+	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/explore/wire"
+	"ghostroute/harness/history"
+)
+
+// running is a transaction that etcd executes, and then what came of it.
+type running struct {
+	result
+	step     plan.Step
+	number   int // of the step
+	via      int
+	view     int   // the store before it: the compares look at that, also those of inner transactions
+	base     int64 // the revision of view
+	now      int64 // the newest revision when the request was made, from which a plan counts back
+	readonly bool
+	took     bool     // the compares held
+	ranges   []filed  // what its ranges answered
+	made     []*state // of the store
+}
+
+// filed is the answer of a range in a transaction.
+type filed struct {
+	request
+	entry
+	inner bool // it belongs to a transaction inside the transaction
+}
+
+// txn is Txn: etcd is asked first, then the cache forgets what the compares and the top level's writes touch and files the
+// top level's ranges. What lies in an inner transaction it does not look at (kv.go, Txn and txnToCache).
+func (m *Model) txn(s plan.Step) result {
+	w, err := m.way(s)
+	if err != "" {
 		return result{err: err}
 	}
-	s.clock++
-	h.took = s.holds(u, t.ifs, run.view)
-	if !s.runTxn(&run, t, false) {
-		return result{err: tooLong}
+	number, now := m.step, m.revision()
+	ask := func() *running {
+		before := len(m.states)
+		r := &running{step: s, number: number, via: w.proxy, now: now}
+		r.result = m.commitTxn(r, w)
+		r.made = m.states[before:]
+		return r
 	}
-	if t.readonly {
-		return result{revision: run.base}
-	}
-	s.apply()
-	return result{revision: s.revision()}
+	return rpc(m, s, w, ask, m.txnDone)
 }
 
-// running is a transaction that etcd executes.
-type running struct {
-	u        *universe
-	h        *held
-	via      int8
-	view     uint8 // the store before it: the compares look at that, also those of inner transactions
-	base     uint8 // the revision of view
-	now      uint8 // the newest revision when the request was made, from which a plan counts back
-	readonly bool
+func (r *running) lose() {
+	for _, x := range r.made {
+		x.lost = true
+	}
 }
 
-// revision is the revision that a read in a plan means.
-func (r *running) revision(o *op) uint8 { return ago(r.now, o.back) }
-
-func ago(now, back uint8) uint8 {
-	if back < now {
-		return now - back
+// txnDone is what the proxy does when etcd's answer has come.
+func (m *Model) txnDone(r *running) result {
+	if r.err != "" {
+		return result{err: r.err}
 	}
-	return 1
+	via, source := r.step.Via, history.Member
+	if r.via != direct {
+		via, source = plan.Name('p', r.via), history.Miss
+		m.toCache(r, m.proxies[r.via])
+	}
+	for _, x := range r.ranges {
+		r.reads = append(r.reads, read{x.request, via, source, x.state})
+	}
+	return r.result
+}
+
+func (m *Model) toCache(r *running, p *proxy) {
+	now := m.tick()
+	for _, c := range r.step.Txn.If {
+		key, end, _ := plan.Bounds(c.Keys)
+		p.invalidate(key, end)
+	}
+	ops := r.step.Txn.Else
+	if r.took {
+		ops = r.step.Txn.Then
+	}
+	n := 0
+	for _, o := range ops {
+		switch o.Verb {
+		case plan.Put, plan.Delete:
+			key, end, _ := plan.Bounds(o.Keys)
+			p.invalidate(key, end)
+		case plan.Read:
+			for r.ranges[n].inner {
+				n++
+			}
+			e := r.ranges[n].entry
+			e.added = now
+			p.add(r.ranges[n].request, e)
+			n++
+		}
+	}
+}
+
+// commitTxn is etcd's part of a transaction (server/etcdserver/txn/txn.go).
+func (m *Model) commitTxn(r *running, w way) result {
+	b := r.step.Txn
+	readonly, local := b.ReadOnly()
+	x := m.asks(w)
+	switch {
+	case x == nil:
+		return result{err: plan.ErrUnavailable}
+	case wire.WritesTwice(b):
+		return result{err: plan.ErrDuplicate}
+	case !local && x.cut:
+		return result{err: plan.ErrUnavailable}
+	case m.mayNot(w.client, x):
+		return result{err: plan.ErrDenied}
+	}
+	r.view, r.readonly = len(m.states)-1, readonly
+	if local {
+		r.view = x.applied
+	}
+	r.base = m.states[r.view].revision
+	if err := m.checkTxn(r, b, x); err != "" {
+		return result{err: err}
+	}
+	m.clock++
+	r.took = m.holds(b, r.view)
+	m.runTxn(r, b, false)
+	if readonly {
+		return result{revision: r.base}
+	}
+	m.applied()
+	return result{revision: m.revision()}
 }
 
 // holds evaluates compares (compareToPath).
-func (s *state) holds(u *universe, ifs []compare, view uint8) bool {
-	for _, c := range ifs {
-		found := s.at[view].masked(u.ranges[c.rng].mask) != row{}
-		if found == c.absent {
+func (m *Model) holds(b *plan.Branches, view int) bool {
+	for _, c := range b.If {
+		key, end, _ := plan.Bounds(c.Keys)
+		if found := len(m.states[view].within(key, end)) > 0; found == c.Absent {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *state) branch(u *universe, t *txn, view uint8) []op {
-	if s.holds(u, t.ifs, view) {
-		return t.then
+func (m *Model) branch(b *plan.Branches, view int) []plan.Op {
+	if m.holds(b, view) {
+		return b.Then
 	}
-	return t.els
+	return b.Else
 }
 
 // checkTxn is checkTxn there: on the branches that will be taken, leases must be alive and revisions readable.
-func (s *state) checkTxn(r *running, t *txn, m *member) failure {
-	ops := s.branch(r.u, t, r.view)
-	for i := range ops {
-		switch o := &ops[i]; o.kind {
-		case opPut:
-			if o.lease != 0 && s.leases&(1<<o.lease) == 0 {
-				return noLease
+func (m *Model) checkTxn(r *running, b *plan.Branches, x *member) failure {
+	for _, o := range m.branch(b, r.view) {
+		switch o.Verb {
+		case plan.Put:
+			if o.Lease != "" && !m.leases[o.Lease] {
+				return plan.ErrNoLease
 			}
-		case opRead:
-			switch rev := r.revision(o); {
-			case !o.past:
-			case rev > r.base:
-				return future
-			case int16(rev) < m.compacted:
-				return compacted
+		case plan.Read:
+			switch revision := requestOf(o.Keys, o.Shape, r.now).revision; {
+			case revision > r.base:
+				return plan.ErrFuture
+			case revision != 0 && revision < x.compacted:
+				return plan.ErrCompacted
 			}
-		case opTxn:
-			if err := s.checkTxn(r, o.txn, m); err != ok {
+		case plan.Txn:
+			if err := m.checkTxn(r, o.Txn, x); err != "" {
 				return err
 			}
 		}
 	}
-	return ok
+	return ""
 }
 
 // runTxn is executeTxn: a range sees what the operations before it wrote, and says the transaction's revision.
-func (s *state) runTxn(r *running, t *txn, inner bool) bool {
-	ops := s.branch(r.u, t, r.view)
-	for i := range ops {
-		c := change{via: r.via, by: byNested}
-		done := true
-		switch o := &ops[i]; o.kind {
-		case opPut:
-			if !inner {
-				c.by = byTxnPut
+func (m *Model) runTxn(r *running, b *plan.Branches, inner bool) {
+	c := state{via: r.via}
+	if inner {
+		c.by = byNested
+	}
+	for _, o := range m.branch(b, r.view) {
+		key, end, _ := plan.Bounds(o.Keys)
+		switch o.Verb {
+		case plan.Put:
+			m.put(key, o.Lease, r.number, r.base, c)
+		case plan.Delete:
+			m.dropRange(key, end, r.base, c)
+		case plan.Read:
+			at := len(m.states) - 1
+			if r.readonly {
+				at = r.view
 			}
-			done = s.put(r.u, o, r.base, c)
-		case opDelete:
-			if !inner {
-				c.by = byTxnDelete
-			}
-			done = s.drop(r.u, o.rng, r.u.ranges[o.rng].mask, r.base, c)
-		case opRead:
-			done = s.readInTxn(r, o, inner)
-		case opTxn:
-			done = s.runTxn(r, o.txn, true)
-		}
-		if !done {
-			return false
+			r.ranges = append(r.ranges, filed{requestOf(o.Keys, o.Shape, r.now), entry{state: at, fromTxn: true, read: m.clock}, inner})
+		case plan.Txn:
+			m.runTxn(r, o.Txn, true)
 		}
 	}
-	return true
-}
-
-func (s *state) readInTxn(r *running, o *op, inner bool) bool {
-	h := r.h
-	if h.n == maxTxnOps {
-		return false
-	}
-	req := o.req
-	if o.past {
-		var err error
-		if req, err = r.u.request(request{rng: o.rng, shape: o.shape, revision: r.revision(o)}); err != nil {
-			return false
-		}
-	}
-	at := s.last
-	if r.readonly {
-		at = r.view
-	}
-	h.reqs[h.n], h.reads[h.n], h.inner[h.n] = req, entry{state: at, how: fromTxn, read: s.clock}, inner
-	h.n++
-	return true
 }

@@ -1,35 +1,31 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"ghostroute/harness/text"
 )
 
-// Error is a word that a plan cannot have.
-type Error struct {
-	Line int    // from 1
-	Word string // the wrong word; "" where one is missing
-	Why  string
-	Near string // the nearest right word, "" where none is near
-}
-
-func (e *Error) Error() string {
-	text := fmt.Sprintf("line %d: %s", e.Line, e.Why)
-	if e.Near != "" {
-		text += fmt.Sprintf(" (did you mean %q?)", e.Near)
+// wrong is the error for a word; right are those that could stand there.
+func wrong(word string, right []string, format string, args ...any) error {
+	why := fmt.Sprintf(format, args...)
+	if near := text.Nearest(word, right); near != "" {
+		why += fmt.Sprintf(" (did you mean %q?)", near)
 	}
-	return text
+	return errors.New(why)
 }
 
 var numbered = regexp.MustCompile(`^\d+\.\s+`)
 
 // Parse reads what Format and Line write. The header may be missing (then the topology is Default's), as may the numbers;
-// empty lines and what stands behind # do not count. A plan that is no plan is an *Error.
-func Parse(text string) (Plan, error) {
+// empty lines and what stands behind # do not count. The error names the line.
+func Parse(content string) (Plan, error) {
 	p := Default()
-	for i, line := range strings.FieldsFunc(strings.ReplaceAll(text, "\r\n", "\n"), func(r rune) bool { return r == '|' }) {
+	for i, line := range strings.FieldsFunc(strings.ReplaceAll(content, "\r\n", "\n"), func(r rune) bool { return r == '|' }) {
 		// Of a plan in one line each part counts as a line of its own.
 		for j, l := range strings.Split(line, "\n") {
 			l, _, _ = strings.Cut(l, "#")
@@ -48,9 +44,7 @@ func Parse(text string) (Plan, error) {
 				}
 			}
 			if err != nil {
-				e := err.(*Error)
-				e.Line = i + j + 1
-				return p, e
+				return p, fmt.Errorf("line %d: %w", i+j+1, err)
 			}
 		}
 	}
@@ -58,20 +52,6 @@ func Parse(text string) (Plan, error) {
 		return p, err
 	}
 	return p, nil
-}
-
-// ParseStep reads one step's line.
-func ParseStep(line string) (Step, error) {
-	words := strings.Fields(numbered.ReplaceAllString(strings.TrimSpace(line), ""))
-	if len(words) == 0 {
-		return Step{}, &Error{Line: 1, Why: "the line is empty"}
-	}
-	s, err := parseStep(words)
-	if err != nil {
-		err.(*Error).Line = 1
-		return s, err
-	}
-	return s, nil
 }
 
 func (p *Plan) parseHeader(words []string) error {
@@ -94,10 +74,10 @@ func (p *Plan) parseHeader(words []string) error {
 		case "auth":
 			p.Auth = true
 		default:
-			return wrong(w, fmt.Sprintf("%q is no part of a plan's header", w), names)
+			return wrong(w, names, "%q is no part of a plan's header", w)
 		}
 		if err != nil {
-			return wrong(w, fmt.Sprintf("%q is no number", w), nil)
+			return fmt.Errorf("%q is no number", w)
 		}
 	}
 	return nil
@@ -105,74 +85,78 @@ func (p *Plan) parseHeader(words []string) error {
 
 // check finds names that the topology does not have.
 func (p *Plan) check() error {
-	within := func(line int, word string, n, least, most int) error {
-		if n < least || n > most {
-			return &Error{Line: line, Word: word, Why: fmt.Sprintf("%s=%d is not within %d and %d", word, n, least, most)}
-		}
-		return nil
-	}
-	for _, err := range []error{
-		within(1, "members", p.Members, 1, MaxMembers), within(1, "proxies", p.Proxies, 0, MaxProxies),
-		within(1, "clients", p.Clients, 1, MaxClients), within(1, "steps", len(p.Steps), 0, MaxSteps),
+	for _, x := range []struct {
+		word           string
+		n, least, most int
+	}{
+		{"members", p.Members, 1, MaxMembers}, {"proxies", p.Proxies, 0, MaxProxies},
+		{"clients", p.Clients, 1, MaxClients}, {"steps", len(p.Steps), 0, MaxSteps},
 	} {
-		if err != nil {
-			return err
+		if x.n < x.least || x.n > x.most {
+			return fmt.Errorf("line 1: %s=%d is not within %d and %d", x.word, x.n, x.least, x.most)
 		}
 	}
 	if p.Members%2 == 0 {
-		return &Error{Line: 1, Word: "members", Why: fmt.Sprintf("members=%d: an even number of members is no cluster of ours", p.Members)}
+		return fmt.Errorf("line 1: members=%d: a cluster has an odd number of members", p.Members)
 	}
 	for i, s := range p.Steps {
-		for _, name := range []string{s.Who, s.Via, s.Target, s.Other} {
-			for part := range strings.SplitSeq(name, "-") {
-				if err := p.knows(part); err != nil {
-					return &Error{Line: i + 1, Word: part, Why: fmt.Sprintf("step %d: %v", i+1, err)}
-				}
+		if err := p.checkStep(s); err != nil {
+			return fmt.Errorf("line %d: step %d: %w", i+1, i+1, err)
+		}
+	}
+	return nil
+}
+
+func (p *Plan) checkStep(s Step) error {
+	for _, name := range []string{s.Client, s.Via, s.Target, s.Other} {
+		for part := range strings.SplitSeq(name, "-") {
+			if err := p.knows(part); err != nil {
+				return err
 			}
 		}
-		if s.Hold != NotHeld && strings.HasPrefix(s.Via, "m") {
-			return &Error{Line: i + 1, Word: "hold=", Why: fmt.Sprintf("step %d: only between a proxy and its member can an RPC be held", i+1)}
-		}
-		if s.Verb == Weights && len(s.N) != p.Proxies {
-			return &Error{Line: i + 1, Word: "weights", Why: fmt.Sprintf("step %d: %d weights for %d proxies", i+1, len(s.N), p.Proxies)}
-		}
+	}
+	if s.Hold != NotHeld && strings.HasPrefix(s.Via, "m") {
+		return errors.New("an RPC can be held between a proxy and its member only")
+	}
+	if s.Verb == Weights && len(s.N) != p.Proxies {
+		return fmt.Errorf("%d weights for %d proxies", len(s.N), p.Proxies)
 	}
 	return nil
 }
 
+var nodeName = regexp.MustCompile(`^([gpm])([1-9]\d*)$`)
+
+// knows is an error for the name of a client, proxy or member that the plan does not have.
 func (p *Plan) knows(name string) error {
-	for _, kind := range []struct {
-		pattern *regexp.Regexp
-		n       int
-		what    string
-	}{{clientName, p.Clients, "clients"}, {proxyName, p.Proxies, "proxies"}, {memberName, p.Members, "members"}} {
-		if !kind.pattern.MatchString(name) {
-			continue
-		}
-		if n, err := count(name[1:]); err != nil || n > kind.n {
-			return fmt.Errorf("there is no %s: the plan has %d %s", name, kind.n, kind.what)
-		}
+	m := nodeName.FindStringSubmatch(name)
+	if m == nil {
+		return nil
+	}
+	what := map[string]string{"g": "clients", "p": "proxies", "m": "members"}[m[1]]
+	most := map[string]int{"g": p.Clients, "p": p.Proxies, "m": p.Members}[m[1]]
+	if n, err := count(m[2]); err != nil || n > most {
+		return fmt.Errorf("there is no %s: the plan has %d %s", name, most, what)
 	}
 	return nil
-}
-
-func wrong(word, why string, right []string) *Error {
-	return &Error{Word: word, Why: why, Near: nearest(word, right)}
 }
 
 func parseStep(words []string) (Step, error) {
 	s := Step{Verb: Verb(words[0])}
-	f, ok := forms[s.Verb]
+	f, ok := verbs[s.Verb]
 	if !ok {
-		return s, wrong(words[0], fmt.Sprintf("%q is nothing a step can do", words[0]), verbs())
+		var names []string
+		for _, v := range Verbs() {
+			names = append(names, string(v))
+		}
+		return s, wrong(words[0], names, "%q is nothing a step can do", words[0])
 	}
 	rest := words[1:]
 	for _, w := range f.words {
 		if len(rest) == 0 {
-			return s, &Error{Why: fmt.Sprintf("%s: the %s is missing", s.Verb, w.name)}
+			return s, fmt.Errorf("%s: the %s is missing", s.Verb, w.name)
 		}
 		if err := w.set(&s, rest[0]); err != nil {
-			return s, &Error{Word: rest[0], Why: fmt.Sprintf("%s: %v", s.Verb, err)}
+			return s, fmt.Errorf("%s: %w", s.Verb, err)
 		}
 		rest = rest[1:]
 	}
@@ -190,14 +174,14 @@ func parseStep(words []string) (Step, error) {
 		return s, err
 	}
 	if len(rest) > 0 {
-		return s, wrong(rest[0], fmt.Sprintf("%q stands behind the transaction's end", rest[0]), []string{";", "else"})
+		return s, wrong(rest[0], []string{";", "else"}, "%q stands behind the transaction's end", rest[0])
 	}
 	s.Txn = t
 	return s, nil
 }
 
-func parseOption(s *Step, options []option, text string) error {
-	name, value, ok := strings.Cut(text, "=")
+func parseOption(s *Step, options []option, word string) error {
+	name, value, ok := strings.Cut(word, "=")
 	if ok {
 		name += "="
 	}
@@ -205,7 +189,7 @@ func parseOption(s *Step, options []option, text string) error {
 	for _, o := range options {
 		if o.name == name {
 			if err := o.set(s, value); err != nil {
-				return &Error{Word: text, Why: fmt.Sprintf("%s: %v", s.Verb, err)}
+				return fmt.Errorf("%s: %w", s.Verb, err)
 			}
 			return nil
 		}
@@ -214,7 +198,7 @@ func parseOption(s *Step, options []option, text string) error {
 	if s.Verb == Txn {
 		names = append(names, "if", "then")
 	}
-	return wrong(text, fmt.Sprintf("%s cannot take %q", s.Verb, text), names)
+	return wrong(word, names, "%s cannot take %q", s.Verb, word)
 }
 
 // maxDepth is how deep transactions may lie in one another.
@@ -223,21 +207,21 @@ const maxDepth = 3
 // parseBranches reads "if … then … else …" and returns what stands behind it.
 func parseBranches(words []string, depth int) (*Branches, []string, error) {
 	if depth > maxDepth {
-		return nil, nil, &Error{Word: "(", Why: fmt.Sprintf("a transaction lies more than %d deep", maxDepth)}
+		return nil, nil, fmt.Errorf("a transaction lies more than %d deep", maxDepth)
 	}
 	t := &Branches{}
 	if len(words) > 0 && words[0] == "if" {
 		words = words[1:]
 		for {
 			if len(words) < 2 {
-				return nil, nil, &Error{Why: "txn: a compare is keys, then present or absent"}
+				return nil, nil, errors.New("txn: a compare is keys, then present or absent")
 			}
 			c := Compare{Keys: words[0], Absent: words[1] == "absent"}
 			if err := checkKeys(c.Keys); err != nil {
-				return nil, nil, &Error{Word: words[0], Why: "txn: " + err.Error()}
+				return nil, nil, fmt.Errorf("txn: %w", err)
 			}
 			if words[1] != "present" && words[1] != "absent" {
-				return nil, nil, wrong(words[1], fmt.Sprintf("txn: %q compares nothing", words[1]), []string{"present", "absent"})
+				return nil, nil, wrong(words[1], []string{"present", "absent"}, "txn: %q compares nothing", words[1])
 			}
 			t.If, words = append(t.If, c), words[2:]
 			if len(words) == 0 || words[0] != ";" {
@@ -251,7 +235,7 @@ func parseBranches(words []string, depth int) (*Branches, []string, error) {
 		if len(words) > 0 {
 			got = words[0]
 		}
-		return nil, nil, wrong(got, "txn: then is missing", []string{"then"})
+		return nil, nil, wrong(got, []string{"then"}, "txn: then is missing")
 	}
 	var err error
 	if t.Then, words, err = parseOps(words[1:], depth); err != nil {
@@ -271,10 +255,10 @@ func parseOps(words []string, depth int) ([]Op, []string, error) {
 	for !end() {
 		if len(ops) > 0 {
 			if words[0] != ";" {
-				return nil, nil, wrong(words[0], fmt.Sprintf("txn: %q where ; was due", words[0]), []string{";", "else"})
+				return nil, nil, wrong(words[0], []string{";", "else"}, "txn: %q where ; was due", words[0])
 			}
 			if words = words[1:]; end() {
-				return nil, nil, &Error{Why: "txn: nothing behind ;"}
+				return nil, nil, errors.New("txn: nothing behind ;")
 			}
 		}
 		o := Op{Verb: Verb(words[0])}
@@ -286,24 +270,24 @@ func parseOps(words []string, depth int) ([]Op, []string, error) {
 				return nil, nil, err
 			}
 			if len(words) == 0 || words[0] != ")" {
-				return nil, nil, &Error{Why: "txn: ) is missing"}
+				return nil, nil, errors.New("txn: ) is missing")
 			}
 			ops, words = append(ops, o), words[1:]
 			continue
 		case Read, Put, Delete:
 		default:
-			return nil, nil, wrong(words[0], fmt.Sprintf("txn: %q is nothing a transaction can do", words[0]), []string{"read", "put", "delete", "("})
+			return nil, nil, wrong(words[0], []string{"read", "put", "delete", "("}, "txn: %q is nothing a transaction can do", words[0])
 		}
 		if words = words[1:]; end() {
-			return nil, nil, &Error{Why: fmt.Sprintf("txn: %s of what?", o.Verb)}
+			return nil, nil, fmt.Errorf("txn: %s of what?", o.Verb)
 		}
 		// The operation is read as the step of the same verb, whose words and options behind the keys are the same.
 		s := Step{Verb: o.Verb}
-		f := forms[o.Verb]
+		f := verbs[o.Verb]
 		if err := f.words[2].set(&s, words[0]); err != nil {
-			return nil, nil, &Error{Word: words[0], Why: "txn: " + err.Error()}
+			return nil, nil, fmt.Errorf("txn: %w", err)
 		}
-		options := slices.DeleteFunc(slices.Clone(f.options), func(o option) bool { return o.name == "hold=" })
+		options := slices.DeleteFunc(slices.Clone(f.options), func(o option) bool { return o.name == hold.name })
 		for words = words[1:]; !end() && words[0] != ";"; words = words[1:] {
 			if err := parseOption(&s, options, words[0]); err != nil {
 				return nil, nil, err
@@ -313,48 +297,4 @@ func parseOps(words []string, depth int) ([]Op, []string, error) {
 		ops = append(ops, o)
 	}
 	return ops, words, nil
-}
-
-func verbs() []string {
-	var names []string
-	for v := range forms {
-		names = append(names, string(v))
-	}
-	slices.Sort(names)
-	return names
-}
-
-// nearest is the word of right that takes the fewest changes from word, "" where that is more than half of it.
-func nearest(word string, right []string) string {
-	best, cost := "", len(word)/2+1
-	for _, r := range right {
-		if d := distance(word, r); d < cost {
-			best, cost = r, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, with neighbours swapped counted once.
-func distance(a, b string) int {
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

@@ -12,6 +12,7 @@ package plan
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ type Plan struct {
 // Default is an empty plan on the topology of the incident: three members, two proxies, two clients.
 func Default() Plan { return Plan{Members: 3, Proxies: 2, Clients: 2} }
 
-// Limits of a plan. They are those of the model, which counts in bytes and bits to be fast.
+// Limits of a plan.
 const (
 	MaxMembers = 5
 	MaxProxies = 4
@@ -70,4 +71,19 @@ func (p Plan) header() string {
 func (p Plan) With(steps []Step) Plan {
 	p.Steps = steps
 	return p
+}
+
+// Name is the name of the client, proxy or member of that number, counted from 0: Name('p', 0) is "p1".
+func Name(kind rune, i int) string { return fmt.Sprintf("%c%d", kind, i+1) }
+
+// Number is the inverse of Name: the number in a name, less one. The names in a plan were checked when it was read.
+func Number(name string) int {
+	n, _ := strconv.Atoi(name[1:])
+	return n - 1
+}
+
+// Ends are what a link's name, "p1-m2", says it connects; to is "" where the name is a member's.
+func Ends(link string) (from, to string) {
+	from, to, _ = strings.Cut(link, "-")
+	return from, to
 }

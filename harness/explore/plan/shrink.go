@@ -30,19 +30,19 @@ func Shrink(p Plan, limit int, fails func(Plan) bool) Plan {
 }
 
 // fewer takes out runs of steps, from the end and long ones first: what stands behind the failure goes at once.
-func fewer(p *Plan, try func(Plan) bool) (any bool) {
+func fewer(p *Plan, try func(Plan) bool) (better bool) {
 	for n := len(p.Steps); n > 0; n /= 2 {
 		for i := len(p.Steps) - n; i >= 0; i -= max(n/2, 1) {
 			if i+n <= len(p.Steps) && try(p.With(slices.Delete(slices.Clone(p.Steps), i, i+n))) {
-				any = true
+				better = true
 			}
 		}
 	}
-	return any
+	return better
 }
 
 // simpler tries each simpler form of each step and of the topology.
-func simpler(p *Plan, try func(Plan) bool) (any bool) {
+func simpler(p *Plan, try func(Plan) bool) (better bool) {
 	for i := 0; i < len(p.Steps); i++ {
 		for again := true; again && i < len(p.Steps); {
 			again = false
@@ -50,13 +50,13 @@ func simpler(p *Plan, try func(Plan) bool) (any bool) {
 				steps := slices.Clone(p.Steps)
 				steps[i] = s
 				if try(p.With(steps)) {
-					again, any = true, true
+					again, better = true, true
 					break
 				}
 			}
 		}
 	}
-	return any
+	return better
 }
 
 // smaller orders plans: by steps, then by the length of their words, then by how far up the names go.
@@ -98,8 +98,8 @@ func simplerSteps(s Step) []Step {
 	for _, keys := range lesserKeys(s.Verb, s.Keys) {
 		add(func(c *Step) { c.Keys = keys })
 	}
-	if s.Who != "" && s.Who != "g1" {
-		add(func(c *Step) { c.Who = "g1" })
+	if s.Client != "" && s.Client != "g1" {
+		add(func(c *Step) { c.Client = "g1" })
 	}
 	switch {
 	case s.Via == "" || s.Via == "p1":
@@ -120,7 +120,7 @@ func simplerSteps(s Step) []Step {
 		}
 		if ops := s.Txn.Then; len(s.Txn.If)+len(s.Txn.Else) == 0 && len(ops) == 1 && ops[0].Verb != Txn {
 			add(func(c *Step) {
-				*c = Step{Verb: ops[0].Verb, Who: s.Who, Via: s.Via, Keys: ops[0].Keys, Lease: ops[0].Lease, Shape: ops[0].Shape,
+				*c = Step{Verb: ops[0].Verb, Client: s.Client, Via: s.Via, Keys: ops[0].Keys, Lease: ops[0].Lease, Shape: ops[0].Shape,
 					Hold: s.Hold, Name: s.Name}
 			})
 		}

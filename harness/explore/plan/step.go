@@ -2,54 +2,11 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
-	"ghostroute/harness/keys"
-)
-
-// Verb says what a step does. The forms in form.go say which words each verb takes.
-type Verb string
-
-// The vocabulary. "vip" stands for wherever the balancer pinned the client.
-const (
-	Read   Verb = "read"   // a Range, of any shape, through a proxy or on a member
-	Put    Verb = "put"    // the value is the number of the step, so that every put can be told from every other
-	Delete Verb = "delete" // DeleteRange of one key, a prefix, from a key on …
-	Txn    Verb = "txn"    // compares, ranges, puts, deletes, transactions inside transactions
-
-	Grant     Verb = "grant"     // a lease
-	Revoke    Verb = "revoke"    // a lease, with the keys attached to it
-	Keepalive Verb = "keepalive" // a lease, once
-	Expire    Verb = "expire"    // wait until a lease has run out
-	Compact   Verb = "compact"   // forget history up to a revision
-
-	Register   Verb = "register"   // an instance registers itself as go-micro does, or registers again
-	Deregister Verb = "deregister" // an instance takes itself out
-	Crash      Verb = "crash"      // an instance is gone without a word; its lease runs on
-	Restart    Verb = "restart"    // an instance crashes, comes back with the same id and registers
-	Replace    Verb = "replace"    // an instance crashes, another comes in its place and registers
-	Resolve    Verb = "resolve"    // a gateway reads one service
-	List       Verb = "list"       // a gateway reads the list of services
-	Call       Verb = "call"       // a gateway passes a request on
-
-	Release Verb = "release" // let go of an RPC that an earlier step holds
-	Fail    Verb = "fail"    // lose an RPC that an earlier step holds: its client gets an error and cannot know
-	Flood   Verb = "flood"   // read more other ranges through a proxy than its cache holds
-
-	Cut    Verb = "cut"    // a member from its peers, or a link
-	Mend   Verb = "mend"   // what was cut or delayed
-	Delay  Verb = "delay"  // a link
-	Lead   Verb = "lead"   // a member takes the lead
-	Reboot Verb = "reboot" // a member or a proxy stops and starts
-	Pin    Verb = "pin"    // a proxy talks to this member only
-
-	Weights     Verb = "weights"      // the balancer's
-	Drain       Verb = "drain"        // the balancer closes a proxy's connections
-	Reconnect   Verb = "reconnect"    // a client closes its connection and dials again
-	ExpireToken Verb = "expire-token" // a client's auth token is no longer good
-	Permit      Verb = "permit"       // a client may read and write everything
-	Forbid      Verb = "forbid"       // a client may nothing
+	etcdkeys "ghostroute/harness/keys"
 )
 
 // Point is where on its way between proxy and member an RPC is held.
@@ -66,16 +23,16 @@ const VIP = "vip"
 
 // Step is one thing to do. Which fields count depends on the verb; the others are zero.
 type Step struct {
-	Verb Verb
-	Who  string // the client: "g1"
-	Via  string // the door it uses: "p1", "m2" or "vip"
-	Keys string // the keys it is about, see Bounds; for Resolve and Call a service, "s1"
+	Verb   Verb
+	Client string // "g1"
+	Via    string // the endpoint it uses: "p1", "m2" or "vip"
+	Keys   string // the keys it is about, see Bounds; for Resolve and Call a service, "s1"
 
 	Shape // of a Read
 
 	Lease  string // "l1"
 	Target string // what it acts on: instance "s1/a", member, proxy, link "p1-m2", client
-	Other  string // Replace: the new instance; Pin: the member; Delay: milliseconds
+	Other  string // Replace: the new instance; Narrow: the member; Delay: milliseconds
 	Back   int    // Compact: this many revisions before now
 	N      []int  // Weights: one for each proxy
 
@@ -124,10 +81,10 @@ func (s Step) String() string {
 	var w []string
 	add := func(words ...string) { w = append(w, words...) }
 	add(string(s.Verb))
-	for _, f := range forms[s.Verb].words {
+	for _, f := range verbs[s.Verb].words {
 		add(f.get(&s))
 	}
-	for _, o := range forms[s.Verb].options {
+	for _, o := range verbs[s.Verb].options {
 		if text := o.get(&s); text != "" {
 			add(text)
 		}
@@ -159,6 +116,30 @@ func (t Branches) String() string {
 		w = append(w, opsText(t.Else)...)
 	}
 	return strings.Join(w, " ")
+}
+
+// ReadOnly says whether a transaction does nothing but read (etcdserver/txn/txn.go, IsTxnReadonly), and whether it does so serializably:
+// then its member answers it without asking the others (IsTxnSerializable).
+func (t *Branches) ReadOnly() (only, local bool) {
+	only, local = true, true
+	for _, o := range slices.Concat(t.Then, t.Else) {
+		only = only && o.Verb == Read
+		local = only && local && !o.Linearizable
+	}
+	return only, local
+}
+
+// reads are the transaction's ranges, those of transactions inside it too.
+func (t *Branches) reads() (list []Op) {
+	for _, o := range slices.Concat(t.Then, t.Else) {
+		switch o.Verb {
+		case Read:
+			list = append(list, o)
+		case Txn:
+			list = append(list, o.Txn.reads()...)
+		}
+	}
+	return list
 }
 
 func opsText(ops []Op) []string {
@@ -237,20 +218,20 @@ func Bounds(keys string) (key, end string, err error) {
 	if from, to, ok := strings.Cut(keys, ".."); ok {
 		switch {
 		case from == "" && to == "":
-			return "\x00", "\x00", nil
+			return "\x00", etcdkeys.FromKey, nil
 		case from == "":
 			return "", "", fmt.Errorf("%q begins nowhere: say k1..k2 or k1.. or .. for all", keys)
 		case to == "":
-			return path(from), "\x00", nil
+			return path(from), etcdkeys.FromKey, nil
 		}
 		return path(from), path(to), nil
 	}
 	if prefix, ok := strings.CutSuffix(keys, "*"); ok {
 		if prefix == "" {
-			return "\x00", "\x00", nil // what clientv3 makes of the empty prefix
+			return "\x00", etcdkeys.FromKey, nil // what clientv3 makes of the empty prefix
 		}
 		key = path(prefix)
-		return key, key[:len(key)-1] + string(key[len(key)-1]+1), nil
+		return key, etcdkeys.PrefixEnd(key), nil
 	}
 	return path(keys), "", nil
 }
@@ -264,7 +245,7 @@ func Single(keys string) bool {
 // path is the name of a key in etcd.
 func path(name string) string {
 	if strings.Contains(name, "/") {
-		return keys.Registry + strings.TrimPrefix(name, "/")
+		return etcdkeys.Registry + strings.TrimPrefix(name, "/")
 	}
 	return name
 }
@@ -272,7 +253,7 @@ func path(name string) string {
 // BoundsText is how a plan names a key and range end, as far as it can; else the two with a bar between.
 func BoundsText(key, end string) string {
 	name := func(k string) string {
-		if rest, ok := strings.CutPrefix(k, keys.Registry); ok {
+		if rest, ok := strings.CutPrefix(k, etcdkeys.Registry); ok {
 			if !strings.Contains(rest, "/") {
 				return "/" + rest
 			}
@@ -283,11 +264,11 @@ func BoundsText(key, end string) string {
 	switch {
 	case end == "":
 		return name(key)
-	case end == "\x00" && key == "\x00":
+	case end == etcdkeys.FromKey && key == "\x00":
 		return ".."
-	case end == "\x00":
+	case end == etcdkeys.FromKey:
 		return name(key) + ".."
-	case end == key[:len(key)-1]+string(key[len(key)-1]+1):
+	case end == etcdkeys.PrefixEnd(key):
 		return name(key) + "*"
 	}
 	return name(key) + ".." + name(end)

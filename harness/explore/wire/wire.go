@@ -7,6 +7,8 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/pkg/v3/adt"
 
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
@@ -169,4 +171,81 @@ func (w *Wire) value(key string, step int) string {
 		return w.Value(key, step)
 	}
 	return fmt.Sprint(step)
+}
+
+// Errors are etcd's errors that a plan has a word for.
+func Errors() map[error]string {
+	return map[error]string{
+		rpctypes.ErrGRPCCompacted: plan.ErrCompacted, rpctypes.ErrGRPCFutureRev: plan.ErrFuture,
+		rpctypes.ErrGRPCPermissionDenied: plan.ErrDenied, rpctypes.ErrGRPCLeaseNotFound: plan.ErrNoLease,
+		rpctypes.ErrGRPCLeaseExist: plan.ErrLeaseExists, rpctypes.ErrGRPCDuplicateKey: plan.ErrDuplicate,
+		rpctypes.ErrGRPCTimeout: plan.ErrUnavailable, rpctypes.ErrGRPCNoLeader: plan.ErrUnavailable,
+	}
+}
+
+// WritesTwice says whether a transaction writes a key twice, which the API server refuses.
+func WritesTwice(b *plan.Branches) bool {
+	w := Wire{Ago: func(int) int64 { return 1 }, LeaseID: func(string) int64 { return 1 }}
+	r, err := w.Txn(b, 0)
+	return err == nil && Duplicate(r)
+}
+
+// Duplicate is the API server's test whether a transaction writes a key twice (etcdserver/api/v3rpc/key.go, checkIntervals), which it does
+// not export. A delete from a key on is taken for an interval that ends before it begins, and so collides with nothing.
+func Duplicate(r *pb.TxnRequest) bool {
+	for _, ops := range [][]*pb.RequestOp{r.Success, r.Failure} {
+		if _, _, twice := checkIntervals(ops); twice {
+			return true
+		}
+	}
+	return false
+}
+
+func checkIntervals(ops []*pb.RequestOp) (puts map[string]bool, dels adt.IntervalTree, twice bool) {
+	puts, dels = map[string]bool{}, adt.NewIntervalTree()
+	for _, o := range ops {
+		if d := o.GetRequestDeleteRange(); d != nil {
+			iv := adt.NewStringAffinePoint(string(d.Key))
+			if len(d.RangeEnd) != 0 {
+				iv = adt.NewStringAffineInterval(string(d.Key), string(d.RangeEnd))
+			}
+			dels.Insert(iv, nil)
+		}
+	}
+	put := func(k string, again bool) bool {
+		if puts[k] && !again || dels.Intersects(adt.NewStringAffinePoint(k)) {
+			return false
+		}
+		puts[k] = true
+		return true
+	}
+	for _, o := range ops {
+		t := o.GetRequestTxn()
+		if t == nil {
+			continue
+		}
+		then, thenDels, bad := checkIntervals(t.Success)
+		els, elseDels, worse := checkIntervals(t.Failure)
+		if bad || worse {
+			return puts, dels, true
+		}
+		for k := range then {
+			if !put(k, false) {
+				return puts, dels, true
+			}
+		}
+		for k := range els {
+			if !put(k, then[k]) {
+				return puts, dels, true
+			}
+		}
+		dels.Union(thenDels, adt.NewStringAffineInterval("\x00", ""))
+		dels.Union(elseDels, adt.NewStringAffineInterval("\x00", ""))
+	}
+	for _, o := range ops {
+		if p := o.GetRequestPut(); p != nil && !put(string(p.Key), false) {
+			return puts, dels, true
+		}
+	}
+	return puts, dels, false
 }

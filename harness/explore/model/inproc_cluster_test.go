@@ -1,10 +1,11 @@
-// Package memory is a machine made of etcd's own code without its network: the real kvProxy and cache of
+package model_test
+
+// What stands in the files inproc_*_test.go is a machine made of etcd's own code without its network: the real kvProxy and cache of
 // server/proxy/grpcproxy over real mvcc stores, lessors and transactions of server/storage, server/lease and
 // server/etcdserver/txn. Raft is the one thing that is played: a write is applied to every member that is not cut off.
 //
-// It takes thousands of steps a second, which a bench cannot, and so holds the model to what etcd's code does. What it cannot
+// It takes thousands of steps a second, which a lab cannot, and so holds the model to what etcd's code does. What it cannot
 // show is what the network does.
-package memory
 
 import (
 	"errors"
@@ -18,8 +19,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 )
 
-// Cluster is a few members that machines share one after another.
-type Cluster struct {
+// cluster is a few members that machines share one after another.
+type cluster struct {
 	members   []*member
 	nextLease int64
 }
@@ -35,9 +36,9 @@ type member struct {
 	forbidden map[string]bool // users without a role, by what it has applied
 }
 
-// NewCluster makes n members with their files in dir.
-func NewCluster(dir string, n int) *Cluster {
-	c := &Cluster{nextLease: 1}
+// newCluster makes n members with their files in dir.
+func newCluster(dir string, n int) *cluster {
+	c := &cluster{nextLease: 1}
 	for i := range n {
 		m := &member{}
 		cfg := backend.DefaultBackendConfig(zap.NewNop())
@@ -55,7 +56,7 @@ func NewCluster(dir string, n int) *Cluster {
 }
 
 // Close ends the members.
-func (c *Cluster) Close() error {
+func (c *cluster) Close() error {
 	var errs []error
 	for _, m := range c.members {
 		m.kv.Close()
@@ -66,7 +67,7 @@ func (c *Cluster) Close() error {
 }
 
 // apply runs a write on every member, now or when it is mended, and gives what it gave on member m.
-func apply[T any](c *Cluster, m int, write func(*member) (T, error)) (T, error) {
+func apply[T any](c *cluster, m int, write func(*member) (T, error)) (T, error) {
 	var result T
 	var failed error
 	for i, x := range c.members {
@@ -82,9 +83,9 @@ func apply[T any](c *Cluster, m int, write func(*member) (T, error)) (T, error) 
 	return result, failed
 }
 
-func (c *Cluster) cut(m int) { c.members[m].cut = true }
+func (c *cluster) cut(m int) { c.members[m].cut = true }
 
-func (c *Cluster) mend(m int) {
+func (c *cluster) mend(m int) {
 	x := c.members[m]
 	x.cut = false
 	for _, write := range x.behind {
@@ -94,7 +95,7 @@ func (c *Cluster) mend(m int) {
 }
 
 // wipe leaves no key and no lease, and every member at the same revision, which it returns.
-func (c *Cluster) wipe() int64 {
+func (c *cluster) wipe() int64 {
 	for i := range c.members {
 		c.mend(i)
 	}

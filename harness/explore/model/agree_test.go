@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"ghostroute/harness/explore/memory"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
 )
@@ -17,8 +16,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // agree takes a plan's steps on the model and on etcd's own code and says where they differ.
-func agree(c *memory.Cluster, p plan.Plan) (steps int, err error) {
-	real, err := c.Machine(p)
+func agree(c *cluster, p plan.Plan) (steps int, err error) {
+	real, err := c.machine(p)
 	if err != nil {
 		return 0, err
 	}
@@ -55,9 +54,9 @@ func TestTheModelAgreesWithEtcdsOwnCode(t *testing.T) {
 	for _, members := range []int{1, 3} {
 		for _, auth := range []bool{false, true} {
 			t.Run(fmt.Sprintf("members=%d,auth=%v", members, auth), func(t *testing.T) {
-				c := memory.NewCluster(t.TempDir(), members)
+				c := newCluster(t.TempDir(), members)
 				defer func() { require.NoError(t, c.Close()) }()
-				cfg := plan.Config{Members: members, Auth: auth, Steps: 60, Verbs: plan.Calls()}
+				cfg := plan.Config{Members: members, Auth: auth, Steps: 60, Verbs: plan.Bare()}
 				steps := 0
 				for seed := range uint64(plans) {
 					p := plan.Random(cfg, seed)
@@ -78,7 +77,7 @@ func TestTheModelAgreesWithEtcdsOwnCode(t *testing.T) {
 // TestTheModelAgreesOnRareThings takes steps that chance brings together too seldom.
 func TestTheModelAgreesOnRareThings(t *testing.T) {
 	t.Parallel()
-	c := memory.NewCluster(t.TempDir(), 3)
+	c := newCluster(t.TempDir(), 3)
 	defer func() { require.NoError(t, c.Close()) }()
 	for _, line := range []string{
 		"txn g1 p1 then ( then read k1 ) ; read k2 | read g1 p1 k1 | read g1 p1 k2",
@@ -97,5 +96,12 @@ func TestTheModelAgreesOnRareThings(t *testing.T) {
 		require.NoError(t, err, line)
 		_, err = agree(c, p)
 		require.NoError(t, err, line)
+	}
+}
+
+// TestEveryVerbIsTakenInProcess, but for those that need a registry or a balancer.
+func TestEveryVerbIsTakenInProcess(t *testing.T) {
+	for _, v := range plan.Verbs(plan.RPC, plan.Held, plan.Fault, plan.Identity) {
+		require.Contains(t, acts, v)
 	}
 }
