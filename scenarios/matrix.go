@@ -128,6 +128,9 @@ func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kin
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
 	}
+	if err == nil {
+		err = r.Again(r.Verdict)
+	}
 	give, given := context.WithTimeout(ctx, trialTimeout)
 	defer given()
 	return r, errors.Join(err, m.pool.Give(give, c))

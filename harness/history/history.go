@@ -127,17 +127,25 @@ func Encode(w io.Writer, events []Event) (int64, error) {
 	return n, nil
 }
 
-// Decode reads what Encode wrote. A line that is no event is an error that names the line.
+// Decode reads what Encode wrote. A line that is no event, or that the file ends in the middle of, is an error that names the line.
 func Decode(r io.Reader) ([]Event, error) {
 	var events []Event
-	s := bufio.NewScanner(r)
-	s.Buffer(nil, 16<<20)
-	for line := 1; s.Scan(); line++ {
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, end := lines.ReadBytes('\n')
+		if end == io.EOF && len(line) == 0 {
+			return events, nil
+		}
+		if end != nil && end != io.EOF {
+			return events, end
+		}
 		var e Event
-		if err := json.Unmarshal(s.Bytes(), &e); err != nil {
-			return events, fmt.Errorf("line %d is no event: %w", line, err)
+		if err := json.Unmarshal(line, &e); err != nil {
+			if end == io.EOF {
+				err = fmt.Errorf("the file ends in the middle of it")
+			}
+			return events, fmt.Errorf("line %d is no event: %w", n, err)
 		}
 		events = append(events, e)
 	}
-	return events, s.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 
 	"ghostroute/harness/history"
 )
@@ -26,6 +27,23 @@ func (s Saved) Judge() Verdict {
 		return unknown("the trial was not carried out: %s", s.Failed)
 	}
 	return Judge(s.Events, *s.Question)
+}
+
+// Again writes the trial, reads that back and judges it. A verdict that is not v to the letter is an error: what is saved is judged
+// again exactly as it was.
+func (s Saved) Again(v Verdict) error {
+	var file bytes.Buffer
+	if err := s.Write(&file); err != nil {
+		return err
+	}
+	read, err := ReadSaved(&file)
+	if err != nil {
+		return fmt.Errorf("what was saved cannot be read: %w", err)
+	}
+	if again := read.Judge(); !reflect.DeepEqual(again, v) {
+		return fmt.Errorf("judged again from its file the trial is %v, and was %v", again, v)
+	}
+	return nil
 }
 
 // Write writes the file.

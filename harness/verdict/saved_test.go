@@ -28,7 +28,7 @@ func TestASavedTrialIsReadBackWhole(t *testing.T) {
 	for cut, want := range map[string]string{
 		text[:len(text)-10]:                        "line 3 is no event",
 		text[:bytes.IndexByte([]byte(text), '\n')]: "it was cut short: 0 events are left of 2",
-		"":                                         "there is no event in it",
+		"": "there is no event in it",
 	} {
 		_, err := verdict.ReadSaved(bytes.NewBufferString(cut))
 		require.ErrorContains(t, err, want)
@@ -39,6 +39,19 @@ func TestASavedTrialIsReadBackWhole(t *testing.T) {
 	is, err = verdict.ReadSaved(&plain)
 	require.NoError(t, err)
 	require.Equal(t, verdict.Saved{Events: events}, is)
+}
+
+func TestASavedTrialIsJudgedAsItWas(t *testing.T) {
+	t.Parallel()
+	for _, c := range trials {
+		if len(c.story.events) == 0 {
+			continue
+		}
+		saved, v := verdict.Saved{Question: &c.question, Events: c.story.events}, verdict.Judge(c.story.events, c.question)
+		require.NoError(t, saved.Again(v), c.name)
+		v.After++
+		require.ErrorContains(t, saved.Again(v), "judged again from its file the trial is "+v.Label(), c.name)
+	}
 }
 
 func TestATrialThatWasNotCarriedOutStaysUnknown(t *testing.T) {
