@@ -47,7 +47,7 @@ notebooks: ## every chapter, as the tests run them
 	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
 
 notebook-write: ## run a chapter and write down what it printed: make notebook-write N=3 (IN=zh-CN)
-	$(GO) test ./scenarios -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $$(expr $(N) + 0))-' -count=1 -rewrite
+	$(GO) test ./scenarios -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $$(expr $(N) + 0))-' -count=1 -update
 
 notebook-help: ## every command of the notebooks
 	@$(GO) run ./harness/notebook/help

@@ -3,7 +3,6 @@ package notebook
 import (
 	"strings"
 
-	"ghostroute/harness"
 	"ghostroute/harness/history"
 )
 
@@ -50,44 +49,4 @@ func (c *call) service() string {
 		return s
 	}
 	return c.b().Topology.Service
-}
-
-// gateways are those a command names, or all.
-func (c *call) gateways() []string {
-	if g := c.all("gateway"); len(g) > 0 {
-		return g
-	}
-	return c.nb.gatewayNames()
-}
-
-// disconnected waits until the balancer has noticed that a client that ended has gone.
-func (c *call) disconnected(client string) error {
-	c.awaits("the balancer to notice that %s has gone", client)
-	return harness.Until(c.ctx(), func() bool { return c.b().PinnedTo(client) == "" })
-}
-
-// settle waits until every member has applied what any has, so that what is read next does not depend on who answers.
-func (c *call) settle() error {
-	c.awaits("etcd's members to agree")
-	_, err := c.b().Settle(c.ctx())
-	return err
-}
-
-// writes are what a node wrote since the history had n events, and etcd acknowledged.
-func (c *call) writes(n int, who string) []*history.Write {
-	var all []*history.Write
-	for _, e := range c.b().History.Since(n) {
-		if e.Write != nil && e.Who == who && e.Write.Err == "" {
-			all = append(all, e.Write)
-		}
-	}
-	return all
-}
-
-// through says which way a write went, after a space; nothing where no proxy was on it.
-func through(w *history.Write) string {
-	if w.Via == "" {
-		return ""
-	}
-	return " through " + w.Via
 }

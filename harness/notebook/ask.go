@@ -1,7 +1,6 @@
 package notebook
 
 import (
-	"fmt"
 	"slices"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -13,13 +12,11 @@ import (
 	"ghostroute/harness/conn"
 	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/wait"
 )
 
-// kv is etcd's KV service over somebody's connection. A registry's own client is tapped; this is the same connection without the tap.
-func kv(client *clientv3.Client) pb.KVClient { return clientv3.RetryKVClient(client) }
-
-// connect is how somebody asks etcd: over the connection he has, or over one of the notebook's own, straight to a proxy or a member. The
-// bench closes it.
+// connect is the connection of a gateway, an instance or a client, or one of the notebook's own straight to a proxy or a member. The bench
+// closes it.
 func (c *call) connect(who string) (*clientv3.Client, error) {
 	b := c.b()
 	c.awaits("the connection of %s", who)
@@ -51,7 +48,26 @@ func (c *call) connect(who string) (*clientv3.Client, error) {
 	return client, conn.Ready(c.ctx(), client.ActiveConnection())
 }
 
-// provenance reads whence an answer came out of its headers.
+// proxyOf is the proxy that what a node asks passes, "" where there is none.
+func (nb *Notebook) proxyOf(who string) string {
+	if slices.Contains(nb.proxyNames(), who) {
+		return who
+	}
+	return nb.bench.PinnedTo(who)
+}
+
+// way is how what a node asks reaches etcd.
+func (nb *Notebook) way(who string) string {
+	if slices.Contains(nb.memberNames(), who) {
+		return "on " + who
+	}
+	if p := nb.proxyOf(who); p != "" {
+		return "through " + p
+	}
+	return "on a member"
+}
+
+// provenance is where an answer came from, by its headers.
 func provenance(md metadata.MD) (via string, source history.Source) {
 	if p := md.Get(proxy.HeaderProxy); len(p) > 0 {
 		via = p[0]
@@ -62,37 +78,67 @@ func provenance(md metadata.MD) (via string, source history.Source) {
 	return via, history.Member
 }
 
-// write sends a write over somebody's connection, writes it into the history and says what became of it.
-func (c *call) write(who string, w history.Write, did string, send func(pb.KVClient, ...grpc.CallOption) (interface{ GetHeader() *pb.ResponseHeader }, error)) error {
-	conn, err := c.connect(who)
+// answer is etcd's answer to a write.
+type answer interface{ GetHeader() *pb.ResponseHeader }
+
+// sender makes a write, and has the answer's metadata put where the option says. It sends past the tap of a registry's client, for write
+// records what it sends.
+type sender func(*clientv3.Client, grpc.CallOption) (answer, error)
+
+// write sends a write over a node's connection and records it, once.
+func (c *call) write(who string, w history.Write, send sender) (history.Write, error) {
+	client, err := c.connect(who)
 	if err != nil {
-		return err
+		return w, err
 	}
 	c.awaits("etcd to acknowledge the %s", w.Op)
-	w.Began = c.b().History.Now()
+	w.Began, w.Via = c.b().History.Now(), c.nb.proxyOf(who)
 	var md metadata.MD
-	resp, err := send(kv(conn), grpc.Header(&md))
-	w.Via, _ = provenance(md)
-	if err != nil {
+	resp, err := send(client, grpc.Header(&md))
+	if via, _ := provenance(md); via != "" {
+		w.Via = via
+	}
+	switch {
+	case err != nil:
 		w.Err = err.Error()
-	} else {
+	case resp != nil:
 		w.Revision = resp.GetHeader().GetRevision()
-		if d, ok := resp.(*pb.DeleteRangeResponse); ok {
-			w.Deleted = d.Deleted
-		}
+	}
+	if d, ok := resp.(*pb.DeleteRangeResponse); ok {
+		w.Deleted = d.GetDeleted()
 	}
 	c.b().History.Add(history.Event{Who: who, Write: &w})
-	if c.nb.ctx.Err() != nil {
+	return w, err
+}
+
+// alter is write for a change of keys: it says what became of them.
+func (c *call) alter(w history.Write, did string, send sender) error {
+	who := c.one("who")
+	w, err := c.write(who, w, send)
+	switch {
+	case err != nil && c.ctx().Err() != nil:
 		return err
+	case err != nil:
+		c.say("the %s of %s %s fails: %s", w.Op, rangeName(w.Key, w.End), c.nb.way(who), c.nb.clean(err.Error()))
+		return nil
 	}
 	way := "on " + who
 	if w.Via != "" {
-		way = fmt.Sprintf("through %s", w.Via)
-	}
-	if err != nil {
-		c.say("%s is not %s %s: %s", rangeName(w.Key, w.End), did, way, c.nb.clean(err.Error()))
-		return nil
+		way = "through " + w.Via
 	}
 	c.say("%s is %s %s (revision %d)", rangeName(w.Key, w.End), did, way, c.nb.revision(w.Revision))
 	return c.settle()
+}
+
+// disconnected waits until the balancer has noticed that a client's connection is gone.
+func (c *call) disconnected(client string) error {
+	c.awaits("the balancer to notice that %s has gone", client)
+	return wait.Until(c.ctx(), client+" is still connected", func() bool { return c.b().PinnedTo(client) == "" })
+}
+
+// settle waits until every member has applied what any has, so that what is read next does not depend on which of them answers.
+func (c *call) settle() error {
+	c.awaits("etcd's members to agree")
+	_, err := c.b().Settle(c.ctx())
+	return err
 }

@@ -36,31 +36,33 @@ func (c *call) say(format string, args ...any) {
 	c.lines = append(c.lines, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
-// awaits tells what the command waits for from now on, for whoever finds it waiting still at the deadline.
+// awaits notes what the command waits for from now on, for the error that it ends with at the deadline.
 func (c *call) awaits(format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	c.waits.Store(&s)
 }
 
-func (c *call) waitsFor() string {
+// late is the error of a command that the end of the notebook's context interrupted.
+func (c *call) late() error {
+	what := c.command.Name + " to be done"
 	if s := c.waits.Load(); s != nil {
-		return *s
+		what = *s
 	}
-	return c.command.Name + " to be done"
+	return fmt.Errorf("%w ended here. The command waited for %s", context.Cause(c.nb.ctx), what)
 }
 
 // result is what a command that is done printed.
-func (c *call) result() (string, error) {
+func (c *call) result() ([]string, error) {
 	var m mistake
 	switch {
 	case c.err == nil:
-		return strings.Join(c.lines, "\n"), nil
+		return c.lines, nil
 	case errors.As(c.err, &m):
-		return "", c.err
+		return nil, c.err
 	case c.nb.ctx.Err() != nil:
-		return "", fmt.Errorf("%w ended here. The command waited for %s: %v", context.Cause(c.nb.ctx), c.waitsFor(), c.err)
+		return nil, fmt.Errorf("%w: %v", c.late(), c.err)
 	}
-	return "", fmt.Errorf("%s: %w", c.command.Name, c.err)
+	return nil, fmt.Errorf("%s: %w", c.command.Name, c.err)
 }
 
 // mistake is an error about how a command was written.

@@ -10,7 +10,7 @@
 // no ports, revisions are counted from the notebook's own beginning, lists are sorted, and no duration is printed. An answer
 // that disagrees with truth says so:
 //
-//	GHOST v1-a  hit at p2, revision 3; truth is at 4
+//	GHOST v1-a  hit at p2, an entry of revision 3; truth is at 4
 //
 // Each command is one file, with what it does and takes beside the code that does it; Help and Markdown list them from there.
 package notebook

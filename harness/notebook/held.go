@@ -8,6 +8,9 @@ import (
 	"ghostroute/harness/history"
 )
 
+// grace is how long a command has to end once the notebook's context has.
+const grace = 3 * time.Second
+
 // lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because commands change the
 // notebook.
 type lookout struct {
@@ -23,7 +26,7 @@ func (nb *Notebook) lookout() lookout {
 }
 
 // follow waits until a command is done, or stands at a gate: then it is held, and the notebook goes on.
-func (nb *Notebook) follow(c *call, w lookout) (string, error) {
+func (nb *Notebook) follow(c *call, w lookout) ([]string, error) {
 	select {
 	case <-c.done:
 		return c.result()
@@ -31,45 +34,45 @@ func (nb *Notebook) follow(c *call, w lookout) (string, error) {
 	}
 	ctx, cancel := context.WithCancel(nb.ctx)
 	stopped := make(chan struct{})
-	caught := make(chan history.Event, 1)
+	caught := make(chan history.Fault, 1)
 	defer func() { cancel(); <-stopped }()
 	go func() {
 		defer close(stopped)
 		if w.history == nil {
 			return
 		}
-		// What a watch delivers is held for whoever watches, not for the command.
+		// What a watch delivers is held on its way to a watcher, and no command waits for it.
 		if e, err := w.history.Wait(ctx, w.n, func(e history.Event) bool {
 			return e.Fault != nil && e.Fault.Kind == history.Hold && e.Fault.Op == history.Fire && e.Fault.RPC != "Watch"
 		}); err == nil {
-			caught <- e
+			caught <- *e.Fault
 		}
 	}()
 	select {
 	case <-c.done:
 		return c.result()
-	case e := <-caught:
-		c.at = e.Fault.Target
+	case f := <-caught:
+		c.at = f.Target
 		nb.held = append(nb.held, c)
-		what := fmt.Sprintf("%s holds the %s on its way to etcd: etcd has not seen it", c.at, wordFor(e.Fault.RPC))
-		if e.Fault.Point == history.AfterMember {
-			what = fmt.Sprintf("%s holds etcd's answer to the %s: etcd has done it, %s does not know", c.at, wordFor(e.Fault.RPC), c.at)
+		rpc := wordFor(f.RPC)
+		if f.Point == history.AfterMember {
+			return []string{fmt.Sprintf("%s holds etcd's answer to the %s: etcd has done it, %s does not know", c.at, rpc, c.at)}, nil
 		}
-		return what, nil
+		return []string{fmt.Sprintf("%s holds the %s on its way to etcd: etcd has not seen it", c.at, rpc)}, nil
 	case <-nb.ctx.Done():
 	}
-	late := fmt.Errorf("%s ended here. The command waited for %s", context.Cause(nb.ctx), c.waitsFor())
+	late := c.late()
 	select {
 	case <-c.done:
 	case <-time.After(grace):
-		return "", fmt.Errorf("%w, and does not end", late)
+		return nil, fmt.Errorf("%w, and does not end", late)
 	}
 	for p, gates := range nb.gates {
 		for _, g := range gates {
-			late = fmt.Errorf("%w\n    %s was told to hold a %s in %s, and never to release it", late, p, g.rpc, place(g.pos))
+			late = fmt.Errorf("%w\n    %s was told to hold a %s in %s, and never to release it", late, p, g.rpc, g.pos)
 		}
 	}
-	return "", late
+	return nil, late
 }
 
 // resume waits for the commands that a proxy held, once it holds them no more, and returns what they print.
@@ -82,12 +85,12 @@ func (nb *Notebook) resume(proxy string, w lookout) ([]string, error) {
 			nb.held = append(nb.held, c)
 			continue
 		}
-		s, err := nb.follow(c, w)
+		lines, err := nb.follow(c, w)
 		if err != nil {
 			nb.held = append(nb.held, held[i+1:]...)
-			return out, fmt.Errorf("the command of %s: %w", place(c.pos), err)
+			return out, fmt.Errorf("the command of %s: %w", c.pos, err)
 		}
-		out = append(out, s)
+		out = append(out, lines...)
 	}
 	return out, nil
 }

@@ -25,33 +25,23 @@ func Help(w io.Writer) error {
 			fmt.Fprintf(&out, "      %-9s%s\n", [2]string{"example", ""}[min(i, 1)], line)
 		}
 		for _, a := range c.Args {
-			fmt.Fprintf(&out, "        %-16s %s\n", a.usage(), a.says())
+			fmt.Fprintf(&out, "        %-16s %s\n", a.Form, a.says())
 		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// Markdown writes the commands as a table for the README.
+// Markdown writes the commands as a table: fixtures/notebooks/COMMANDS.md.
 func Markdown(w io.Writer) error {
 	var out strings.Builder
-	out.WriteString("| command | what it does | for example |\n|---|---|---|\n")
+	out.WriteString("# The commands of the notebooks\n\n<!-- written by go test ./scenarios -run NotebookCommands -update -->\n\n| command | what it does | for example |\n|---|---|---|\n")
 	for _, c := range Commands() {
-		fmt.Fprintf(&out, "| `%s` | %s | `%s` |\n", c.Name, strings.ReplaceAll(c.Does, "|", `\|`), strings.ReplaceAll(c.Example, "\n", "` `"))
+		fmt.Fprintf(&out, "| `%s` | %s | `%s` |\n",
+			c.Name, strings.ReplaceAll(c.Does, "|", `\|`), strings.ReplaceAll(c.Example, "\n", "` `"))
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
-}
-
-// says is what an argument is.
-func (a Arg) says() string {
-	switch {
-	case a.Says == "":
-		return a.Kind.word
-	case a.Kind.flag || a.Kind.word == "any text":
-		return a.Says
-	}
-	return a.Kind.word + ": " + a.Says
 }
 
 // wrap breaks text into lines of at most n runes, at spaces.

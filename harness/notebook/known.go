@@ -8,29 +8,8 @@ import (
 	"ghostroute/harness/proxy"
 )
 
-func (nb *Notebook) proxyNames() []string {
-	if nb.bench == nil {
-		return nil
-	}
-	return each(nb.bench.Proxies(), (*proxy.Proxy).Name)
-}
-
-func (nb *Notebook) memberNames() []string {
-	if nb.bench == nil {
-		return nil
-	}
-	return each(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
-}
-
-func (nb *Notebook) gatewayNames() []string {
-	if nb.bench == nil {
-		return nil
-	}
-	return each(nb.bench.Gateways(), (*gateway.Gateway).Name)
-}
-
-// each is the name of each of them.
-func each[T any](all []T, name func(T) string) []string {
+// named is the name of each of them.
+func named[T any](all []T, name func(T) string) []string {
 	var names []string
 	for _, x := range all {
 		names = append(names, name(x))
@@ -38,15 +17,31 @@ func each[T any](all []T, name func(T) string) []string {
 	return names
 }
 
+func (nb *Notebook) proxyNames() []string {
+	if nb.bench == nil {
+		return nil
+	}
+	return named(nb.bench.Proxies(), (*proxy.Proxy).Name)
+}
+
+func (nb *Notebook) memberNames() []string {
+	if nb.bench == nil {
+		return nil
+	}
+	return named(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
+}
+
+func (nb *Notebook) gatewayNames() []string {
+	if nb.bench == nil {
+		return nil
+	}
+	return named(nb.bench.Gateways(), (*gateway.Gateway).Name)
+}
+
 func (nb *Notebook) instanceNames() []string { return slices.Clone(nb.instances) }
 func (nb *Notebook) clientNames() []string   { return slices.Clone(nb.clients) }
-
 func (nb *Notebook) fixNames() []string {
-	var names []string
-	for _, f := range nb.opts.Fixes {
-		names = append(names, f.Name)
-	}
-	return names
+	return named(nb.opts.Fixes, func(f Fix) string { return f.Name })
 }
 
 func (nb *Notebook) matrixFixes() []string {

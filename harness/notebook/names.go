@@ -2,7 +2,6 @@ package notebook
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"ghostroute/harness/history"
@@ -67,25 +66,15 @@ func rangeName(key, end string) string {
 	return key + "…"
 }
 
-// ids names endpoints, "nobody" where there are none.
+// ids names endpoints, as list does.
 func ids(all []history.Endpoint) string {
-	var names []string
-	for _, e := range all {
-		names = append(names, e.ID)
-	}
-	return list(names)
+	return list(named(all, func(e history.Endpoint) string { return e.ID }))
 }
 
+// list is names in a line, "nobody" where there are none.
 func list(names []string) string {
 	if len(names) == 0 {
 		return "nobody"
 	}
 	return strings.Join(names, " ")
-}
-
-// sorted is all without repetition, in the order of the alphabet.
-func sorted(all []string) []string {
-	s := slices.Clone(all)
-	slices.Sort(s)
-	return slices.Compact(s)
 }

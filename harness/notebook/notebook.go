@@ -1,10 +1,11 @@
 package notebook
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/cockroachdb/datadriven"
@@ -12,22 +13,33 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/history"
+	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/verdict"
 )
 
-// Options are what a notebook is run with.
+// Options are what a notebook is played with.
 type Options struct {
 	Deadline time.Duration // of the whole notebook; 0 means three minutes
-	Fixes    []Fix         // the cures that are a matter of topology, for bench and try
+	Fixes    []Fix         // the fixes that are a matter of topology, for bench and try
 	Matrix   Matrix        // what try asks for a scenario by its name; nil where there is none
-	Player   *Player       // plays it in a terminal; nil means nobody looks on
+	Player   *Player       // shows it in a terminal; nil shows nothing
+	Write    bool          // the files are made to say what was printed
 	Dir      string        // where histories are saved; "" means nowhere
 }
 
-// Fix is a cure as a notebook knows it: a name, and what it does to a topology.
+// Fix is a fix as a notebook knows it: a name, and what it does to a topology.
 type Fix struct {
 	Name  string
 	Apply func(*harness.Topology)
+}
+
+// Matrix is the matrix of scenarios and fixes, as try asks it.
+type Matrix interface {
+	Scenarios() []string
+	Fixes() []string
+	// Try runs one cell under the worst schedule that the scenario knows for the fix. na says why it makes no sense, if it makes none.
+	Try(ctx context.Context, scenario, fix, reading string) (v verdict.Verdict, na string, err error)
 }
 
 // Verdict is what a report command came to.
@@ -36,10 +48,15 @@ type Verdict struct {
 	Label                  string // "stale ghost"
 }
 
-// grace is how long a command has to end once the notebook's deadline has.
-const grace = 3 * time.Second
+// Changed is the error of a notebook in which a command printed something else than its file says.
+type Changed struct {
+	Diff string // each such command: where it stands, the prose before it, the lines that went and came
+}
 
-// Notebook is a notebook that is being run.
+// Error names no way to accept the change: that is for the caller, which knows how it was called.
+func (c Changed) Error() string { return "the story has changed:\n\n" + c.Diff }
+
+// Notebook is a notebook that is being played.
 type Notebook struct {
 	opts Options
 	ctx  context.Context
@@ -58,10 +75,10 @@ type Notebook struct {
 	arranged  int                         // how long the history was then
 	stayed    []string                    // instances that have registered since, and neither left nor died
 	before    int64                       // the revision that truth was at then
+	silent    map[*link.Link]bool         // those that cut made swallow what is sent
 	probes    int                         // reads made by narrow, each of another key
 	roots     map[string]*clientv3.Client // member → a client of it as root, on a bench with auth
 
-	story    []told
 	verdicts []Verdict
 }
 
@@ -72,90 +89,97 @@ type gate struct {
 	pos string // where it was set
 }
 
-// told is a command that ran, beside what the file says of it.
-type told struct {
-	data     datadriven.TestData
-	expected string
-	actual   string
+func newNotebook(ctx context.Context, o Options) *Notebook {
+	return &Notebook{opts: o, ctx: ctx, gates: map[string][]*gate{}}
 }
 
-// Run runs the notebook in the file at path, and then those in more on the same bench: a chapter, and the answer to its exercise. The
-// test fails where a command does not print what the file says; with -rewrite the file is made to say it. What reports came to is
-// returned.
-func Run(t *testing.T, o Options, path string, more ...string) []Verdict {
-	t.Helper()
-	if o.Deadline == 0 {
-		o.Deadline = 3 * time.Minute
-	}
-	interrupted, cancel := harness.Context(t)
-	defer cancel()
-	ctx, stop := context.WithTimeoutCause(interrupted, o.Deadline, fmt.Errorf("the notebook's deadline of %s", o.Deadline))
+// Play plays the notebook in the first of the files, and then the others on the same bench: a chapter, and the answer to its exercise. A
+// player is shown the first only, and what differs from the file; without one the error is then Changed. What reports came to is returned.
+// ctx ends it: the error is ctx's cause, and nothing is left running.
+func Play(ctx context.Context, o Options, paths ...string) (_ []Verdict, err error) {
+	deadline := cmp.Or(o.Deadline, 3*time.Minute)
+	bounded, stop := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("the notebook's deadline of %s", deadline))
 	defer stop()
-	nb := &Notebook{opts: o, ctx: ctx, gates: map[string][]*gate{}}
-	t.Cleanup(func() {
-		if err := nb.close(); err != nil {
-			t.Errorf("the notebook did not end as it should: %v", err)
+	nb := newNotebook(bounded, o)
+	defer func() {
+		if cerr := nb.close(); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("the notebook did not end as it should: %w", cerr))
 		}
-		if t.Failed() && o.Dir != "" {
-			t.Logf("what happened, bench by bench: %s (kept with -artifacts)", o.Dir)
-		}
-	})
+	}()
 	if o.Player != nil {
-		o.Player.open(interrupted, path)
-		defer func() { o.Player.end(t.Failed()) }()
-		more = nil // who is shown a notebook wants to think first
+		paths = paths[:1] // a reader wants to think before the answer
 	}
-	for _, p := range append([]string{path}, more...) {
-		nb.story = nil
-		datadriven.RunTest(t, p, nb.handle)
-		if diff := nb.differences(); diff != "" && o.Player == nil {
-			t.Errorf("the story has changed. If it should have: go test ./scenarios -run '%s' -rewrite\n\n%s", t.Name(), diff)
+	var diffs string
+	for _, path := range paths {
+		diff, err := nb.play(ctx, path)
+		diffs += diff
+		if err != nil && diffs != "" {
+			err = errors.Join(Changed{diffs}, err)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return nb.verdicts
+	if diffs != "" {
+		return nb.verdicts, Changed{diffs}
+	}
+	return nb.verdicts, nil
 }
 
-// handle is datadriven's callback: one command.
-func (nb *Notebook) handle(t *testing.T, d *datadriven.TestData) string {
-	nb.opts.Player.command(d)
-	out, err := nb.execute(d.Pos, d.Cmd, d.CmdArgs, d.Input)
-	if err != nil {
-		t.Fatalf("\n%s: %v", place(d.Pos), err)
-	}
-	if out != "" {
-		out += "\n"
-	}
-	nb.opts.Player.answer(out, d.Expected)
-	if d.Rewrite {
-		return out
-	}
-	nb.story = append(nb.story, told{data: *d, expected: d.Expected, actual: out})
-	return d.Expected // it is compared when the whole story is known
-}
-
-// place is where in the repository a line stands; datadriven says it as seen from the test's folder.
-func place(pos string) string {
-	for strings.HasPrefix(pos, "../") {
-		pos = pos[len("../"):]
-	}
-	return pos
-}
-
-// execute runs one command and returns what it printed, without the last line's end.
-func (nb *Notebook) execute(pos, name string, args []datadriven.CmdArg, input string) (string, error) {
-	command, err := commandNamed(name)
+// play plays one file, and returns the commands that printed something else than it says, unless that was shown or written. The show is
+// bounded by ctx, for a reader takes longer than the notebook.
+func (nb *Notebook) play(ctx context.Context, path string) (diff string, err error) {
+	f, err := readFile(path)
 	if err != nil {
 		return "", err
+	}
+	s := nb.opts.Player.open(ctx, f)
+	var actual [][]string
+	for _, w := range f.commands {
+		s.command(w)
+		out, cerr := nb.line(f.pos(w), f.lines[w.at], f.inputOf(w))
+		if cerr != nil {
+			err = fmt.Errorf("%s: %w", f.pos(w), cerr)
+			break
+		}
+		s.answer(out, f.outputOf(w))
+		actual = append(actual, out)
+	}
+	s.end(err != nil)
+	switch {
+	case err == nil && ctx.Err() != nil:
+		return "", context.Cause(ctx)
+	case err == nil && nb.opts.Write:
+		return "", f.rewrite(actual)
+	case s != nil:
+		return "", err
+	}
+	return f.differences(actual), err
+}
+
+// line runs one line of a notebook and what stands under it, and returns what it printed.
+func (nb *Notebook) line(pos, line, input string) ([]string, error) {
+	name, args, err := datadriven.ParseLine(line)
+	if err != nil {
+		return nil, err
+	}
+	return nb.execute(pos, name, args, input)
+}
+
+func (nb *Notebook) execute(pos, name string, args []datadriven.CmdArg, input string) ([]string, error) {
+	command, err := commandNamed(name)
+	if err != nil {
+		return nil, err
 	}
 	c := &call{nb: nb, command: command, pos: pos, args: map[string][]string{}, input: input, done: make(chan struct{})}
 	if nb.bench == nil && command.Name != "bench" && command.Name != "try" {
-		return "", fmt.Errorf("%s: there is no bench yet: a notebook begins with the command bench", name)
+		return nil, fmt.Errorf("%s: there is no bench yet: a notebook begins with the command bench", name)
 	}
 	if err := c.parse(args); err != nil {
-		return "", err
+		return nil, err
 	}
 	if input != "" && !command.script {
-		return "", c.wrong("the line after a command and its arguments is ----; here it is %q", firstLine(input))
+		return nil, c.wrong("the line after a command and its arguments is ----; here it is %q", firstLine(input))
 	}
 	nb.enter(command)
 	w := nb.lookout()

@@ -4,19 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
 )
+
+var update = flag.Bool("update", false, "have testdata/commands.txt say what was printed")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) }
 
@@ -31,7 +34,7 @@ func TestEveryCommandSaysWhatItDoes(t *testing.T) {
 		require.True(t, strings.HasPrefix(c.Example, c.Name), "%s: its example is another command's", c.Name)
 		require.NotNil(t, c.run, c.Name)
 		for _, a := range c.Args {
-			require.NotEmpty(t, a.says(), "%s: %s", c.Name, a.Name)
+			require.NotEmpty(t, a.says(), "%s: %s", c.Name, a.Form)
 		}
 	}
 	for _, write := range []func(*bytes.Buffer) error{func(b *bytes.Buffer) error { return Help(b) }, func(b *bytes.Buffer) error { return Markdown(b) }} {
@@ -47,27 +50,24 @@ func TestEveryCommandSaysWhatItDoes(t *testing.T) {
 func pad(t *testing.T, o Options) *Notebook {
 	ctx, cancel := harness.Context(t)
 	t.Cleanup(cancel)
-	nb := &Notebook{opts: o, ctx: ctx, gates: map[string][]*gate{}}
+	nb := newNotebook(ctx, o)
 	t.Cleanup(func() { require.NoError(t, nb.close()) })
 	return nb
 }
 
-// line has a notebook execute one line, with what stands under it.
-func (nb *Notebook) line(line string, input ...string) (string, error) {
-	name, args, err := datadriven.ParseLine(line)
-	if err != nil {
-		return "", err
-	}
-	return nb.execute("a.txt:1", name, args, strings.Join(input, "\n"))
+// typed has a notebook execute one line, with what stands under it.
+func (nb *Notebook) typed(line string, input ...string) (string, error) {
+	out, err := nb.line("a.txt:1", line, strings.Join(input, "\n"))
+	return strings.Join(out, "\n"), err
 }
 
 func TestAMistakeIsSaidWithTheNearestRightWord(t *testing.T) {
 	t.Parallel()
 	nb := pad(t, Options{Fixes: []Fix{{Name: "upgrade"}}})
 
-	_, err := nb.line("resolve g1")
+	_, err := nb.typed("resolve g1")
 	require.ErrorContains(t, err, "a notebook begins with the command bench")
-	_, err = nb.line("bench proxies=2 gateways=2")
+	_, err = nb.typed("bench proxies=2 gateways=2")
 	require.NoError(t, err)
 
 	for _, c := range []struct {
@@ -108,37 +108,31 @@ func TestAMistakeIsSaidWithTheNearestRightWord(t *testing.T) {
 		{"report", []string{"arrange begins one"}},
 		{"try fix=(upgrade)", []string{`"upgrade" is not a fix`}}, // no matrix was given
 	} {
-		_, err := nb.line(c.line)
+		_, err := nb.typed(c.line)
 		for _, s := range c.says {
 			require.ErrorContains(t, err, s, c.line)
 		}
 	}
-	_, err = nb.line("resolve g1", "resolve g2")
+	_, err = nb.typed("resolve g1", "resolve g2")
 	require.ErrorContains(t, err, `the line after a command and its arguments is ----; here it is "resolve g2"`)
-}
-
-func TestAMistakeInAFileNamesItsLine(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "fixtures/notebooks/03.txt:7", place("../fixtures/notebooks/03.txt:7"))
-	require.Equal(t, "a.txt:9", linesOn("a.txt:7", 2))
 }
 
 func TestAtTheDeadlineItSaysWhatItWaitedFor(t *testing.T) {
 	t.Parallel()
 	nb := pad(t, Options{})
 	for _, line := range []string{"bench proxies=1 gateways=1", "hold p1 put"} {
-		_, err := nb.line(line)
+		_, err := nb.typed(line)
 		require.NoError(t, err)
 	}
 	whole := nb.ctx
 	for line, says := range map[string]string{
-		"wait-for g1 ghost":  "waited for g1 to be told of somebody who is gone: it is told v1-a v1-b",
+		"wait-for g1 ghost":  "waited for g1 to be told a ghost: it is told v1-a v1-b",
 		"wait-for p1 held":   "waited for p1 to hold a put",
 		"wait-for v1-a gone": "waited for v1-a to be gone from etcd",
 	} {
 		ctx, cancel := context.WithTimeoutCause(whole, 300*time.Millisecond, errors.New("the notebook's deadline of 300ms"))
 		nb.ctx = ctx
-		_, err := nb.line(line)
+		_, err := nb.typed(line)
 		cancel()
 		require.ErrorContains(t, err, "the notebook's deadline of 300ms ended here", line)
 		require.ErrorContains(t, err, says, line)
@@ -155,7 +149,7 @@ func TestACommandThatIsHeldLetsTheNotebookGoOn(t *testing.T) {
 	nb := pad(t, Options{})
 	run := func(line, want string) {
 		t.Helper()
-		got, err := nb.line(line)
+		got, err := nb.typed(line)
 		require.NoError(t, err, line)
 		require.Contains(t, got, want, line)
 	}
@@ -165,38 +159,67 @@ func TestACommandThatIsHeldLetsTheNotebookGoOn(t *testing.T) {
 	run("truth", "truth is v1-a v1-b (revision 3)")
 	run("resolve g1", "fresh  miss at p1, revision 3")
 	run("release p1", "v1-a deregisters through p1 (revision 4) and stops")
-	run("resolve g1", "GHOST v1-a  hit at p1, revision 3; truth is at 4")
+	run("resolve g1", "GHOST v1-a  hit at p1, an entry of revision 3; truth is at 4")
 	// A bench that ends lets go what was held on it.
 	run("hold p1 put", "p1 will hold the next put, on its way back from etcd")
 	run("register v2-a", "p1 holds etcd's answer to the put: etcd has done it, p1 does not know")
 	run("bench proxies=1 gateways=1", "truth     v1-a v1-b (revision 3)")
 }
 
-func TestTheDiffReadsLikeTheStory(t *testing.T) {
-	t.Parallel()
+// writtenAs writes a notebook of these lines.
+func writtenAs(t *testing.T, lines ...string) string {
 	path := filepath.Join(t.TempDir(), "a.txt")
-	require.NoError(t, os.WriteFile(path, []byte("# One leaves.\n# Who is left?\n\ncall g1\n----\na\nb\nc\n"), 0o600))
-	nb := &Notebook{story: []told{
-		{data: datadriven.TestData{Pos: path + ":4"}, expected: "a\nb\nc\n", actual: "a\nd\nc\n"},
-		{data: datadriven.TestData{Pos: path + ":9"}, expected: "same\n", actual: "same\n"},
-	}}
-	require.Equal(t, path+":4\n    # One leaves.\n    # Who is left?\n    \n    call g1\n    ----\n    a\n  - b\n  + d\n    c\n\n", nb.differences())
+	require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	return path
 }
 
-func TestNearest(t *testing.T) {
+// A write is one event, whichever connection it goes over: that of a registry's client, which records what it sends, or a plain one.
+func TestAWriteIsOneEvent(t *testing.T) {
 	t.Parallel()
-	words := []string{"wait-for", "register", "deregister", "resolve", "release", "report"}
-	for typed, want := range map[string]string{"regster": "register", "Resolve": "resolve", "resovle": "resolve", "relase": "release", "wait": "wait-for", "xyzzy": ""} {
-		require.Equal(t, want, nearest(typed, words), typed)
+	nb := pad(t, Options{})
+	run := func(line string) {
+		t.Helper()
+		_, err := nb.typed(line)
+		require.NoError(t, err, line)
 	}
+	run("bench proxies=1 gateways=1 instances=(v1-a, v1-b, v1-c, v1-d)")
+	for line, via := range map[string]string{
+		"revoke g1 v1-a": "p1", "revoke p1 v1-b": "p1", "revoke ops v1-c": "p1", "revoke m1 v1-d": "",
+		"put g1 key=/a value=1": "p1", "put m2 key=/b value=2": "", "delete v1-a key=/a": "p1",
+		"compact g1": "p1", "compact p1": "p1", "compact ops": "p1", "compact m2": "",
+	} {
+		run("put m1 key=/c value=3") // something to compact
+		n := nb.bench.History.Len()
+		run(line)
+		var writes []history.Event
+		for _, e := range nb.bench.History.Since(n) {
+			if e.Write != nil {
+				writes = append(writes, e)
+			}
+		}
+		require.Len(t, writes, 1, line)
+		w, words := writes[0].Write, strings.Fields(line)
+		require.Equal(t, []string{words[0], words[1], via, ""}, []string{w.Op, writes[0].Who, w.Via, w.Err}, line)
+		require.NotZero(t, w.Revision, line)
+	}
+}
+
+func TestTheDiffReadsLikeTheStory(t *testing.T) {
+	t.Parallel()
+	path := writtenAs(t, "# One leaves.", "# Which is left?", "", "call g1", "----", "a", "b", "c", "", "truth", "----", "same")
+	f, err := readFile(path)
+	require.NoError(t, err)
+	require.Equal(t, path+":4\n    # One leaves.\n    # Which is left?\n    \n    call g1\n    ----\n    a\n  - b\n  + d\n    c\n\n",
+		f.differences([][]string{{"a", "d", "c"}, {"same"}}))
 }
 
 func TestAPlayedNotebookShowsWhatHappens(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "a.txt")
-	require.NoError(t, os.WriteFile(path, []byte("# A STORY\n#\n# It begins.\n\nbench direct gateways=1 members=1\n----\nmembers   m7\n\n# It goes on.\n\ntruth\n----\ntruth is v1-a v1-b (revision 3)\n\n# The end.\n"), 0o600))
+	path := writtenAs(t, "# A STORY", "#", "# It begins.", "", "bench direct gateways=1 members=1", "----", "members   m7", "",
+		"# It goes on.", "", "truth", "----", "truth is v1-a v1-b (revision 3)", "", "# The end.")
 	var out bytes.Buffer
-	Run(t, Options{Player: &Player{Out: &out}}, path)
+	_, err := Play(t.Context(), Options{Player: &Player{Out: &out}}, path)
+	require.NoError(t, err)
 	require.Equal(t, `A STORY
 
 It begins.
@@ -220,7 +243,79 @@ The end.
 `, out.String())
 }
 
+func TestWhatDiffersIsAnErrorOrWritten(t *testing.T) {
+	t.Parallel()
+	path := writtenAs(t, "# Begin.", "bench direct gateways=1 members=1", "----", "members   m7", "", "truth", "", "# The end.")
+	_, err := Play(t.Context(), Options{}, path)
+	var changed Changed
+	require.ErrorAs(t, err, &changed)
+	require.Contains(t, changed.Diff, path+":2\n    # Begin.\n    bench direct gateways=1 members=1\n    ----\n  - members   m7\n  + members   m1\n")
+	require.Contains(t, changed.Diff, path+":6\n    truth\n    ----\n  + truth is v1-a v1-b (revision 3)\n")
+
+	_, err = Play(t.Context(), Options{Write: true}, path)
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "# Begin.\nbench direct gateways=1 members=1\n----\nmembers   m1\ninstances v1-a v1-b\ngateways  g1\n"+
+		"truth     v1-a v1-b (revision 3)\n\ntruth\n----\ntruth is v1-a v1-b (revision 3)\n\n# The end.\n", string(text))
+	_, err = Play(t.Context(), Options{}, path)
+	require.NoError(t, err)
+}
+
+func TestAMistakeInAFileNamesItsLine(t *testing.T) {
+	t.Parallel()
+	_, err := Play(t.Context(), Options{}, writtenAs(t, "# Begin.", "", "bench proxis=2"))
+	require.ErrorContains(t, err, `a.txt:3: bench: it knows no argument "proxis": did you mean "proxies"?`)
+	f, err := readFile("testdata/commands.txt")
+	require.NoError(t, err)
+	f.path = "../../harness/notebook/testdata/commands.txt"
+	require.Equal(t, "harness/notebook/testdata/commands.txt:3", f.pos(f.commands[0]))
+	require.Equal(t, "a.txt:9", linesOn("a.txt:7", 2))
+}
+
+// Ctrl-C ends a notebook wherever it is, in time, and goleak finds nothing left of it.
+func TestAnInterruptedNotebookEnds(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]string{
+		"while it starts": "bench",
+		"while it waits":  "wait-for g1 ghost",
+		"while it holds":  "register v2-a",
+		"while it tries":  "expire v1-a",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := writtenAs(t, "bench proxies=1 gateways=1", "----", "", "hold p1 put", "----", "", last, "----", "", "wait-for v1-b gone", "----")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			var ended time.Time
+			stop := time.AfterFunc(time.Second, func() { ended = time.Now(); cancel(errors.New("interrupted")) })
+			defer stop.Stop()
+			_, err := Play(ctx, Options{}, path)
+			require.ErrorContains(t, err, "interrupted")
+			require.Less(t, time.Since(ended), 2*time.Second)
+		})
+	}
+}
+
+func TestChapters(t *testing.T) {
+	t.Parallel()
+	const dir = "../../fixtures/notebooks"
+	c, err := FindChapter(dir, "", "3")
+	require.NoError(t, err)
+	require.Equal(t, Chapter{"03-the-incident", []string{dir + "/03-the-incident.txt", dir + "/answers/03.txt"}}, c)
+	_, err = FindChapter(dir, "", "13")
+	require.EqualError(t, err, `there is no chapter "13": there are 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 12`)
+	_, err = FindChapter(dir, "zh-CN", "4")
+	require.EqualError(t, err, `there is no chapter "4": there are 1, 2 and 3`)
+	_, err = Chapters(dir, "zh")
+	require.EqualError(t, err, `there is no translation "zh": did you mean "zh-CN"? There are zh-CN`)
+	_, err = Chapters(t.TempDir(), "")
+	require.ErrorContains(t, err, "there is no chapter in")
+}
+
 func TestEveryCommandRuns(t *testing.T) {
 	t.Parallel()
-	Run(t, Options{}, "testdata/commands.txt")
+	ctx, cancel := harness.Context(t)
+	defer cancel()
+	_, err := Play(ctx, Options{Write: *update}, "testdata/commands.txt")
+	require.NoError(t, err)
 }

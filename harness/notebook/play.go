@@ -4,31 +4,21 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
+	"ghostroute/harness/text"
 )
 
 // Player shows a notebook: prose, each command as it is typed, each answer as it comes. What differs from the file is shown beside it and
-// is no failure: who plays a notebook may have changed a line to see what happens. A nil Player shows nothing.
+// is no failure, for a reader may have changed a line to see what happens. A nil Player shows nothing.
 //
 // The notebook itself runs at its own speed, and the show follows: leases run out while somebody reads, and the story would be another.
 type Player struct {
 	Out    io.Writer
 	Colour bool
 	Pace   float64 // 1 is a reader's, 2 is half as fast, 0 does not wait
-
-	ctx     context.Context // the show is over when it ends
-	path    string
-	lines   []string
-	next    int // the first line that was not shown
-	differs int
-
-	show chan func() // what is to be shown, in order
-	over chan struct{}
 }
 
 // How long a reader at pace 1 takes for a letter, and a hand for one that it types.
@@ -37,138 +27,130 @@ const (
 	typesLetter = 35 * time.Millisecond
 )
 
+// show is one file that is shown. A nil show shows nothing.
+type show struct {
+	*Player
+	ctx     context.Context // the show is over when it ends
+	file    *file
+	next    int // the first line that was not shown
+	differs int // commands that printed something else than the file says
+
+	todo chan func() // what is to be shown, in order
+	over chan struct{}
+}
+
 // open begins a show. end must be called.
-func (p *Player) open(ctx context.Context, path string) {
+func (p *Player) open(ctx context.Context, f *file) *show {
 	if p == nil {
-		return
+		return nil
 	}
-	p.ctx, p.path, p.lines, p.next, p.differs = ctx, path, nil, 0, 0
-	if text, err := os.ReadFile(path); err == nil { // if not, datadriven says so
-		p.lines = strings.Split(strings.TrimRight(string(text), "\n"), "\n")
-	}
-	// Each line of the file is shown once, and each command and answer is one more.
-	p.show, p.over = make(chan func(), 3*len(p.lines)+3), make(chan struct{})
+	s := &show{Player: p, ctx: ctx, file: f, todo: make(chan func(), 2*len(f.commands)+1), over: make(chan struct{})}
 	go func() {
-		defer close(p.over)
-		for f := range p.show {
+		defer close(s.over)
+		for f := range s.todo {
 			if ctx.Err() == nil {
 				f()
 			}
 		}
 	}()
+	return s
 }
 
 // end shows what comes after the last command, and returns when all has been shown.
-func (p *Player) end(failed bool) {
-	if p == nil {
+func (s *show) end(failed bool) {
+	if s == nil {
 		return
 	}
-	p.show <- func() {
-		for ; p.next < len(p.lines) && !failed; p.next++ {
-			p.prose(p.lines[p.next])
+	s.todo <- func() {
+		if !failed {
+			s.prose(len(s.file.lines))
 		}
-		if p.differs > 0 {
-			fmt.Fprintf(p.Out, "\n%s\n", p.paint(dim, fmt.Sprintf("%d %s printed something else than %s says.",
-				p.differs, plural(p.differs, "command", "commands"), place(p.path))))
+		if s.differs > 0 {
+			fmt.Fprintf(s.Out, "\n%s\n", s.paint(text.Dim,
+				text.Count(s.differs, "command")+" printed something else than "+s.file.path+" says."))
 		}
 	}
-	close(p.show)
-	<-p.over
+	close(s.todo)
+	<-s.over
 }
 
-// command shows the prose before a command, and the command.
-func (p *Player) command(d *datadriven.TestData) {
-	if p == nil {
+// command shows the prose before a command, and the command with its input.
+func (s *show) command(w written) {
+	if s == nil {
 		return
 	}
-	n, _ := strconv.Atoi(d.Pos[strings.LastIndexByte(d.Pos, ':')+1:])
-	p.show <- func() {
-		for p.next < min(n-1, len(p.lines)) {
-			p.prose(p.lines[p.next])
-			p.next++
+	s.todo <- func() {
+		s.prose(w.at)
+		for _, line := range s.file.lines[w.at:w.output] {
+			s.typed(line)
 		}
-		for p.next < len(p.lines) && p.lines[p.next] != "----" { // what it takes as input is typed, too
-			p.typed(p.lines[p.next])
-			p.next++
-		}
-		for p.next < len(p.lines) && p.lines[p.next] != "" { // what it printed when the file was written
-			p.next++
-		}
+		s.next = w.end
 	}
 }
 
-// answer shows what a command printed.
-func (p *Player) answer(actual, expected string) {
-	if p == nil {
+// answer shows what a command printed, and what the file says where that is something else.
+func (s *show) answer(actual, expected []string) {
+	if s == nil {
 		return
 	}
-	p.show <- func() {
-		for _, line := range lines(actual) {
-			fmt.Fprintln(p.Out, "  "+p.marked(line))
-			p.rest(len([]rune(line)), readsLetter)
+	s.todo <- func() {
+		for _, line := range actual {
+			fmt.Fprintln(s.Out, "  "+s.marked(line))
+			s.rest(line, readsLetter)
 		}
-		if actual != expected {
-			p.differs++
-			fmt.Fprintln(p.Out, p.paint(dim, "  the file says:"))
-			for _, line := range lines(expected) {
-				fmt.Fprintln(p.Out, p.paint(dim, "  | "+line))
-			}
+		if slices.Equal(actual, expected) {
+			return
+		}
+		s.differs++
+		fmt.Fprintln(s.Out, s.paint(text.Dim, "  the file says:"))
+		for _, line := range expected {
+			fmt.Fprintln(s.Out, s.paint(text.Dim, "  | "+line))
 		}
 	}
 }
 
-func (p *Player) prose(line string) {
-	text := strings.TrimPrefix(strings.TrimPrefix(line, "#"), " ")
-	if text != "" && text == strings.ToUpper(text) && text != strings.ToLower(text) {
-		fmt.Fprintln(p.Out, p.paint(bold, text))
-	} else {
-		fmt.Fprintln(p.Out, text)
+// prose shows the lines before that one.
+func (s *show) prose(end int) {
+	for ; s.next < end; s.next++ {
+		line := strings.TrimPrefix(strings.TrimPrefix(s.file.lines[s.next], "#"), " ")
+		colour := ""
+		if line == strings.ToUpper(line) && line != strings.ToLower(line) {
+			colour = text.Bold
+		}
+		fmt.Fprintln(s.Out, s.paint(colour, line))
+		s.rest(line, readsLetter)
 	}
-	p.rest(len([]rune(text)), readsLetter)
 }
 
-func (p *Player) typed(line string) {
-	fmt.Fprint(p.Out, p.paint(cyan, "> "))
+func (s *show) typed(line string) {
+	fmt.Fprint(s.Out, s.paint(text.Cyan, "> "))
 	for _, r := range line {
-		fmt.Fprint(p.Out, p.paint(cyan, string(r)))
-		p.rest(1, typesLetter)
+		fmt.Fprint(s.Out, s.paint(text.Cyan, string(r)))
+		s.rest(string(r), typesLetter)
 	}
-	fmt.Fprintln(p.Out)
+	fmt.Fprintln(s.Out)
 }
 
-// rest waits as long as a reader needs for so many letters.
-func (p *Player) rest(letters int, each time.Duration) {
-	t := time.NewTimer(time.Duration(float64(letters) * float64(each) * p.Pace))
+// rest waits as long as a reader needs for a line.
+func (s *show) rest(line string, each time.Duration) {
+	t := time.NewTimer(time.Duration(float64(len([]rune(line))) * float64(each) * s.Pace))
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-p.ctx.Done():
+	case <-s.ctx.Done():
 	}
 }
 
-const (
-	bold  = "1"
-	dim   = "2"
-	red   = "31"
-	green = "32"
-	cyan  = "36"
-)
-
-func (p *Player) marked(line string) string {
+func (s *show) marked(line string) string {
 	for _, word := range []string{"GHOST ", "HIDDEN ", "LEAK ", ": 502", ": 500", "stale "} {
 		if strings.Contains(line, word) {
-			return p.paint(red, line)
+			return s.paint(text.Red, line)
 		}
 	}
 	if strings.HasPrefix(line, "fresh ") {
-		return p.paint(green, line)
+		return s.paint(text.Green, line)
 	}
 	return line
 }
 
-func (p *Player) paint(code, s string) string {
-	if !p.Colour || s == "" {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
+func (s *show) paint(colour, line string) string { return text.Paint(s.Colour).In(colour, line) }

@@ -16,24 +16,23 @@ import (
 )
 
 func tryCommand() Command {
-	c := Command{
-		Name:  "try",
-		Theme: "Judge",
-		Does: "Puts cures on trial, each on a bench of its own, and prints what each trial came to. With scenario it is the matrix's own trial, under the worst schedule there is for the cure. " +
-			"Without, the commands under it are the trial: they begin with arrange, or with bench and then arrange, and report is said for them.",
+	return Command{
+		Name: "try",
+		Does: "Puts fixes on trial, each on a bench of its own, and prints what each trial came to. With scenario it is the matrix's own trial, under " +
+			"the worst schedule there is for the fix. Without, the commands under it are the trial: they begin with arrange, or with bench and then " +
+			"arrange, and report is said for them.",
 		Example: "try fix=(none, no-proxy)\narrange\nderegister v1-a\nresolve",
 		Args: []Arg{
-			{Name: "fix", Kind: aCure(), Named: true, Many: true, Says: "() is every one"},
-			{Name: "scenario", Kind: aScenario(), Named: true, Optional: true},
-			{Name: "reading", Kind: oneOf(string(gateway.EachRequest), string(gateway.GoMicro)), Named: true, Optional: true, Says: "which gateway; each-request if it is not said"},
+			{"fix=(…)", aFix(), "() is every one"},
+			{"[scenario=…]", aScenario(), ""},
+			{"[reading=…]", aReading(), "which gateway; each-request if it is not said"},
 		},
 		script: true,
+		run:    (*call).try,
 	}
-	c.run = try
-	return c
 }
 
-func try(c *call) error {
+func (c *call) try() error {
 	switch {
 	case c.has("scenario") && c.input != "":
 		return c.wrong("say a scenario or commands of your own, not both")
@@ -42,22 +41,15 @@ func try(c *call) error {
 	case c.has("reading") && c.input != "":
 		return c.wrong("with commands of your own, reading is said to bench")
 	}
-	cures, run := c.all("fix"), c.trial
+	fixes, run := c.allOr("fix", c.nb.fixNames()), c.trial
 	if c.has("scenario") {
-		run = c.cell
+		fixes, run = c.allOr("fix", c.nb.matrixFixes()), c.cell
 	}
-	switch {
-	case len(cures) > 0:
-	case c.has("scenario"):
-		cures = c.nb.matrixFixes()
-	default:
-		cures = c.nb.fixNames()
-	}
-	c.awaits("%d trials", len(cures))
-	results := make([]result, len(cures))
+	c.awaits("%d trials", len(fixes))
+	results := make([]result, len(fixes))
 	var trials sync.WaitGroup
 	turns := make(chan struct{}, atOnce)
-	for i, name := range cures {
+	for i, name := range fixes {
 		turns <- struct{}{}
 		trials.Go(func() {
 			defer func() { <-turns }()
@@ -67,14 +59,14 @@ func try(c *call) error {
 	trials.Wait()
 
 	width := 0
-	for _, name := range cures {
+	for _, name := range fixes {
 		width = max(width, len(name))
 	}
 	for i, r := range results {
 		if r.err != nil {
 			return r.err
 		}
-		c.say("%-*s  %s", width, cures[i], r.says)
+		c.say("%-*s  %s", width, fixes[i], r.says)
 		if r.Label != "" {
 			c.nb.verdicts = append(c.nb.verdicts, r.Verdict)
 		}
@@ -118,21 +110,20 @@ func (c *call) trial(fix string) (_ Verdict, _ string, err error) {
 	if !slices.Contains(c.nb.fixNames(), fix) {
 		return Verdict{}, "", c.wrong("%s is something an operator does, and no topology: say a scenario, or do it yourself", fix)
 	}
-	sub := &Notebook{opts: c.nb.opts, ctx: c.nb.ctx, gates: map[string][]*gate{}}
-	sub.opts.Dir = "" // the bench that the notebook itself drives is the one to look at
+	o := c.nb.opts
+	o.Dir = "" // the bench that the notebook itself drives is the one to look at
+	sub := newNotebook(c.ctx(), o)
 	defer func() { err = errors.Join(err, sub.close()) }()
 
-	lines, first := strings.Split(c.input, "\n"), 1
-	if !strings.HasPrefix(lines[0], "bench") {
-		lines, first = append([]string{"bench"}, lines...), 0
+	script, first := strings.Split(c.input, "\n"), 1
+	if !strings.HasPrefix(script[0], "bench") {
+		script, first = append([]string{"bench"}, script...), 0
 	}
-	for i, line := range lines {
+	for i, line := range script {
 		name, args, err := datadriven.ParseLine(line)
 		switch {
 		case err != nil:
 			return Verdict{}, "", c.wrong("%v", err)
-		case name == "":
-			return Verdict{}, "", c.wrong("there is an empty line among its commands")
 		case name == c.command.Name:
 			return Verdict{}, "", c.wrong("a trial in a trial cannot be")
 		case i == 0:

@@ -1,0 +1,98 @@
+package notebook
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"ghostroute/harness"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+	"ghostroute/harness/verdict"
+)
+
+func judgeCommands() []Command {
+	return []Command{{
+		Name: "arrange",
+		Does: "Begins a trial: every gateway asks once and its answer must be the truth. What is changed from here on, and what the gateways are told " +
+			"after it, is what report judges.",
+		Example: "arrange",
+		run:     (*call).arrange,
+	}, {
+		Name: "report",
+		Does: "Ends a trial that arrange began, and says what it came to: fresh (no answer was wrong), heals (some were, and then none), stale (some " +
+			"still are, and nothing will change that), or unknown. It is judged as the matrix is.",
+		Example: "report",
+		Args:    []Arg{{"[scenario=…]", aScenario(), "which of the matrix this is: the tests see that both come to the same"}},
+		run:     (*call).report,
+	}}
+}
+
+func (c *call) arrange() error {
+	c.awaits("every gateway to be told the truth")
+	c.nb.arranged, c.nb.stayed = c.b().History.Len(), nil
+	c.nb.begin(history.PhaseArrange)
+	if err := c.b().Prime(c.ctx()); err != nil {
+		return err
+	}
+	c.nb.before = c.nb.now()
+	c.say("every gateway has asked once, and was told the truth")
+	return nil
+}
+
+func (c *call) report() error {
+	v, err := c.nb.judge(c.one("scenario"))
+	if err != nil {
+		return c.wrong("%v", err)
+	}
+	c.say("verdict: %s", v.Label()) // not what healed: which answer was the last wrong one is a matter of moments
+	if v.Outcome == verdict.Unknown {
+		c.say("%s", c.nb.clean(v.Why))
+	}
+	for _, e := range v.Evidence {
+		if line := c.nb.evidence(e); line != "" && v.Outcome != verdict.Heals {
+			c.say("%s  %s", e.Gateway, line)
+		}
+	}
+	return nil
+}
+
+// judge ends the trial and judges it.
+func (nb *Notebook) judge(scenario string) (verdict.Verdict, error) {
+	if nb.phase == "" || nb.phase == history.PhaseEnd {
+		return verdict.Verdict{}, fmt.Errorf("no trial was begun: arrange begins one")
+	}
+	nb.begin(history.PhaseEnd)
+	top := nb.bench.Topology
+	v := verdict.Judge(nb.bench.History.Since(nb.arranged), verdict.Question{
+		Service: top.Service, Gateways: nb.gatewayNames(), Reading: string(top.Reading), HealsWithin: healsWithin(top), Registered: nb.stayed,
+	})
+	fix := cmp.Or(nb.fix, top.Variant.Name, "none") // a fix that is a variant has its name
+	nb.verdicts = append(nb.verdicts, Verdict{Scenario: scenario, Fix: fix, Reading: string(top.Reading), Label: v.Label()})
+	return v, nil
+}
+
+// healsWithin is the longest that the topology may take to heal by itself.
+func healsWithin(top harness.Topology) time.Duration {
+	d := top.Scrub
+	if top.Reading == gateway.GoMicro {
+		d = max(d, top.CacheTTL)
+	}
+	return d
+}
+
+// evidence is an answer as the other commands print it.
+func (nb *Notebook) evidence(e verdict.Evidence) string {
+	var wrong []string
+	if len(e.Ghosts) > 0 {
+		wrong = append(wrong, "GHOST "+strings.Join(e.Ghosts, " "))
+	}
+	if len(e.Hidden) > 0 {
+		wrong = append(wrong, "HIDDEN "+strings.Join(e.Hidden, " "))
+	}
+	if len(wrong) == 0 {
+		return ""
+	}
+	return strings.Join(wrong, " ") + "  " + nb.origin(history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision}, 0).String()
+}

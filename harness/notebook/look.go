@@ -1,0 +1,312 @@
+package notebook
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	micro "github.com/micro/go-micro/v2/registry"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/registry"
+	"ghostroute/harness/text"
+)
+
+func lookCommands() []Command {
+	service := Arg{"[service=…]", aText(), "another service than the bench's"}
+	gateways := Arg{"[GATEWAY…]", aGateway(), "all of them if none is named"}
+	return []Command{{
+		Name:    "truth",
+		Does:    "What etcd's members agree on, read past every proxy: which instances are registered, and at which revision.",
+		Example: "truth",
+		Args:    []Arg{service},
+		run:     (*call).truth,
+	}, {
+		Name: "get",
+		Does: "Reads etcd, as etcdctl get --prefix does: over the connection of a client, a gateway or an instance, or straight at a proxy or a " +
+			"member. Linearizably, as etcdctl does, unless mode says otherwise. Beware: a linearizable read through a proxy changes what that proxy remembers.",
+		Example: "get ops mode=serializable",
+		Args: []Arg{
+			{"WHO", asker(), ""},
+			{"[mode=…]", oneOf("linearizable", "serializable"), "linearizable if it is not said"},
+			service,
+			{"[instance=…]", anInstance(), "one instance's key only"},
+			{"[key=…]", aText(), "any one key"},
+			{"[prefix=…]", aText(), "every key that begins so"},
+			{"[from=…]", aText(), "every key from this one on"},
+			{"[patience=…]", aDuration(), "how long to wait for an answer"},
+		},
+		run: (*call).get,
+	}, {
+		Name: "resolve",
+		Does: "Gateways ask the registry which instances run the service, and call none. The second line says where the answer came from and how it " +
+			"stands to truth.",
+		Example: "resolve g1 g2",
+		Args:    []Arg{gateways, service},
+		look:    true,
+		run: func(c *call) error {
+			return c.eachGateway(func(g *gateway.Gateway) error {
+				return c.told(g.Name(), g.Resolve(c.ctx(), c.service()), c.service())
+			})
+		},
+	}, {
+		Name: "call",
+		Does: "Gateways ask the registry which instances run the service, and then really call each instance of the answer, as they would for a " +
+			"user.",
+		Example: "call g2",
+		Args:    []Arg{gateways, service},
+		look:    true,
+		run: func(c *call) error {
+			return c.eachGateway(func(g *gateway.Gateway) error {
+				r, requests := g.CallEach(c.ctx(), c.service())
+				if err := c.told(g.Name(), r, c.service()); err != nil {
+					return err
+				}
+				c.outcomes(requests)
+				return nil
+			})
+		},
+	}, {
+		Name: "list",
+		Does: "Gateways ask the registry for every service there is. That is another question than resolve's, so a proxy remembers its answer " +
+			"apart.",
+		Example: "list g1",
+		Args:    []Arg{gateways},
+		look:    true,
+		run:     func(c *call) error { return c.eachGateway(c.list) },
+	}, {
+		Name:    "cache",
+		Does:    "What each proxy remembers: the question, its answer, and the revision that was true at. Looking this way changes nothing.",
+		Example: "cache p1 p2",
+		Args:    []Arg{{"[PROXY…]", aProxy(), "all of them if none is named"}},
+		run:     (*call).cache,
+	}, {
+		Name:    "pins",
+		Does:    "Which connection goes to which proxy. A connection stays where the balancer put it until it is closed.",
+		Example: "pins",
+		run:     (*call).pins,
+	}}
+}
+
+func (c *call) truth() error {
+	c.awaits("the truth, from a member")
+	t, err := c.b().TruthOf(c.ctx(), c.service())
+	if err != nil {
+		return err
+	}
+	c.say("truth is %s (revision %d)", ids(t.Endpoints), c.nb.revision(t.Revision))
+	return nil
+}
+
+// patience is how long get waits for an answer where etcd may have none: go-micro waits as long.
+const patience = 5 * time.Second
+
+func (c *call) get() error {
+	who := c.one("who")
+	conn, err := c.connect(who)
+	if err != nil {
+		return err
+	}
+	wait := c.duration("patience")
+	if wait == 0 {
+		wait = patience
+	}
+	req := c.readRequest()
+	c.awaits("an answer to %s", who)
+	ctx, cancel := context.WithTimeout(c.ctx(), wait)
+	defer cancel()
+	var md metadata.MD
+	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}
+	resp, err := clientv3.RetryKVClient(conn).Range(ctx, req, grpc.Header(&md)) // past the tap of a registry's client
+	late := ctx.Err() != nil
+	switch {
+	case (late || err != nil) && c.ctx().Err() != nil:
+		return err
+	case late:
+		c.say("%s has no answer: nobody gave one as long as it waited", who)
+		return nil
+	case err != nil:
+		c.say("%s is told nothing: %s", who, c.nb.clean(err.Error()))
+		return nil
+	}
+	r.Via, r.Source = provenance(md)
+	r.Revision = resp.Header.GetRevision()
+	whole := string(req.Key) == keys.Service(r.Service) && len(req.RangeEnd) > 1
+	for _, one := range resp.Kvs {
+		_, endpoints, derr := registry.Decode(one.Value)
+		r.Endpoints = append(r.Endpoints, endpoints...)
+		switch {
+		case derr != nil:
+			whole = false
+			c.say("%s = %s", one.Key, one.Value)
+		case !whole:
+			for _, e := range endpoints {
+				c.say("%s = %s, version %s, at the address of %s", one.Key, e.ID, e.Version, c.nb.clean(e.Address))
+			}
+		}
+	}
+	if user := c.nb.users[who]; user != "" && c.nb.denied[user] && len(resp.Kvs) > 0 {
+		c.say("%s is told %s", who, ids(r.Endpoints))
+		c.say("LEAK %s  %s; truth is that %s may not read this", ids(r.Endpoints), c.nb.origin(r, 0), user)
+		return nil
+	}
+	if whole {
+		return c.told(who, r, r.Service)
+	}
+	c.say("%s is told %s  %s", who, text.Count(len(resp.Kvs), "key"), c.nb.origin(r, 0))
+	return nil
+}
+
+// readRequest is the read that the arguments describe; GetService's if they describe none.
+func (c *call) readRequest() *pb.RangeRequest {
+	op := clientv3.OpGet(keys.Service(c.service()), clientv3.WithPrefix())
+	switch {
+	case c.has("instance"):
+		op = clientv3.OpGet(keys.Node(c.service(), c.one("instance")))
+	case c.has("key"):
+		op = clientv3.OpGet(c.one("key"))
+	case c.has("prefix"):
+		op = clientv3.OpGet(c.one("prefix"), clientv3.WithPrefix())
+	case c.has("from"):
+		op = clientv3.OpGet(c.one("from"), clientv3.WithFromKey())
+	}
+	return &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: c.one("mode") == "serializable"}
+}
+
+// eachGateway asks the gateways that the command names, or all.
+func (c *call) eachGateway(ask func(*gateway.Gateway) error) error {
+	for _, name := range c.allOr("gateway", c.nb.gatewayNames()) {
+		c.awaits("an answer to %s", name)
+		if err := ask(c.b().Gateway(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outcomes says what became of the calls, those that ended alike on one line.
+func (c *call) outcomes(requests []history.Request) {
+	for len(requests) > 0 {
+		came, targets := outcome(requests[0]), []string{}
+		for len(requests) > 0 && outcome(requests[0]) == came {
+			if q := requests[0]; q.Target != "" || q.Dialled != "" {
+				targets = append(targets, cmp.Or(q.Target, q.Dialled))
+			}
+			requests = requests[1:]
+		}
+		c.say("  calls %s: %s", list(targets), c.nb.clean(came))
+	}
+}
+
+// outcome is what became of a request, in the words that its caller got.
+func outcome(q history.Request) string {
+	switch {
+	case q.Err != "":
+		return q.Err
+	case q.Status == 200 && q.Answered != q.Service:
+		return fmt.Sprintf("200, but from %s %s, which is not %s", q.Answered, q.Instance, q.Service)
+	case q.Status == 200 && q.Instance != q.Target:
+		return fmt.Sprintf("200, but from %s", q.Instance)
+	case q.Log != "":
+		return fmt.Sprintf("%d  %s", q.Status, q.Log)
+	}
+	return fmt.Sprint(q.Status)
+}
+
+// list has a gateway's registry list every service, and compares what it says of the bench's.
+func (c *call) list(g *gateway.Gateway) error {
+	reg := g.Registry()
+	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), List: true, Mode: string(reg.Config().Mode),
+		Reading: string(c.b().Topology.Reading), Endpoints: []history.Endpoint{}}
+	var services []*micro.Service
+	var err error
+	reads := reg.Trace(c.ctx(), func() { services, err = reg.ListServices() })
+	if err != nil {
+		r.Err = err.Error()
+	}
+	if n := len(reads); n > 0 {
+		reads[n-1].Provenance(&r)
+	}
+	all := named(services, func(s *micro.Service) string { return s.Name })
+	slices.Sort(all)
+	r.Endpoints = registry.Endpoints(slices.DeleteFunc(services, func(s *micro.Service) bool { return s.Name != r.Service }))
+	c.b().History.Add(history.Event{Who: g.Name(), Resolve: &r})
+	if r.Err == "" {
+		c.say("%s lists: %s", g.Name(), strings.Join(slices.Compact(all), ", "))
+	}
+	return c.told(g.Name(), r, r.Service)
+}
+
+func (c *call) cache() error {
+	c.awaits("the truth, from a member")
+	truth, err := c.b().Truth(c.ctx())
+	if err != nil {
+		return err
+	}
+	for _, p := range c.allOr("proxy", c.nb.proxyNames()) {
+		found := false
+		for _, e := range c.b().Proxy(p).Cache(c.ctx()) {
+			if strings.HasPrefix(e.Key, probePrefix) {
+				continue // the notebook's own
+			}
+			found = true
+			c.entry(p, e, truth)
+		}
+		if !found {
+			c.say("%s remembers nothing", p)
+		}
+	}
+	return nil
+}
+
+// entry says what one entry is, and, where it answers for the whole service, how it stands to truth.
+func (c *call) entry(p string, e proxy.Entry, truth history.Truth) {
+	shape := ""
+	if e.Shape != "" {
+		shape = " (" + e.Shape + ")"
+	}
+	answer := history.Resolve{Source: history.Hit, Via: p, Revision: e.Revision}
+	var names []string
+	for _, k := range e.Keys {
+		name := keyName(k)
+		if service, id, ok := keys.Parse(k); ok && service == truth.Service {
+			answer.Endpoints = append(answer.Endpoints, history.Endpoint{ID: id, Address: addressOf(truth, id)})
+			name = id
+		}
+		names = append(names, name)
+	}
+	c.say("%s remembers %s%s: %s (revision %d)", p, rangeName(e.Key, e.End), shape, list(names), c.nb.revision(e.Revision))
+	if e.Key == c.b().ServicePrefix() && e.End != "" && e.Shape == "" && !answer.Agrees(truth) {
+		c.compare(answer, truth)
+	}
+}
+
+// addressOf is where truth has an instance, for an entry's keys do not say; one that truth lacks is somewhere else.
+func addressOf(truth history.Truth, id string) string {
+	for _, e := range truth.Endpoints {
+		if e.ID == id {
+			return e.Address
+		}
+	}
+	return "gone"
+}
+
+func (c *call) pins() error {
+	for _, names := range [][]string{c.nb.gatewayNames(), c.nb.instances, c.nb.clients} {
+		pinned := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return c.b().PinnedTo(name) == "" })
+		if len(pinned) > 0 {
+			c.say("%s", c.pinned(pinned))
+		}
+	}
+	return nil
+}

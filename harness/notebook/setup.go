@@ -1,0 +1,255 @@
+package notebook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"ghostroute/harness"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/link"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/registry"
+)
+
+func setupCommands() []Command {
+	return []Command{{
+		Name: "bench",
+		Does: "Starts everything: etcd's members, the proxies, the balancer, instances of the service, gateways. Without arguments it is the " +
+			"incident's bench: 3 members, 3 proxies, 3 gateways, v1-a and v1-b. A bench that runs already is ended first.",
+		Example: "bench proxies=2 instances=(v1-a, v1-b)",
+		Args: []Arg{
+			{"[members=…]", oneOf("1", "3", "5"), "how many etcd members"},
+			{"[proxies=…]", aNumber(), "how many grpc-proxies"},
+			{"[gateways=…]", aNumber(), "how many gateways"},
+			{"[instances=(…)]", newInstance(), "those registered at the start; () is none"},
+			{"[service=…]", aText(), "the service's name; hello if it is not said"},
+			{"[direct]", aFlag(), "no proxies and no balancer"},
+			{"[upstream=(…)]", aText(), "the members the proxies may ask"},
+			{"[weights=(…)]", aNumber(), "the balancer's, one for each proxy"},
+			{"[sticky]", aFlag(), "the balancer gives a client the same proxy every time"},
+			{"[variant=…]", aVariant(), "how the proxies differ from etcd's own"},
+			{"[fix=…]", aTopologyFix(), "by its name in the matrix"},
+			{"[mode=…]", aMode(), "how gateways and instances read the registry"},
+			{"[modes=(…)]", aMode(), "the same, for g1, g2 …"},
+			{"[reading=…]", aReading(), "which gateway: one that reads on each request, or go-micro's own with its cache"},
+			{"[cache-ttl=…]", aDuration(), "how long go-micro's own cache keeps an answer"},
+			{"[retry=…]", aNumber(), "how many more instances a gateway tries when one refuses"},
+			{"[ttl=…]", aDuration(), "an instance's lease, in whole seconds"},
+			{"[interval=…]", aDuration(), "how often an instance renews its lease; never if it is not said"},
+			{"[scatter]", aFlag(), "an instance that deregisters does so through every proxy"},
+			{"[scrub=…]", aDuration(), "how often every proxy is read linearizably"},
+			{"[auth]", aFlag(), "etcd's authentication is on"},
+		},
+		run: (*call).bench,
+	}, {
+		Name:    "client",
+		Does:    "Connects one more client of etcd through the balancer: an operator, a cron job, another team. One called ops is there already.",
+		Example: "client eve user=eve",
+		Args:    []Arg{{"NAME", aText(), "what to call it"}, {"[user=…]", aText(), "the user it logs in as, on a bench with auth"}},
+		run:     (*call).client,
+	}, {
+		Name:    "user",
+		Does:    "Adds a user to etcd, or takes the user's right or the user away again. Only on a bench with auth.",
+		Example: "user eve may=nothing",
+		Args: []Arg{
+			{"NAME", aText(), "the user's name"},
+			{"[may=…]", oneOf("read", "nothing"), "read is: the registry. nothing takes the right away again"},
+			{"[delete]", aFlag(), "removes the user"},
+		},
+		act: true,
+		run: (*call).user,
+	}}
+}
+
+// bench starts a bench in place of the one there is, and says what it is made of.
+func (c *call) bench() error {
+	top, err := c.topology()
+	if err != nil {
+		return err
+	}
+	nb := c.nb
+	c.awaits("the last bench to end")
+	if err := nb.close(); err != nil {
+		return fmt.Errorf("the last bench did not end as it should: %w", err)
+	}
+	c.awaits("every part of the bench to be ready")
+	b, err := harness.Open(c.ctx(), top)
+	if err != nil {
+		return err
+	}
+	nb.benches++
+	if nb.opts.Dir != "" {
+		b.Dir = filepath.Join(nb.opts.Dir, fmt.Sprintf("bench-%d", nb.benches))
+		if err := os.MkdirAll(b.Dir, 0o755); err != nil {
+			return fmt.Errorf("the history has nowhere to go: %w", errors.Join(err, b.Close()))
+		}
+	}
+	top = b.Topology
+	nb.bench, nb.fix, nb.phase, nb.probes = b, c.one("fix"), "", 0
+	nb.instances, nb.users, nb.denied = slices.Clone(top.Instances), map[string]string{}, map[string]bool{}
+	nb.roots, nb.silent = map[string]*clientv3.Client{}, map[*link.Link]bool{}
+	nb.clients, nb.stayed = nil, nil
+	if !top.Direct {
+		nb.clients = []string{"ops"} // the operator's, which the bench connects
+	}
+	truth, err := b.Settle(c.ctx())
+	if err != nil {
+		return err
+	}
+	nb.base = truth.Revision - int64(len(top.Instances)) - 1
+
+	c.say("members   %s", list(nb.memberNames()))
+	if !top.Direct {
+		c.say("proxies   %s  %s", list(nb.proxyNames()), top.Variant.Name)
+	}
+	if nb.fix != "" {
+		c.say("fix       %s", nb.fix)
+	}
+	c.say("instances %s", c.pinned(top.Instances))
+	c.say("gateways  %s%s", c.pinned(nb.gatewayNames()), readings(top))
+	c.say("truth     %s (revision %d)", ids(truth.Endpoints), nb.revision(truth.Revision))
+	return nil
+}
+
+// topology is what the arguments of bench say.
+func (c *call) topology() (harness.Topology, error) {
+	top := harness.Topology{
+		Members: c.number("members"), Proxies: c.number("proxies"), Gateways: c.number("gateways"), Service: c.one("service"),
+		Direct: c.has("direct"), Upstream: c.all("upstream"), Sticky: c.has("sticky"), Scatter: c.has("scatter"), Auth: c.has("auth"),
+		Mode: registry.Mode(c.one("mode")), Reading: gateway.Kind(c.one("reading")), Retry: c.number("retry"),
+		CacheTTL: c.duration("cache-ttl"), TTL: c.duration("ttl"), Interval: c.duration("interval"), Scrub: c.duration("scrub"),
+	}
+	if c.has("instances") {
+		top.Instances = append([]string{}, c.all("instances")...)
+	}
+	for _, w := range c.all("weights") {
+		n, _ := strconv.Atoi(w) // parse has seen that it is a number
+		top.Weights = append(top.Weights, n)
+	}
+	for _, m := range c.all("modes") {
+		top.Modes = append(top.Modes, registry.Mode(m))
+	}
+	if v := c.one("variant"); v != "" {
+		var err error
+		if top.Variant, err = proxy.VariantNamed(v); err != nil {
+			return top, err
+		}
+	}
+	for _, f := range c.nb.opts.Fixes {
+		if f.Name == c.one("fix") && f.Apply != nil {
+			f.Apply(&top)
+		}
+	}
+	if err := top.Validate(); err != nil {
+		return top, c.wrong("%v", err)
+	}
+	return top, nil
+}
+
+// readings says how the gateways read, if it is not as go-micro does and as the reader has met it from the first chapter on.
+func readings(top harness.Topology) string {
+	var modes []string
+	for i := range top.Gateways {
+		modes = append(modes, string(top.ModeOf(i+1)))
+	}
+	if one := slices.Compact(slices.Clone(modes)); len(one) == 1 {
+		modes = one
+	}
+	says := ""
+	if len(modes) > 1 || modes[0] != string(registry.Serializable) {
+		says = "  " + strings.Join(modes, " ")
+	}
+	if top.Reading != gateway.EachRequest {
+		says += "  " + string(top.Reading)
+	}
+	return says
+}
+
+func (c *call) client() error {
+	name, user := c.one("name"), c.one("user")
+	nb := c.nb
+	if slices.Contains(slices.Concat(nb.clients, nb.instances, nb.gatewayNames(), nb.proxyNames(), nb.memberNames()), name) {
+		return c.wrong("there is a %s already", name)
+	}
+	c.awaits("%s to be connected", name)
+	var err error
+	as := ""
+	if user == "" {
+		_, err = c.b().Client(c.ctx(), name)
+	} else {
+		_, err = c.b().ClientAs(c.ctx(), name, user, user)
+		as = ", logged in as " + user
+	}
+	if err != nil {
+		return fmt.Errorf("%s was not connected: %s", name, nb.clean(err.Error()))
+	}
+	nb.clients = append(nb.clients, name)
+	nb.users[name] = user
+	c.say("%s%s", c.pinned([]string{name}), as)
+	return nil
+}
+
+func (c *call) user() error {
+	if !c.b().Topology.Auth {
+		return c.wrong("authentication is off on this bench: begin with bench auth")
+	}
+	name := c.one("name")
+	c.awaits("etcd to know what %s may do", name)
+	if err := c.nb.setUser(c.ctx(), name, c.one("may"), c.has("delete")); err != nil {
+		return err
+	}
+	// What changes a user is no revision, so it cannot be seen from outside that a member has applied it; but a member that answers a
+	// linearizable read has caught up first.
+	for _, m := range c.nb.memberNames() {
+		conn, err := c.connect(m)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.Get(c.ctx(), probePrefix, clientv3.WithCountOnly()); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.has("delete"):
+		c.say("etcd knows no user %s any more", name)
+	case c.nb.denied[name]:
+		c.say("etcd knows %s, who may read nothing", name)
+	default:
+		c.say("etcd knows %s, who may read the registry", name)
+	}
+	return nil
+}
+
+// setUser brings about what etcd knows of a user.
+func (nb *Notebook) setUser(ctx context.Context, name, may string, gone bool) error {
+	root, err := nb.bench.Cluster.Dial(harness.Root, harness.Root)
+	if err != nil {
+		return err
+	}
+	_, known := nb.denied[name]
+	nb.denied[name] = gone || may == "nothing"
+	switch {
+	case gone:
+		_, err = root.UserDelete(ctx, name)
+	case may == "nothing" && known:
+		_, err = root.UserRevokeRole(ctx, name, name+"-reads")
+	case may == "nothing":
+		_, err = root.UserAdd(ctx, name, name)
+	case known:
+		_, err = root.UserGrantRole(ctx, name, name+"-reads")
+	default:
+		err = nb.bench.User(ctx, name)
+	}
+	if err != nil {
+		return fmt.Errorf("etcd did not change what it knows of %s: %w", name, err)
+	}
+	return root.Close()
+}

@@ -1,0 +1,113 @@
+package notebook
+
+import (
+	"slices"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/wait"
+)
+
+func waitForCommand() Command {
+	return Command{
+		Name: "wait-for",
+		Does: "Waits until a gateway's answer is the truth (fresh), names an instance that is gone (ghost), or lacks one that is there (hidden); " +
+			"until a go-micro gateway has asked the registry again, its own copy being too old (asked); until an instance is gone from etcd; " +
+			"until a proxy holds what it was told to hold.",
+		Example: "wait-for g2 fresh",
+		Args: []Arg{
+			{"NODE", anyOf(aGateway(), anInstance(), aProxy()), ""},
+			{"CONDITION", oneOf("fresh", "ghost", "hidden", "asked", "gone", "held"), ""},
+		},
+		look: true,
+		run:  (*call).waitFor,
+	}
+}
+
+func (c *call) waitFor() error {
+	name, condition := c.one("node"), c.one("condition")
+	node := "gateway"
+	switch {
+	case slices.Contains(c.nb.instances, name):
+		node = "instance"
+	case slices.Contains(c.nb.proxyNames(), name):
+		node = "proxy"
+	}
+	switch condition {
+	case "held":
+		if node != "proxy" {
+			return c.wrong("held is for a proxy, and %s is none", name)
+		}
+		return c.waitHeld(name)
+	case "gone":
+		if node != "instance" {
+			return c.wrong("gone is for an instance, and %s is none", name)
+		}
+		c.awaits("%s to be gone from etcd", name)
+		truth, err := c.b().WaitGone(c.ctx(), name)
+		if err != nil {
+			return err
+		}
+		c.say("truth is %s (revision %d)", ids(truth.Endpoints), c.nb.revision(truth.Revision))
+		return nil
+	}
+	if node != "gateway" {
+		return c.wrong("%s is for a gateway, and %s is none", condition, name)
+	}
+	return c.waitTold(name, condition)
+}
+
+func (c *call) waitHeld(p string) error {
+	gates := c.nb.gates[p]
+	if len(gates) == 0 {
+		return c.wrong("%s was not told to hold anything", p)
+	}
+	for _, g := range gates {
+		c.awaits("%s to hold a %s", p, g.rpc)
+		if err := g.Caught(c.ctx()); err != nil {
+			return err
+		}
+		c.say("%s holds what its %s delivers", p, g.rpc)
+	}
+	return nil
+}
+
+// waitTold resolves until a gateway's answer is as the condition says.
+func (c *call) waitTold(name, condition string) error {
+	c.awaits("the truth, from a member")
+	truth, err := c.b().Settle(c.ctx())
+	if err != nil {
+		return err
+	}
+	g, since := c.b().Gateway(name), c.b().History.Now()
+	wanted := map[string]string{
+		"fresh": "to be told the truth", "ghost": "to be told a ghost", "hidden": "to be told too little", "asked": "to ask the registry",
+	}[condition]
+	var last history.Resolve
+	err = wait.Until(c.ctx(), "it never came to that", func() bool {
+		last = g.Resolve(c.ctx(), c.service())
+		c.awaits("%s %s: it is told %s (%s), and truth is %s", name, wanted, ids(last.Endpoints), c.nb.origin(last, 0), ids(truth.Endpoints))
+		ghosts, hidden := history.Compare(last.Endpoints, truth.Endpoints)
+		switch condition {
+		case "asked":
+			read, ok := g.Registry().LastRead(c.service())
+			return ok && read.Began > since
+		case "ghost":
+			return last.Err == "" && len(ghosts) > 0
+		case "hidden":
+			return last.Err == "" && len(hidden) > 0
+		}
+		return last.Agrees(truth)
+	})
+	if err != nil {
+		return err
+	}
+	if condition == "asked" {
+		// Which read it was is chance: this command's, or one of go-micro's own on the news of a change. Both fill the same cache.
+		read, _ := g.Registry().LastRead(c.service())
+		var of history.Resolve
+		read.Provenance(&of)
+		c.say("%s asks the registry again: %d of %s  %s", name, read.Found, c.service(), c.nb.origin(of, 0))
+		last = g.Resolve(c.ctx(), c.service())
+	}
+	return c.told(name, last, c.service())
+}
