@@ -52,34 +52,20 @@ notebook-write: ## run a chapter and write down what it printed: make notebook-w
 notebook-help: ## every command of the notebooks
 	@$(GO) run ./harness/notebook/help
 
-# The explorer's variables; any other on the command line is a typo.
-EXPLORER := $(GO) test ./scenarios -count=1 -v -timeout 0
-EXPLORER_FILTER := sed -u -E '/^=== (RUN|PAUSE|CONT|NAME)/d'
-ifneq ($(filter explore soak claims causes,$(MAKECMDGOALS)),)
-UNKNOWN := $(filter-out FIX CHECKS TIME SEED STEPS PLAN ARTIFACTS GO GOFLAGS,$(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $v)),$v)))
-ifneq ($(UNKNOWN),)
-$(error $(UNKNOWN): no such variable; there are FIX, CHECKS, TIME, SEED, STEPS and PLAN)
-endif
-override PLAN := $(if $(findstring |,$(PLAN)),$(PLAN),$(if $(PLAN),$(abspath $(PLAN))))
-export FIX CHECKS TIME SEED STEPS PLAN
-export GHOSTROUTE_ARTIFACTS := $(ARTIFACTS)
-endif
+explore: build ## look for a plan that breaks a promise, or replay one: make explore ARGS="--fix ttl --time 60s"
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
-explore: ## look for a plan that breaks CHECKS under FIX for TIME from SEED, or replay PLAN
-	@GHOSTROUTE_EXPLORER=explore $(EXPLORER) -run '^TestExplore$$' | $(EXPLORER_FILTER)
+soak: build ## run plans for long, the model held to each step; goes on where the last soak stopped
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
-soak: ## run plans for TIME, the model held to each step; goes on where the last soak stopped
-	@GHOSTROUTE_EXPLORER=soak $(EXPLORER) -run '^TestSoak$$' | $(EXPLORER_FILTER)
+claims: build ## try to refute what each fix claims; writes fixtures/found/claims.md
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
-claims: ## try to refute what each fix claims, TIME a promise; writes fixtures/found/claims.md
-	@GHOSTROUTE_EXPLORER=claims $(EXPLORER) -run '^TestClaims$$' | $(EXPLORER_FILTER)
+causes: build ## find every cause anew on real benches; writes fixtures/found
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
-causes: ## find every cause anew on real benches; writes fixtures/found
-	@GHOSTROUTE_EXPLORER=causes $(EXPLORER) -run '^TestCauses$$' | $(EXPLORER_FILTER)
-	@$(GO) test ./scenarios -run '^TestFoundReadme$$' -update
-
-agree: ## hold the model to real benches for TIME
-	@AGREE=$(or $(TIME),10m) $(GO) test ./harness/explore/lab -run Agrees -count=1 -v -timeout 0
+agree: build ## hold the model to real benches
+	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 verdicts: build ## accept what the matrix finds as expected: look at git diff afterwards
 	@exec $(GHOSTROUTE) $@ $(ARGS)

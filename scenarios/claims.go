@@ -1,61 +1,141 @@
 package scenarios
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
-	"ghostroute/harness"
+	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
-	"ghostroute/harness/proxy"
 )
 
-// Claims are the promises that each fix is said to keep, by the names of the explorer's checks: none for the stock proxy. What its
-// author says of a fix stands in Fix.Claims; this is what it would mean if it were so. The explorer tries to refute each, and writes what
-// came of it to fixtures/found/claims.md. A claim that was refuted stays here: it is what is said, not what is so.
-func Claims() map[string][]string {
-	everything := []string{"linearizable", "own-writes", "monotonic", "bounded", "agreement", "digest", "convergence", "identity"}
-	return map[string][]string{
-		"none":             {},
-		"get-linearizable": {}, // of GetService only, which no check of a whole history is about
-		"all-linearizable": everything,
-		"weights":          {"own-writes", "convergence"},
-		"weights-drain":    {"own-writes", "convergence"},
-		"sticky":           {"own-writes"},
-		"no-proxy":         {"digest", "identity"},
-		"l4-gateway":       {"digest", "identity"},
-		"ordering":         {"monotonic"},
-		"leasing":          {"own-writes"},
-		"scatter":          {"convergence"},
-		"restart-proxies":  {"convergence"},
-		"scrubber":         {"convergence"},
-		"retry":            {}, // it helps requests, not reads
-		"upgrade":          everything,
-		"cache-off":        {"digest", "convergence", "identity"},
-		"ttl":              {"bounded", "convergence"},
-		"invalidate-after": {"convergence"},
-		"by-identity":      {"identity"},
-		"open-ended":       {}, // one cause less, no promise more
-		"watch":            {"convergence"},
-		"control":          everything,
-	}
+// everything is what a fix promises under which nothing is ever stale: each of the explorer's checks.
+func everything() []string {
+	return []string{"linearizable", "own-writes", "monotonic", "bounded", "agreement", "digest", "convergence", "identity"}
 }
 
-// Bench is what plans are run on to try a fix's claims: what the fix does to the topology, and of what an operator does for it that
-// which a plan can meet. The explorer's proxies forget after 200 ms where the matrix's take longer: a plan is shorter than a trial.
-func (f Fix) Bench() lab.Config {
-	top := harness.Topology{}
-	if f.Apply != nil {
-		f.Apply(&top)
+const claimsHead = `# What the fixes' claims came to
+
+Written by ` + "`make claims`" + `. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real benches. Not refuted is not
+proven: the number of schedules says how hard it was tried.
+
+| fix | promise | came to | why |
+|---|---|---|---|
+`
+
+// Claims tries to refute each promise of each of these fixes, for s.Time a promise. What came of all the fixes is written to
+// fixtures/found/claims.md, and a plan that refutes a claim each time is kept beside it.
+func Claims(ctx context.Context, out Output, s Search, fixes []Fix) error {
+	table := claimsHead
+	for _, f := range fixes {
+		if len(f.Promises) == 0 {
+			table += fmt.Sprintf("| %s | none | | |\n", f.Name)
+			continue
+		}
+		fmt.Fprintf(out, "%s: %s\n", f.Name, strings.Join(f.Promises, ", "))
+		s.Fix = f
+		rows, err := s.refute(ctx, out)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		table += rows
 	}
-	c := lab.Config{Topology: top, Heals: f.Heals}
-	switch f.Name {
-	case "weights", "weights-drain":
-		c.OneProxy = true
-	case "restart-proxies":
-		c.Restart = true
-	case "scrubber", "watch":
-		c.Heals = 300 * time.Millisecond // a trial waits for the pass, or the delivery; a plan is given this long
-	case "ttl":
-		c.Topology.Variant, c.Heals = proxy.TTL(0), 400*time.Millisecond
+	if len(fixes) == len(Fixes()) {
+		file, err := Fixture("found/claims.md")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
+			return err
+		}
 	}
-	return c
+	_, err := fmt.Fprint(out, table)
+	return err
+}
+
+// refute tries a fix's promises together, and gives their rows in their order.
+func (s Search) refute(ctx context.Context, out Output) (rows string, err error) {
+	began, most := time.Now(), s.Time*time.Duration(len(s.Fix.Promises))
+	found := map[string]hunt.Finding{}
+	var tally hunt.Tally
+	open := s.Fix.Promises
+	for len(open) > 0 && ctx.Err() == nil && time.Since(began) < most {
+		if s.Checks, err = hunt.Checks(strings.Join(open, ",")); err != nil {
+			return "", err
+		}
+		cfg := s.hunt(Output{})
+		cfg.Out, cfg.Time, cfg.Small = nil, most-time.Since(began), 80
+		cfg.Enough = func(g hunt.Finding) bool {
+			if _, known := found[g.Check]; !known {
+				found[g.Check] = g
+			}
+			return true
+		}
+		if err := hunt.Run(ctx, cfg, &tally); err != nil {
+			return "", err
+		}
+		s.Seed = tally.Next.Load()
+		open = slices.DeleteFunc(slices.Clone(open), func(c string) bool { _, ok := found[c]; return ok })
+	}
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	for _, c := range s.Fix.Promises {
+		came, why, said := fmt.Sprintf("not refuted in %d schedules", tally.Plans.Load()), "", ""
+		if g, ok := found[c]; ok {
+			broken, err := again(ctx, s.Fix.lab(), g)
+			if err != nil {
+				return "", fmt.Errorf("%w\n%s", err, g.Plan)
+			}
+			said = fmt.Sprintf(", %d times of %d: %s", broken, tries, g.Plan.Line())
+			if broken == 0 { // a machine that was busy, more likely than not
+				came += ": broken in one, and kept when that was run again"
+			} else {
+				_, why, _ = strings.Cut(strings.TrimPrefix(g.Why.Error(), "broken promise: "), ":")
+				var steps []string
+				for _, step := range g.Plan.Steps {
+					steps = append(steps, step.String())
+				}
+				came = fmt.Sprintf("**refuted** by `%s`", strings.Join(steps, " / "))
+			}
+			if broken == tries {
+				if err := (kept{Check: c, Fix: s.Fix.Name, Plan: g.Plan}).write("claim-" + s.Fix.Name + "-" + c); err != nil {
+					return "", err
+				}
+			}
+		}
+		fmt.Fprintf(out, "%s: %s %s%s\n", s.Fix.Name, c, came, said)
+		rows += fmt.Sprintf("| %s | %s | %s |%s |\n", s.Fix.Name, c, came, why)
+	}
+	return rows, nil
+}
+
+// tries is how often a finding's plan is run again. One that breaks its promise each time is kept for the suite to replay.
+const tries = 5
+
+// again says how often of tries a finding's plan breaks its promise.
+func again(ctx context.Context, cfg lab.Config, g hunt.Finding) (broken int, err error) {
+	l, err := lab.New(cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	checks, err := hunt.Checks(g.Check)
+	if err != nil {
+		return 0, err
+	}
+	for range tries {
+		out, err := l.Try(ctx, g.Plan, checks)
+		if err != nil {
+			return broken, err
+		}
+		if out.Broken() != nil {
+			broken++
+		}
+	}
+	return broken, nil
 }

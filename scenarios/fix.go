@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ghostroute/harness"
+	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/text"
@@ -23,6 +24,11 @@ type Fix struct {
 	Worst  func(*Trial) (func(), error) // makes the schedule the worst for this fix, just before the change; returns what lets go, or nil
 	Ages   bool                         // Worst is about an entry\'s age: where the change takes its time, it is done again as late as can be
 	Heals  time.Duration                // how long it may take to heal by itself, once nothing is held
+
+	// Promises are what Claims would mean if it were so, by the names of the explorer's checks. One that was refuted stays: it is what is
+	// said. A fix of GetService only, or of requests and not of reads, has none: every check is about a whole history of reads.
+	Promises []string
+	Lab      func(*lab.Config) // what it does to the explorer's labs where that is another thing than Apply; nil for nothing
 }
 
 // Fixes lists every fix. The first is none at all, the last the control: no proxy and no serializable read.
@@ -37,65 +43,80 @@ func Fixes() []Fix {
 			Apply:  func(t *harness.Topology) { t.Mode = registry.LinearizableGet; t.Modes = nil }},
 
 		{Name: "all-linearizable", Title: "every registry read linearizable",
-			Source: "the same change, made in ListServices and in Register's lookup too",
-			Claims: "everything a client asks the registry is answered by etcd",
-			Apply:  func(t *harness.Topology) { t.Mode = registry.Linearizable; t.Modes = nil }},
+			Source:   "the same change, made in ListServices and in Register's lookup too",
+			Claims:   "everything a client asks the registry is answered by etcd",
+			Apply:    func(t *harness.Topology) { t.Mode = registry.Linearizable; t.Modes = nil },
+			Promises: everything()},
 
 		{Name: "weights", Title: "one proxy by weights 1, 0, 0",
-			Source:  "what the incident's team did last",
-			Claims:  "everything passes one proxy, so every write clears the one cache there is",
-			GivesUp: "two of three proxies",
-			Deploy:  func(t *Trial) error { return t.onlyFirstProxy(false) }},
+			Source:   "what the incident's team did last",
+			Claims:   "everything passes one proxy, so every write clears the one cache there is",
+			GivesUp:  "two of three proxies",
+			Deploy:   func(t *Trial) error { return t.onlyFirstProxy(false) },
+			Promises: []string{"own-writes", "convergence"},
+			Lab:      inOneProxy},
 
 		{Name: "weights-drain", Title: "one proxy by weights, the others drained",
-			Source:  "what the weights were meant to do: LVS leaves established connections where they are",
-			Claims:  "the same, without waiting for everybody to reconnect",
-			GivesUp: "two of three proxies, and every connection once",
-			Deploy:  func(t *Trial) error { return t.onlyFirstProxy(true) }},
+			Source:   "what the weights were meant to do: LVS leaves established connections where they are",
+			Claims:   "the same, without waiting for everybody to reconnect",
+			GivesUp:  "two of three proxies, and every connection once",
+			Deploy:   func(t *Trial) error { return t.onlyFirstProxy(true) },
+			Promises: []string{"own-writes", "convergence"},
+			Lab:      inOneProxy},
 
 		{Name: "sticky", Title: "source affinity",
-			Source: "LVS persistence; etcd PR 14478's authors run it",
-			Claims: "a client always meets the same proxy, so it reads its own writes",
-			Apply:  func(t *harness.Topology) { t.Sticky = true }},
+			Source:   "LVS persistence; etcd PR 14478's authors run it",
+			Claims:   "a client always meets the same proxy, so it reads its own writes",
+			Apply:    func(t *harness.Topology) { t.Sticky = true },
+			Promises: []string{"own-writes"}},
 
 		{Name: "no-proxy", Title: "no proxy",
-			Source:  "clients are given the members",
-			Claims:  "a serializable read is as old as the member that answers, no older",
-			GivesUp: "coalesced watches, and members that can be replaced unnoticed",
-			Apply:   direct},
+			Source:   "clients are given the members",
+			Claims:   "a serializable read is as old as the member that answers, no older",
+			GivesUp:  "coalesced watches, and members that can be replaced unnoticed",
+			Apply:    direct,
+			Promises: []string{"digest", "identity"}},
 
 		{Name: "l4-gateway", Title: "etcd's L4 gateway",
-			Source:  "etcd gateway (server/proxy/tcpproxy) in place of grpc-proxy",
-			Claims:  "the same, and clients need not know the members",
-			GivesUp: "coalesced watches and leases",
-			Apply:   variant(proxy.L4())},
+			Source:   "etcd gateway (server/proxy/tcpproxy) in place of grpc-proxy",
+			Claims:   "the same, and clients need not know the members",
+			GivesUp:  "coalesced watches and leases",
+			Apply:    variant(proxy.L4()),
+			Promises: []string{"digest", "identity"}},
 
 		{Name: "ordering", Title: "serializable ordering",
 			Source: proxy.Ordering().Source, Claims: proxy.Ordering().Claim,
-			Apply: variant(proxy.Ordering())},
+			Apply:    variant(proxy.Ordering()),
+			Promises: []string{"monotonic"}},
 
 		{Name: "leasing", Title: "leasing",
 			Source: proxy.Leasing("").Source, Claims: proxy.Leasing("").Claim,
-			Apply: variant(proxy.Leasing(""))},
+			Apply:    variant(proxy.Leasing("")),
+			Promises: []string{"own-writes"}},
 
 		{Name: "scatter", Title: "deregister through every proxy",
-			Source:  "a client that knows the proxies, or a hook of the balancer's",
-			Claims:  "every cache is cleared by a write of its own",
-			GivesUp: "clients that need not know the proxies",
-			Apply:   func(t *harness.Topology) { t.Scatter = true }},
+			Source:   "a client that knows the proxies, or a hook of the balancer's",
+			Claims:   "every cache is cleared by a write of its own",
+			GivesUp:  "clients that need not know the proxies",
+			Apply:    func(t *harness.Topology) { t.Scatter = true },
+			Promises: []string{"convergence"}},
 
 		{Name: "restart-proxies", Title: "restart the proxies",
-			Source:  "what an operator does at three in the morning",
-			Claims:  "their caches are gone",
-			GivesUp: "every connection, each time",
-			Remedy:  func(t *Trial) error { return t.restart(t.everyProxy()...) }},
+			Source:   "what an operator does at three in the morning",
+			Claims:   "their caches are gone",
+			GivesUp:  "every connection, each time",
+			Remedy:   func(t *Trial) error { return t.restart(t.everyProxy()...) },
+			Promises: []string{"convergence"},
+			Lab:      func(c *lab.Config) { c.Restart = true }},
 
 		{Name: "scrubber", Title: "a scrubber",
-			Source:  "a cron job: etcdctl get --prefix through every proxy; looking heals",
-			Claims:  "no entry is older than its interval",
-			GivesUp: "linearizable reads of the whole registry, again and again",
-			Apply:   func(t *harness.Topology) { t.Scrub = 20 * time.Millisecond },
-			Worst:   func(t *Trial) (func(), error) { return t.holdScrub(), nil }},
+			Source:   "a cron job: etcdctl get --prefix through every proxy; looking heals",
+			Claims:   "no entry is older than its interval",
+			GivesUp:  "linearizable reads of the whole registry, again and again",
+			Apply:    func(t *harness.Topology) { t.Scrub = 20 * time.Millisecond },
+			Worst:    func(t *Trial) (func(), error) { return t.holdScrub(), nil },
+			Promises: []string{"convergence"},
+			Lab:      soon},
 
 		{Name: "retry", Title: "gateways try another instance",
 			Source: "a retry on dial errors, which go-micro's http handler does not have",
@@ -104,27 +125,33 @@ func Fixes() []Fix {
 
 		{Name: "upgrade", Title: "the proxy makes reads linearizable",
 			Source: proxy.Upgrade().Source, Claims: proxy.Upgrade().Claim,
-			GivesUp: "the proxy's cache",
-			Apply:   variant(proxy.Upgrade())},
+			GivesUp:  "the proxy's cache",
+			Apply:    variant(proxy.Upgrade()),
+			Promises: everything()},
 
 		{Name: "cache-off", Title: "the proxy's cache off",
 			Source: proxy.CacheOff().Source, Claims: proxy.CacheOff().Claim,
-			GivesUp: "the proxy's cache",
-			Apply:   variant(proxy.CacheOff())},
+			GivesUp:  "the proxy's cache",
+			Apply:    variant(proxy.CacheOff()),
+			Promises: []string{"digest", "convergence", "identity"}},
 
 		{Name: "ttl", Title: "cached answers expire",
 			Source: proxy.TTL(proxyTTL).Source, Claims: "no cached answer is older than the TTL",
 			Apply: variant(proxy.TTL(proxyTTL)),
 			Worst: func(t *Trial) (func(), error) { return nil, t.ScrubOnce(t.ctx) },
-			Ages:  true, Heals: proxyTTL},
+			Ages:  true, Heals: proxyTTL,
+			Promises: []string{"bounded", "convergence"},
+			Lab:      func(c *lab.Config) { c.Topology.Variant, c.Heals = proxy.TTL(0), 400*time.Millisecond }},
 
 		{Name: "invalidate-after", Title: "invalidate after the write",
 			Source: proxy.InvalidateAfter().Source, Claims: proxy.InvalidateAfter().Claim,
-			Apply: variant(proxy.InvalidateAfter())},
+			Apply:    variant(proxy.InvalidateAfter()),
+			Promises: []string{"convergence"}},
 
 		{Name: "by-identity", Title: "cache keyed by identity",
 			Source: proxy.ByIdentity().Source, Claims: proxy.ByIdentity().Claim,
-			Apply: variant(proxy.ByIdentity())},
+			Apply:    variant(proxy.ByIdentity()),
+			Promises: []string{"identity"}},
 
 		{Name: "open-ended", Title: "open-ended ranges indexed",
 			Source: proxy.OpenEnded().Source, Claims: proxy.OpenEnded().Claim,
@@ -132,20 +159,29 @@ func Fixes() []Fix {
 
 		{Name: "watch", Title: "invalidation by watch",
 			Source: proxy.Watching().Source, Claims: proxy.Watching().Claim,
-			Apply: variant(proxy.Watching()),
-			Worst: func(t *Trial) (func(), error) { return t.holdWatches() }},
+			Apply:    variant(proxy.Watching()),
+			Worst:    func(t *Trial) (func(), error) { return t.holdWatches() },
+			Promises: []string{"convergence"},
+			Lab:      soon},
 
 		{Name: "control", Title: "no proxy, linearizable",
-			Source:  "the control arm: what is wrong here is not the proxies' doing",
-			Claims:  "nothing is ever stale, but what a client itself remembers",
-			GivesUp: "everything the proxies were there for",
-			Apply:   func(t *harness.Topology) { direct(t); t.Mode = registry.Linearizable; t.Modes = nil }},
+			Source:   "the control arm: what is wrong here is not the proxies' doing",
+			Claims:   "nothing is ever stale, but what a client itself remembers",
+			GivesUp:  "everything the proxies were there for",
+			Apply:    func(t *harness.Topology) { direct(t); t.Mode = registry.Linearizable; t.Modes = nil },
+			Promises: everything()},
 	}
 }
 
 // proxyTTL is the age at which entries expire under the ttl fix: longer than anything a trial does between the refill that makes the
 // schedule the worst and its first look, so that the ghost is always met, on a busy machine too.
 const proxyTTL = 2 * time.Second
+
+// inOneProxy is a lab in which every client has come to p1, as with weights 1, 0, 0 once all have reconnected.
+func inOneProxy(c *lab.Config) { c.OneProxy = true }
+
+// soon is how long a plan is given where a trial waits for the scrubber's pass or the watch's delivery.
+func soon(c *lab.Config) { c.Heals = 300 * time.Millisecond }
 
 func direct(t *harness.Topology) {
 	t.Direct, t.Variant, t.Sticky = true, proxy.Stock(), false

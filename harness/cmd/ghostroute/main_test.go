@@ -82,6 +82,16 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"incident --color blue", 128, `"blue" for "--color" flag: it may be auto, always or never`},
 		{"incident twice", 128, `incident takes no argument, and was given "twice"`},
 		{"version -o yaml", 128, `it may be text or json`},
+		{"matrix --scenario crush", 128, `there is no scenario "crush": did you mean "crash"?`},
+		{"matrix --fix tlt", 128, `there is no fix "tlt": did you mean "ttl"?`},
+		{"explore --fix tlt", 128, `there is no fix "tlt": did you mean "ttl"?`},
+		{"explore --checks convergance", 128, `there is no check "convergance": did you mean "convergence"?`},
+		{"explore --time 60", 128, `invalid argument "60" for "--time" flag`},
+		{"explore --steps 0", 128, `--steps is 0: it may be 1 to`},
+		{"explore --seed -1", 128, `invalid argument "-1" for "--seed" flag`},
+		{"explore nowhere.txt", 128, `"nowhere.txt" is neither a plan in one line`},
+		{"explore plan members=3", 128, `explore takes one plan, in quotes, or one file`},
+		{"causes --fix ttl", 128, `causes: there is no flag "--fix"`},
 		{"incident --out " + file + "/below", 2, "the output folder " + file + "/below cannot be made"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
@@ -118,6 +128,8 @@ const soon = 2 * time.Second
 func long(t *testing.T) map[string][]string {
 	return map[string][]string{
 		"incident": {"incident", "--out", t.TempDir()},
+		"matrix":   {"matrix", "--out", t.TempDir()},
+		"soak":     {"soak", "--out", t.TempDir()},
 	}
 }
 

@@ -1,0 +1,115 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/explore/lab"
+	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/text"
+)
+
+// Search is what the explorer is asked for.
+type Search struct {
+	Fix    Fix
+	Checks []check.Check
+	Time   time.Duration // how long plans are drawn
+	Seed   uint64        // of the first plan
+	Steps  int           // of a plan, at most
+}
+
+// Explored is what a search came to.
+type Explored struct {
+	Fix      string   `json:"fix"`
+	Seed     uint64   `json:"seed"`
+	Plans    int64    `json:"plans"`
+	Steps    int64    `json:"steps"`
+	Findings []Broken `json:"findings"`
+}
+
+// Broken is a promise that a plan breaks.
+type Broken struct {
+	Check    string `json:"check"`
+	Claimed  bool   `json:"claimed"` // the fix is said to keep it
+	Why      string `json:"why"`
+	Cause    string `json:"cause,omitempty"` // the rule of etcd's proxy that lets it happen, where the model knows
+	Plan     string `json:"plan"`
+	Evidence string `json:"evidence,omitempty"` // the folder
+}
+
+// Explore draws plans until one breaks one of the checks, which it then makes small, or the time is over.
+func Explore(ctx context.Context, out Output, s Search) (Explored, error) {
+	command := s.command()
+	fmt.Fprintf(out, "%s --time %v --seed %d\n", strings.TrimSpace(command), s.Time, s.Seed)
+	e := Explored{Fix: s.Fix.Name, Seed: s.Seed, Findings: []Broken{}}
+	var tally hunt.Tally
+	cfg := s.hunt(out)
+	cfg.Enough = func(f hunt.Finding) bool {
+		e.Findings = append(e.Findings, Broken{Check: f.Check, Claimed: slices.Contains(s.Fix.Promises, f.Check), Why: f.Why.Error(),
+			Cause: string(f.Cause), Plan: f.Plan.Line(), Evidence: f.Folder})
+		return true
+	}
+	err := hunt.Run(ctx, cfg, &tally)
+	e.Plans, e.Steps = tally.Plans.Load(), tally.Steps.Load()
+	fmt.Fprintf(out, "%s, %s, %s\n", text.Count(int(e.Plans), "plan"), text.Count(int(e.Steps), "step"), text.Count(len(e.Findings), "finding"))
+	return e, err
+}
+
+// Replay runs one plan and judges it.
+func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, error) {
+	fmt.Fprintln(out, p)
+	result, folder, err := hunt.Replay(ctx, s.hunt(out), p)
+	e := Explored{Fix: s.Fix.Name, Plans: 1, Steps: int64(result.Steps), Findings: []Broken{}}
+	if err != nil {
+		return e, err
+	}
+	for _, r := range result.Results {
+		if r.Outcome == check.Broken {
+			e.Findings = append(e.Findings, Broken{Check: r.Check, Claimed: slices.Contains(s.Fix.Promises, r.Check), Why: r.Error().Error(),
+				Plan: p.Line(), Evidence: folder})
+		}
+	}
+	fmt.Fprintf(out, "%sevidence: %s\n", hunt.Verdict(result.Results), folder)
+	return e, nil
+}
+
+// hunt is the search as a hunt.
+func (s Search) hunt(out Output) hunt.Config {
+	return hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Mixed: s.checks("identity"), Checks: s.Checks, Seed: s.Seed,
+		Time: s.Time, Dir: out.Dir, Command: s.command(), Out: out}
+}
+
+func (s Search) checks(name string) bool {
+	return slices.ContainsFunc(s.Checks, func(c check.Check) bool { return c.Name == name })
+}
+
+// command is what replays a plan of the search, when the plan is put behind it.
+func (s Search) command() string {
+	var names []string
+	for _, c := range s.Checks {
+		names = append(names, c.Name)
+	}
+	command := Program + " explore --fix " + s.Fix.Name
+	if len(names) > 0 {
+		command += " --checks " + strings.Join(names, ",")
+	}
+	return command + " "
+}
+
+// lab is what plans are run on to try a fix: what the fix does to the topology, and of what an operator does for it that which a plan can
+// meet.
+func (f Fix) lab() lab.Config {
+	c := lab.Config{Heals: f.Heals}
+	if f.Apply != nil {
+		f.Apply(&c.Topology)
+	}
+	if f.Lab != nil {
+		f.Lab(&c)
+	}
+	return c
+}
