@@ -79,7 +79,7 @@ func (b *Bench) Prime(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := g.Settle(ctx); err != nil {
+		if err := g.AwaitWatching(ctx); err != nil {
 			return err
 		}
 	}

@@ -33,8 +33,8 @@ type exchangeKey struct{}
 
 // run passes the request on, and on to another instance while the one chosen cannot be dialled and retry allows it.
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, p *process, retry int) {
-	// net/http calls both on the goroutine of the round trip, which is this one; for a request that finds its idle connection
-	// closed it calls them again.
+	// net/http calls both on the goroutine of the round trip, which is this one; for a request that finds its idle
+	// connection closed it calls them again.
 	trace := &httptrace.ClientTrace{
 		GetConn: x.dials,
 		GotConn: func(httptrace.GotConnInfo) { x.connected = true },
@@ -47,7 +47,7 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, p *process, retry
 	}
 	maps.Copy(w.Header(), resp.header)
 	w.WriteHeader(resp.code())
-	_, _ = w.Write(resp.body.Bytes()) // an error is the caller's, who has gone
+	_, _ = w.Write(resp.body.Bytes()) // an error means that the caller has gone
 }
 
 // attempt has go-micro's handler answer the request, and notes what it did.

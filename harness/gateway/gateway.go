@@ -1,14 +1,14 @@
-// Package gateway runs API gateways: real HTTP servers on loopback that look a service up in the registry and pass the request on
-// to one of its instances, with go-micro's own parts and no others of consequence.
+// Package gateway runs API gateways: real HTTP servers on loopback that look a service up in the registry and pass
+// the request on to one of its instances, with go-micro's own parts and no others of consequence.
 //
-// There are two kinds, because go-micro's cache hides the proxy's. Both pass requests on with go-micro's api/handler/http, which
-// picks an instance at random and dials it; they differ in the lookup (route.go):
+// There are two kinds, because go-micro's cache hides the proxy's. Both pass requests on with go-micro's
+// api/handler/http, which picks an instance at random and dials it; they differ in the lookup (route.go):
 //
 //   - each-request reads the registry on each request: what it sees is what the proxy answers.
 //   - go-micro is go-micro's api/router/registry with the registry/cache inside it: what it sees is what users get.
 //
-// Each lookup and each request goes into the history, with where the answer came from, which address was dialled, who answered by
-// its own word, and the line that was logged.
+// Each lookup and each request goes into the history, with where the answer came from, which address was dialled, who
+// answered by its own word, and the line that was logged.
 package gateway
 
 import (
@@ -45,8 +45,8 @@ type Config struct {
 	Retry    int             // how many other instances to try when one cannot be dialled; go-micro's handler tries none
 	History  *history.History
 
-	// Target is the instance that the bench knows at an address, or knew before it left. Where it is nil, or does not know, the
-	// target of a request is whom the registry's answer named there.
+	// Target is the instance that the bench knows at an address, or knew before it left. Where it is nil, or does not
+	// know, the target of a request is the instance that the registry's answer named there.
 	Target func(address string) string
 }
 
@@ -96,9 +96,9 @@ type Gateway struct {
 	closed  bool
 }
 
-// Start starts a gateway whose client is connected: from then on it is pinned to the proxy that the balancer gave it. It has
-// asked nothing yet, but for the list of services that go-micro's router begins with. go-micro's router lists services again only
-// after ten minutes, so start a gateway after its services, or make it the scenario.
+// Start starts a gateway whose client is connected: from then on it is pinned to the proxy that the balancer gave it.
+// It has asked nothing yet, but for the list of services that go-micro's router begins with. go-micro's router lists
+// services again only after ten minutes, so start a gateway after its services, or make it the scenario.
 func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -152,8 +152,8 @@ func (g *Gateway) Call(ctx context.Context, service string) history.Request {
 	return g.call(ctx, &exchange{service: service})
 }
 
-// CallEach looks a service up once, and makes one request to each endpoint the answer names, in order of their IDs: what Call
-// would meet at random. Where the answer names none, it makes the one request that fails.
+// CallEach looks a service up once, and makes one request to each endpoint the answer names, in order of their IDs:
+// what Call would meet at random. Where the answer names none, it makes the one request that fails.
 func (g *Gateway) CallEach(ctx context.Context, service string) (history.Resolve, []history.Request) {
 	a := g.resolve(ctx, service)
 	if len(a.resolve.Endpoints) == 0 {
@@ -202,7 +202,7 @@ func (g *Gateway) get(ctx context.Context, service, id string) (status int, err 
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	x := g.calls.take(r.Header.Get(headerCall))
 	r.Header.Del(headerCall)
-	if x == nil { // nobody's Call: a browser's, a curl's
+	if x == nil { // not one of Call's: a browser's, a curl's
 		x = &exchange{service: serviceOf(r), began: g.cfg.History.Now()}
 		defer func() {
 			out := x.outcome(&g.cfg)
@@ -227,8 +227,8 @@ func serviceOf(r *http.Request) string {
 	return service
 }
 
-// Restart is the gateway's process started again: its registry's connection is closed and opened anew, and what it remembered is
-// gone. It keeps its name and its address. Requests under way fail.
+// Restart is the gateway's process started again: its registry's connection is closed and opened anew, and what it
+// remembered is gone. It keeps its name and its address. Requests under way fail.
 func (g *Gateway) Restart(ctx context.Context) error {
 	g.life.Lock()
 	defer g.life.Unlock()
@@ -246,7 +246,8 @@ func (g *Gateway) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the gateway, and returns when all has ended that can be awaited (KnownLeaks has the rest). It may be called again.
+// Close ends the gateway, and returns when all has ended that can be awaited (KnownLeaks has the rest). It may be
+// called again.
 func (g *Gateway) Close() error {
 	g.life.Lock()
 	defer g.life.Unlock()
@@ -258,12 +259,12 @@ func (g *Gateway) Close() error {
 	return err
 }
 
-// Settle waits until a go-micro gateway is listening to the registry: its router has listed the services and read each, and the
-// watches of its router and, once it has been asked for a service, of its cache are established. The cache's begins up to 100 ms
-// after the first read (a pause of go-micro's), and what changes in between it misses until its TTL ends. An each-request
-// gateway has nothing to wait for.
-func (g *Gateway) Settle(ctx context.Context) error {
-	if err := g.process.Load().route.settle(ctx); err != nil {
+// AwaitWatching waits until a go-micro gateway is listening to the registry: its router has listed the services and read
+// each, and the watches of its router and, once it has been asked for a service, of its cache are established. The
+// cache's begins up to 100 ms after the first read (a pause of go-micro's), and what changes in between it misses
+// until its TTL ends. An each-request gateway has nothing to wait for.
+func (g *Gateway) AwaitWatching(ctx context.Context) error {
+	if err := g.process.Load().route.awaitWatching(ctx); err != nil {
 		return fmt.Errorf("gateway %s is not listening to its registry: %w", g.cfg.Name, err)
 	}
 	return nil

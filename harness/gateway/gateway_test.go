@@ -69,7 +69,7 @@ func TestEveryInstanceAnswers(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
 		a, b := f.instance("greeter", "v1-a", f.Member()), f.instance("greeter", "v2-b", f.Member())
 		g := f.gateway(f.config(kind, f.Member()))
-		f.NoError(g.Settle(f.Ctx))
+		f.NoError(g.AwaitWatching(f.Ctx))
 
 		answer, requests := g.CallEach(f.Ctx, "greeter")
 		f.Equal([]history.Endpoint{a.Endpoint(), b.Endpoint()}, answer.Endpoints)
@@ -96,7 +96,8 @@ func TestEveryInstanceAnswers(t *testing.T) {
 	})
 }
 
-// The incident on its smallest stage: what deregisters through p1 stays in p2's cache, and a gateway behind p2 dials it.
+// The incident on its smallest stage: what deregisters through p1 stays in p2's cache, and a gateway behind p2 dials
+// it.
 func TestAGhostIsDialledAndTheRequestFails(t *testing.T) {
 	f := start(t)
 	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
@@ -122,7 +123,7 @@ func TestAReusedAddressIsNoticed(t *testing.T) {
 		cfg := f.config(kind, f.Member())
 		cfg.Target = func(address string) string { return map[string]string{ghost.Addr(): "x2-b"}[address] }
 		g := f.gateway(cfg)
-		f.NoError(g.Settle(f.Ctx))
+		f.NoError(g.AwaitWatching(f.Ctx))
 		f.Equal("v1-a", g.Call(f.Ctx, "greeter").Instance) // and an idle connection to it is left
 
 		f.NoError(ghost.Crash())
@@ -140,7 +141,7 @@ func TestTheLastIdleConnectionHidesNoCrash(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
 		i := f.instance("greeter", "v1-a", f.Member())
 		g := f.gateway(f.config(kind, f.Member()))
-		f.NoError(g.Settle(f.Ctx))
+		f.NoError(g.AwaitWatching(f.Ctx))
 		for range 3 {
 			f.Equal("v1-a", g.Call(f.Ctx, "greeter").Instance)
 			f.NoError(i.Crash())
@@ -160,7 +161,7 @@ func TestAnotherInstanceIsTried(t *testing.T) {
 		cfg := f.config(kind, f.Member())
 		cfg.Retry = 2
 		g := f.gateway(cfg)
-		f.NoError(g.Settle(f.Ctx))
+		f.NoError(g.AwaitWatching(f.Ctx))
 		f.NoError(dead.Crash())
 		f.NoError(dead2.Crash())
 
@@ -205,7 +206,7 @@ func TestGoMicrosCacheFollowsItsWatch(t *testing.T) {
 	p1, p2 := f.Proxy("p1", proxy.Stock()), f.Proxy("p2", proxy.Stock())
 	old := f.instance("greeter", "v1-a", p1.Addr())
 	g := f.gateway(f.config(gateway.GoMicro, p2.Addr()))
-	f.NoError(g.Settle(f.Ctx))
+	f.NoError(g.AwaitWatching(f.Ctx))
 
 	a := g.Resolve(f.Ctx, "greeter")
 	f.Equal([]any{history.ClientCache, int64(0), ""}, []any{a.Source, a.Revision, a.Via}, "no RPC left the gateway")
@@ -231,7 +232,7 @@ func TestGoMicrosCacheReadsTheGhostAgain(t *testing.T) {
 	cfg := f.config(gateway.GoMicro, p2.Addr())
 	cfg.CacheTTL = 300 * time.Millisecond
 	g := f.gateway(cfg)
-	f.NoError(g.Settle(f.Ctx))
+	f.NoError(g.AwaitWatching(f.Ctx))
 
 	was := len(g.Resolve(f.Ctx, "greeter").Endpoints)
 	f.Equal(2, was)
@@ -257,7 +258,7 @@ func TestGoMicrosCacheKeepsAGhostThatNobodyAnswers(t *testing.T) {
 	cfg := f.config(gateway.GoMicro, way.Addr())
 	cfg.CacheTTL = time.Millisecond
 	g := f.gateway(cfg)
-	f.NoError(g.Settle(f.Ctx))
+	f.NoError(g.AwaitWatching(f.Ctx))
 	f.Len(g.Resolve(f.Ctx, "greeter").Endpoints, 1)
 
 	f.NoError(way.Cut())
@@ -349,7 +350,7 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 		f.NoError(err)
 		defer way.Close()
 		g := f.gateway(f.config(kind, way.Addr()))
-		f.NoError(g.Settle(f.Ctx))
+		f.NoError(g.AwaitWatching(f.Ctx))
 		way.Blackhole(link.Both)
 
 		n := f.History.Len()

@@ -11,31 +11,33 @@ import (
 
 // capture runs f and appends to lines what f logged, on the goroutine it was called on, to the standard logger.
 //
-// net/http/httputil's ReverseProxy, which go-micro's handler makes for each request with nothing set, says why it answers 502 in
-// one place only: the process's logger. It logs on its caller's goroutine, and by that a line is its request's.
+// net/http/httputil's ReverseProxy, which go-micro's handler makes for each request with nothing set, says why it
+// answers 502 in one place only: the process's logger. It logs on its caller's goroutine, and by that a line is its
+// request's.
 func capture(lines *[]string, f func()) {
 	id := goid.Current()
-	theTee.mu.Lock()
-	theTee.lines[id] = lines
-	theTee.mu.Unlock()
+	logTee.mu.Lock()
+	logTee.lines[id] = lines
+	logTee.mu.Unlock()
 	defer func() {
-		theTee.mu.Lock()
-		defer theTee.mu.Unlock()
-		delete(theTee.lines, id)
+		logTee.mu.Lock()
+		defer logTee.mu.Unlock()
+		delete(logTee.lines, id)
 	}()
 	f()
 }
 
-// theTee stands before the standard logger's writer, of which a process has one; so it is the process's too. teeLog installs it
-// once and for good: taking it out again could not be told from taking out what somebody put in front of it.
-var theTee = tee{lines: map[uint64]*[]string{}}
+// logTee stands before the standard logger's writer, of which a process has one; so it is the process's too. teeLog
+// installs it once and for good: taking it out again could not be told from taking out what was put in front of
+// it.
+var logTee = tee{lines: map[uint64]*[]string{}}
 
 var teeLog = sync.OnceFunc(func() {
-	theTee.rest = log.Writer()
-	log.SetOutput(&theTee)
+	logTee.rest = log.Writer()
+	log.SetOutput(&logTee)
 })
 
-// tee gives a line to the request whose goroutine logs it, and every other line to whoever had them before.
+// tee gives a line to the request whose goroutine logs it, and every other line to the writer before it.
 type tee struct {
 	rest io.Writer
 

@@ -13,8 +13,8 @@ import (
 	"ghostroute/harness/registry"
 )
 
-// go-micro's router over a registry that is not there lists the services again and again, and looks whether it was closed only
-// after it has succeeded. This is not parallel, as it looks at all goroutines of the process.
+// go-micro's router over a registry that is not there lists the services again and again, and looks whether it was
+// closed only after it has succeeded. This is not parallel, as it looks at all goroutines of the process.
 func TestARouterOverAnUnreachableRegistryEnds(t *testing.T) {
 	nobody, err := port.Reserve()
 	require.NoError(t, err)
@@ -33,9 +33,9 @@ func TestARouterOverAnUnreachableRegistryEnds(t *testing.T) {
 
 	short, stop := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer stop()
-	require.ErrorContains(t, r.settle(short), "the services are not listed")
+	require.ErrorContains(t, r.awaitWatching(short), "the services are not listed")
 	require.NoError(t, r.Close())
 	require.NoError(t, reg.Close())
-	require.EqualError(t, r.settle(ctx), "it was closed")
+	require.EqualError(t, r.awaitWatching(ctx), "it was closed")
 	require.Eventually(t, func() bool { return goleak.Find(before) == nil }, 10*time.Second, 10*time.Millisecond, "it ends when it wakes")
 }

@@ -20,12 +20,13 @@ import (
 	"ghostroute/harness/registry"
 )
 
-// route is the router that go-micro's handler asks: it has another one look the service up, and writes down what it said.
+// route is the router that go-micro's handler asks: it has another one look the service up, and writes down what it
+// said.
 type route struct {
 	router.Router
-	cfg    *Config
-	reg    *registry.Registry
-	settle func(context.Context) error
+	cfg           *Config
+	reg           *registry.Registry
+	awaitWatching func(context.Context) error
 }
 
 // newRoute makes the router of cfg's kind. The router reads reg until it is closed.
@@ -34,17 +35,17 @@ func newRoute(cfg *Config, reg *registry.Registry) *route {
 	names := vpath.NewResolver(resolver.WithNamespace(resolver.StaticNamespace("")))
 	if cfg.Kind == EachRequest {
 		return &route{cfg: cfg, reg: reg, Router: &eachRequest{reg: reg, names: names},
-			settle: func(context.Context) error { return nil }}
+			awaitWatching: func(context.Context) error { return nil }}
 	}
-	front := &front{Registry: reg, changed: make(chan struct{}), asked: map[string]bool{}, listed: map[string]bool{}}
+	watched := &watchedRegistry{Registry: reg, changed: make(chan struct{}), asked: map[string]bool{}, listed: map[string]bool{}}
 	r := withCacheTTL(cfg.CacheTTL, func() router.Router {
 		return microrouter.NewRouter(
 			router.WithHandler("http"),
-			router.WithRegistry(front),
+			router.WithRegistry(watched),
 			router.WithResolver(names),
 		)
 	})
-	return &route{cfg: cfg, reg: reg, Router: ending{r, front}, settle: front.settle}
+	return &route{cfg: cfg, reg: reg, Router: closingRouter{r, watched}, awaitWatching: watched.awaitWatching}
 }
 
 // answer is what a lookup said.
@@ -54,7 +55,8 @@ type answer struct {
 	resolve history.Resolve
 }
 
-// Route is a lookup for go-micro's handler. An exchange looks up once: a request that is tried again is tried with the answer it had.
+// Route is a lookup for go-micro's handler. An exchange looks up once: a request that is tried again is tried with
+// the answer it had.
 func (r *route) Route(req *http.Request) (*api.Service, error) {
 	x, _ := req.Context().Value(exchangeKey{}).(*exchange)
 	if x == nil {
@@ -90,8 +92,8 @@ func (r *route) ask(req *http.Request) *answer {
 		reads[n-1].Provenance(out)
 	}
 	if len(out.Endpoints) > 0 && (len(reads) == 0 || reads[len(reads)-1].Found == 0) {
-		// No read, or one that found nothing or failed, and go-micro's cache gave what it had: registry/cache keeps its expired
-		// copy whatever the error, "not found" included. Via stays, where a proxy was asked.
+		// No read, or one that found nothing or failed, and go-micro's cache gave what it had: registry/cache keeps
+		// its expired copy whatever the error, "not found" included. Via stays, where a proxy was asked.
 		out.Source, out.Revision = history.ClientCache, 0
 		filled, _ := r.reg.LastAnswered(out.Service)
 		out.Range = filled.Event
@@ -133,8 +135,9 @@ func (e *eachRequest) Route(req *http.Request) (*api.Service, error) {
 
 func (e *eachRequest) Close() error { return nil }
 
-// withCacheTTL makes a router whose registry/cache has that TTL. go-micro's router makes its cache with no options, so the TTL
-// is the package's DefaultTTL at that moment: it is set, read by the router, and set back, one router at a time.
+// withCacheTTL makes a router whose registry/cache has that TTL. go-micro's router makes its cache with no options,
+// so the TTL is the package's DefaultTTL at that moment: it is set, read by the router, and set back, one router at a
+// time.
 func withCacheTTL(ttl time.Duration, makeRouter func() router.Router) router.Router {
 	cacheTTL.Lock()
 	defer cacheTTL.Unlock()

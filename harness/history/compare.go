@@ -2,9 +2,10 @@ package history
 
 import "slices"
 
-// Compare says how what was told of a service stands to truth: ghosts are the ids told that truth lacks, or has otherwise, and
-// hidden those that truth has and that were not told, or told otherwise. Both are sorted and name each id once. A version or an
-// address that one of the two does not know is not compared: a proxy's record of a read has keys only.
+// Compare says how what was told of a service stands to truth: ghosts are the ids told that truth lacks, or has
+// otherwise, and hidden those that truth has and that were not told, or told otherwise. Both are sorted and name each
+// id once. A version or an address that one of the two does not know is not compared: a proxy's record of a read has
+// keys only.
 func Compare(told, truth []Endpoint) (ghosts, hidden []string) {
 	return lacking(told, truth), lacking(truth, told)
 }

@@ -1,7 +1,7 @@
 // Package history is what happened on a bench: one append-only list of typed events on one monotonic clock.
 //
-// Everything that is judged, drawn or told is read from a history; nothing reads a running bench. A history is written as
-// JSON lines, one event a line, and read back to the same events.
+// Everything that is judged, drawn or told is read from a history; nothing reads a running bench. A history is
+// written as JSON lines, one event a line, and read back to the same events.
 package history
 
 import "time"
@@ -23,14 +23,14 @@ type Event struct {
 	Fault   *Fault   `json:"fault,omitempty"`   // a fault was armed, fired or ended
 }
 
-// Phase is where in a trial a step stands; see "How a verdict is reached" in the design.
+// Phase is where in a trial a step stands; see harness/verdict/README.md.
 type Phase string
 
 const (
 	PhaseArrange Phase = "arrange" // every gateway reads once and must see truth
 	PhaseAct     Phase = "act"     // the change and its fault begin
 	PhaseObserve Phase = "observe" // the change is acknowledged; answers that begin from here on are judged
-	PhaseRelease Phase = "release" // what was held is let go: from here on the topology may heal
+	PhaseRelease Phase = "release" // what was held is released: from here on the topology may heal
 	PhaseEnd     Phase = "end"     // patience is over
 )
 
@@ -54,21 +54,22 @@ const (
 // Range is a Range that a proxy answered, with its provenance.
 type Range struct {
 	Began        time.Duration `json:"began"`            // when the request reached the proxy
-	Client       string        `json:"client,omitempty"` // whose connection it came over, "" where that is unknown
+	Client       string        `json:"client,omitempty"` // the client whose connection it came over, "" where unknown
 	Key          string        `json:"key"`
 	End          string        `json:"end,omitempty"`
 	Shape        string        `json:"shape,omitempty"` // what else the request asked for, e.g. "limit=1 keys-only"; part of the cache's key
 	Serializable bool          `json:"serializable"`
 	Source       Source        `json:"source"`           // Hit or Miss
 	Revision     int64         `json:"revision"`         // the revision the answer was true at, from its header
-	Member       string        `json:"member,omitempty"` // on a miss: who answered
+	Member       string        `json:"member,omitempty"` // on a miss: the member that answered
 	Keys         []string      `json:"keys"`             // the keys answered, in the answer's order
 	Mods         []int64       `json:"mods,omitempty"`   // of each of Keys the revision of its last change
 	Count        int64         `json:"count,omitempty"`  // how many keys the range held, those that a limit left out too
 	Err          string        `json:"err,omitempty"`
 }
 
-// Write is a change of truth as its client saw it: acknowledged at Revision, or failed with Err, its outcome then unknown.
+// Write is a change of truth as its client saw it: acknowledged at Revision, or failed with Err, its outcome then
+// unknown.
 type Write struct {
 	Began    time.Duration `json:"began"`
 	Via      string        `json:"via,omitempty"` // the proxy it passed, or the member it was made on

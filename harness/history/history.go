@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// History is an append-only list of events. It is safe for use by many goroutines. The zero value is not usable: see New.
+// History is an append-only list of events. It is safe for use by many goroutines. The zero value is not usable: see
+// New.
 type History struct {
 	began time.Time
 
@@ -29,7 +30,8 @@ func New() *History {
 // Now is the time on the history's clock: monotonic, since New.
 func (h *History) Now() time.Duration { return time.Since(h.began) }
 
-// Add appends e, giving it its place and time, and returns it as it stands in the history. Followers have seen it when Add returns.
+// Add appends e, giving it its place and time, and returns it as it stands in the history. Followers have seen it
+// when Add returns.
 func (h *History) Add(e Event) Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -127,7 +129,8 @@ func Encode(w io.Writer, events []Event) (int64, error) {
 	return n, nil
 }
 
-// Decode reads what Encode wrote. A line that is no event, or that the file ends in the middle of, is an error that names the line.
+// Decode reads what Encode wrote. A line that is no event, or that the file ends in the middle of, is an error that
+// names the line.
 func Decode(r io.Reader) ([]Event, error) {
 	var events []Event
 	lines := bufio.NewReader(r)

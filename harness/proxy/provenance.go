@@ -31,8 +31,9 @@ const (
 	HeaderMember = "ghostroute-member" // on a miss: the member that answered
 )
 
-// call is what the server's interceptor and the client's share about one call, through its context: a Range that sent nothing
-// upstream was answered from the cache. The proxy's own metrics cannot tell, they are shared by every proxy of a process.
+// call is what the server's interceptor and the client's share about one call, through its context: a Range that sent
+// nothing upstream was answered from the cache. The proxy's own metrics cannot tell, they are shared by every proxy
+// of a process.
 type call struct {
 	upstream atomic.Int32
 	peek     bool // answer from the cache or not at all
@@ -42,10 +43,11 @@ type callKey struct{}
 
 var errNotCached = status.Error(codes.NotFound, "not cached")
 
-// provenance is the server's interceptor: it says where each answer came from, in the history and in the response's headers.
-// It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says "consider
-// shadow copy").
-func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+// provenance is the server's interceptor: it says where each answer came from, in the history and in the response's
+// headers. It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go
+// says "consider shadow copy").
+func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	handler grpc.UnaryHandler) (any, error) {
 	if !strings.HasPrefix(info.FullMethod, "/etcdserverpb.KV/") {
 		return handler(ctx, req)
 	}
@@ -81,7 +83,8 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 
 // tapUnary is the upstream client's interceptor: it counts the call, holds it where a gate says so, and hands it to the
 // interceptor etcdmain uses, which passes the caller's token on.
-func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
+	invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		if c.peek {
 			return errNotCached
@@ -115,8 +118,8 @@ func (p *Proxy) memberOf(id uint64) string {
 	return ""
 }
 
-// Shape is what a Range asks for beside its keys and whether it is serializable, in words: "limit=1 keys-only". It is part of what
-// the cache is keyed by, so two shapes of the same range are two entries.
+// Shape is what a Range asks for beside its keys and whether it is serializable, in words: "limit=1 keys-only". It is
+// part of what the cache is keyed by, so two shapes of the same range are two entries.
 func Shape(r *pb.RangeRequest) string {
 	var s []string
 	number := func(name string, n int64) {
@@ -127,7 +130,7 @@ func Shape(r *pb.RangeRequest) string {
 	number("limit", r.Limit)
 	number("revision", r.Revision)
 	if r.SortOrder != pb.RangeRequest_NONE || r.SortTarget != pb.RangeRequest_KEY {
-		s = append(s, fmt.Sprintf("sort=%s/%s", strings.ToLower(r.SortTarget.String()), strings.ToLower(r.SortOrder.String())))
+		s = append(s, strings.ToLower(fmt.Sprintf("sort=%s/%s", r.SortTarget, r.SortOrder)))
 	}
 	if r.KeysOnly {
 		s = append(s, "keys-only")
@@ -212,8 +215,9 @@ type Entry struct {
 	Keys            []string // the keys it names
 }
 
-// Cache lists what the proxy would answer from its cache, sorted by key: it asks the proxy's KV server for each range it ever
-// answered, with the way upstream barred, so looking fills nothing. It does move what it finds to the young end of the LRU.
+// Cache lists what the proxy would answer from its cache, sorted by key: it asks the proxy's KV server for each range
+// it ever answered, with the way upstream barred, so looking fills nothing. It does move what it finds to the young
+// end of the LRU.
 func (p *Proxy) Cache(ctx context.Context) []Entry {
 	p.mu.Lock()
 	r := p.run

@@ -12,8 +12,8 @@ import (
 	"ghostroute/harness/tap"
 )
 
-// tapped is client, whose life that is, with a tap between it and go-micro's registry: it applies the read mode, and notes where answers
-// came from.
+// tapped is client, whose life that is, with a tap between it and go-micro's registry: it applies the read mode, and
+// notes where answers came from.
 func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls) *clientv3.Client {
 	t := &tap.Tap{Client: cfg.Client, History: cfg.History,
 		Bound: func(ctx context.Context) (context.Context, func()) { return bound(ctx, life, c.current()) },
@@ -47,8 +47,9 @@ func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls
 	return client
 }
 
-// watches ends each watch with the client. go-micro's have no other end until they are established, and where etcd's watcher hangs
-// (package hangup says why it does) one that is asked for is never established, and not even closing the client ends the wait.
+// watches ends each watch with the client. go-micro's have no other end until they are established, and where etcd's
+// watcher hangs (package hangup says why it does) one that is asked for is never established, and not even closing
+// the client ends the wait.
 type watches struct {
 	clientv3.Watcher
 	life context.Context // the client's
@@ -63,8 +64,9 @@ func (w *watches) Watch(ctx context.Context, key string, opts ...clientv3.OpOpti
 
 // bound is ctx, ended also when the client ends and, unless mine is nil, when its call ends. release must be called.
 //
-// Closing etcd's client does not end its calls: its retry interceptor takes "the client connection is closing" for a deadline of
-// one attempt, and tries again until ctx ends, which is five seconds for go-micro (client/v3/retry_interceptor.go).
+// Closing etcd's client does not end its calls: its retry interceptor takes "the client connection is closing" for a
+// deadline of one attempt, and tries again until ctx ends, which is five seconds for go-micro
+// (client/v3/retry_interceptor.go).
 func bound(ctx, life context.Context, mine *call) (bounded context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	end := func(by context.Context) (stop func() bool) {

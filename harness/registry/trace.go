@@ -46,9 +46,10 @@ type calls struct {
 	filled map[string]Read
 }
 
-// Trace runs f and returns the reads that f made of r on the goroutine it was called on, in order: none, where a cache of
-// go-micro's answered. Whatever f asks of r on that goroutine, writes included, ends when ctx does: go-micro's registry takes no
-// context of its own, and some of its calls have no deadline (registry/etcd's KeepAliveOnce).
+// Trace runs f and returns the reads that f made of r on the goroutine it was called on, in order: none, where a
+// cache of go-micro's answered. Whatever f asks of r on that goroutine, writes included, ends when ctx does:
+// go-micro's registry takes no context of its own, and some of its calls have no deadline (registry/etcd's
+// KeepAliveOnce).
 func (r *Registry) Trace(ctx context.Context, f func()) []Read {
 	id, mine := goid.Current(), &call{ctx: ctx}
 
@@ -70,8 +71,8 @@ func (r *Registry) Trace(ctx context.Context, f func()) []Read {
 	return mine.reads
 }
 
-// LastRead is the last read of a service's keys (ListServices' read for "") that anything made through r, go-micro's own
-// goroutines included, whether it was answered or failed. It is false where there was none.
+// LastRead is the last read of a service's keys (ListServices' read for "") that anything made through r, go-micro's
+// own goroutines included, whether it was answered or failed. It is false where there was none.
 func (r *Registry) LastRead(service string) (Read, bool) {
 	r.calls.mu.Lock()
 	defer r.calls.mu.Unlock()
@@ -79,8 +80,8 @@ func (r *Registry) LastRead(service string) (Read, bool) {
 	return read, ok
 }
 
-// LastAnswered is the last read, as LastRead has it, that did not fail: what a cache behind r was last filled from, unless a
-// watch has changed it since. It is false where there was none.
+// LastAnswered is the last read, as LastRead has it, that did not fail: what a cache behind r was last filled from,
+// unless a watch has changed it since. It is false where there was none.
 func (r *Registry) LastAnswered(service string) (Read, bool) {
 	r.calls.mu.Lock()
 	defer r.calls.mu.Unlock()

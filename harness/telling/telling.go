@@ -1,5 +1,6 @@
-// Package telling turns a history into sentences while it happens, for somebody who has never seen etcd: who did what, through which
-// proxy, what each gateway saw, whether the proxy answered from its cache, and what the truth was.
+// Package telling turns a history into sentences while it happens, for somebody who has never seen etcd: who did
+// what, through which proxy, what each gateway saw, whether the proxy answered from its cache, and what the truth
+// was.
 package telling
 
 import (
@@ -16,7 +17,7 @@ type Teller struct {
 	out    io.Writer
 	colour bool
 	quiet  bool   // nothing is told before the first title
-	last   string // the last line, which is not told twice in a row: somebody waits by asking again and again
+	last   string // the last line, which is not told twice in a row: waiting is asking again and again
 
 	truth history.Truth // the last that was read
 }
@@ -26,8 +27,8 @@ func New(out io.Writer, colour bool) *Teller {
 	return &Teller{out: out, colour: colour, quiet: true}
 }
 
-// Colour says whether the environment wants colour: GHOSTROUTE_COLOUR=always or never decides; otherwise it is on when NO_COLOR is
-// unset (no-color.org) and out is a terminal.
+// Colour says whether the environment wants colour: GHOSTROUTE_COLOUR=always or never decides; otherwise it is on
+// when NO_COLOR is unset (no-color.org) and out is a terminal.
 func Colour(out *os.File) bool {
 	switch os.Getenv("GHOSTROUTE_COLOUR") {
 	case "always":

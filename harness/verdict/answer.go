@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"sort"
 	"strings"
 	"time"
@@ -19,9 +20,9 @@ type Answer struct {
 	Truth   int64    // the revision at which the truth it was compared with began
 }
 
-// Compare holds every answer of a history against truth, as Judge does, and returns what it found by the events' Seq: a gateway's
-// Resolve and Request, and what a proxy answered to a Range over the question's service. It needs only q.Service; Gateways and
-// the premises of a verdict play no part.
+// Compare holds every answer of a history against truth, as Judge does, and returns what it found by the events' Seq:
+// a gateway's Resolve and Request, and what a proxy answered to a Range over the question's service. It needs only
+// q.Service; Gateways and the premises of a verdict play no part.
 func Compare(events []history.Event, q Question) map[int]Answer {
 	events = inOrder(events)
 	ts, err := fold(events, q.Service)
@@ -63,8 +64,10 @@ func boundary(events []history.Event, p history.Phase) time.Duration {
 // never is beyond every event.
 const never = time.Duration(1<<63 - 1)
 
-// refusals are what etcd says when an identity may not read (api/v3rpc/rpctypes/error.go). That it could not be reached is none.
-var refusals = [...]string{"permission denied", "PermissionDenied", "invalid auth token", "user name is empty", "user name not found", "authentication failed"}
+// refusals are what etcd says when an identity may not read (api/v3rpc/rpctypes/error.go). That it could not be
+// reached is none.
+var refusals = [...]string{"permission denied", "PermissionDenied", "invalid auth token", "user name is empty",
+	"user name not found", "authentication failed"}
 
 func refused(err string) bool {
 	for _, r := range refusals {
@@ -115,11 +118,7 @@ func request(e history.Event) Answer {
 	case r.Status != 200 || r.Answered == "":
 		return Answer{}
 	case r.Answered != r.Service:
-		who := r.Target
-		if who == "" {
-			who = r.Instance
-		}
-		return Answer{Wrong: true, Symptom: Ghost, Ghosts: []string{who}}
+		return Answer{Wrong: true, Symptom: Ghost, Ghosts: []string{cmp.Or(r.Target, r.Instance)}}
 	default:
 		return Answer{Right: true}
 	}
@@ -162,9 +161,10 @@ func instance(key, prefix, service string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(key, prefix), service+"-")
 }
 
-// against compares an answer with each truth that may have been valid between its begin and its end. Where it matches none it is
-// Wrong, with the differences from the truth it began under; except that a truth whose commit was reported a moment late, and
-// whose write is not in the history, may have begun before the answer ended: then nothing can be said.
+// against compares an answer with each truth that may have been valid between its begin and its end. Where it matches
+// none it is Wrong, with the differences from the truth it began under; except that a truth whose commit was reported
+// a moment late, and whose write is not in the history, may have begun before the answer ended: then nothing can be
+// said.
 func against(ts truths, began, ended time.Duration, differences func(state) (ghosts, hidden []string)) Answer {
 	from, to := ts.at(began, ended)
 	if from == to {

@@ -8,8 +8,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// serves says whether fire tells that the fault armed was met. A fault is armed for a node or a pattern and fires on a link or a
-// key of it.
+// serves says whether fire tells that the fault armed was met. A fault is armed for a node or a pattern and fires on
+// a link or a key of it.
 func serves(armed, fire *history.Fault) bool {
 	return armed.Kind == fire.Kind &&
 		strings.HasPrefix(fire.Target, armed.Target) &&
@@ -44,8 +44,8 @@ func (t *trial) moved(act time.Duration) bool {
 	return false
 }
 
-// ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was armed, as a link
-// of a node is.
+// ends says whether f, an end or a restart, is the end of what is open. What fires may be narrower than what was
+// armed, as a link of a node is.
 func ends(f, open *history.Fault) bool {
 	if f.Op != history.End {
 		return open.Kind == history.Stop && open.Target == f.Target

@@ -2,6 +2,7 @@ package verdict_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,4 +57,21 @@ func TestAnEventOvertakesItsWrite(t *testing.T) {
 	last := events[len(events)-1].Resolve
 	require.Equal(t, "hit at p1, an entry of revision 387; truth is at 388", last.Origin(388).String())
 	require.Equal(t, history.Hit, at(last.Range).Range.Source, "the gateway's answer is that of the proxy's record")
+}
+
+// The example of README.md is what the judge says.
+func TestTheExampleOfTheREADME(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	said := strings.Join(strings.Fields(string(readme)), " ")
+	left := func() *story {
+		return incident().act().del("p1", "v1-a").observe().miss("g1", "p1").hit("g2", "p2", 1, "v1-a")
+	}
+	v := verdict.Judge(left().end().events, asked)
+	require.Contains(t, said, v.String())
+	healed := left().ranged("p2", "g3", history.Miss, false, 2, prefix).hit("g2", "p2", 2).end()
+	v = verdict.Judge(healed.events, asked)
+	require.Equal(t, "heals ghost", v.Label())
+	require.Contains(t, said, "healed by \""+v.HealedBy+"\"")
 }

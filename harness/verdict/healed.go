@@ -9,7 +9,8 @@ import (
 	"ghostroute/harness/keys"
 )
 
-// healer names what happened between the last wrong answer of a gateway and its first right one that explains the difference.
+// healer names what happened between the last wrong answer of a gateway and its first right one that explains the
+// difference.
 func (t *trial) healer(wrong, right answer) string {
 	if wrong.event.Resolve == nil || right.event.Resolve == nil {
 		return "the address being answered by the right service again"
@@ -39,11 +40,13 @@ func (t *trial) healer(wrong, right answer) string {
 				return fmt.Sprintf("release of the held %s at %s", e.Fault.RPC, e.Fault.Target)
 			}
 			return "the end of " + e.Fault.String()
-		case e.Fault != nil && e.Fault.Op == history.Fire && (e.Fault.Kind == history.Restart || e.Fault.Kind == history.Stop) && e.Fault.Target == proxy:
+		case e.Fault != nil && e.Fault.Op == history.Fire && e.Fault.Target == proxy &&
+			(e.Fault.Kind == history.Restart || e.Fault.Kind == history.Stop):
 			return string(e.Fault.Kind) + " of " + proxy
 		case e.Write != nil && e.Write.Err == "" && e.Write.Via == proxy && write == "" && touches(e.Write, t.Service):
 			write = e.Write.Op
-		case e.Range != nil && e.Who == proxy && e.Range.Source == history.Miss && e.Range.Err == "" && t.isRead(e.Range, w.List):
+		case e.Range != nil && e.Who == proxy && e.Range.Source == history.Miss && e.Range.Err == "" &&
+			t.isRead(e.Range, w.List):
 			switch {
 			case w.Source == history.ClientCache && e.Range.Client == right.event.Who:
 				return "go-micro's cache reading again when its TTL was over"
@@ -97,7 +100,8 @@ func touches(w *history.Write, service string) bool {
 	return keys.Overlap(w.Key, w.End, prefix, keys.PrefixEnd(prefix))
 }
 
-// isRead says whether a Range asks just what GetService of the service asks, or ListServices: it then has their entry in the cache.
+// isRead says whether a Range asks just what GetService of the service asks, or ListServices: it then has their entry
+// in the cache.
 func (t *trial) isRead(r *history.Range, list bool) bool {
 	key := keys.Service(t.Service)
 	if list {

@@ -8,11 +8,13 @@ import (
 	"ghostroute/harness/text"
 )
 
-// Judge reaches a verdict on events. It changes nothing and depends on nothing else; events may come in any order, Seq tells theirs.
+// Judge reaches a verdict on events. It changes nothing and depends on nothing else; events may come in any order,
+// Seq tells theirs.
 //
-// The premises are looked at first, in this order: gateways were named; truth is known and does not contradict itself; every
-// gateway saw truth before the act; every fault that was armed fired; the change was acknowledged and moved truth; every gateway
-// answered afterwards, and once more after the last release. Then the answers that began after the acknowledgement decide.
+// The premises are looked at first, in this order: gateways were named; truth is known and does not contradict
+// itself; every gateway saw truth before the act; every fault that was armed fired; the change was acknowledged and
+// moved truth; every gateway answered afterwards, and once more after the last release. Then the answers that began
+// after the acknowledgement decide.
 func Judge(events []history.Event, q Question) Verdict {
 	t, failed := newTrial(events, q)
 	if failed != nil {
@@ -44,14 +46,14 @@ func Judge(events []history.Event, q Question) Verdict {
 // trial is a history whose premises hold.
 type trial struct {
 	Question
-	events  []history.Event
-	truths  truths
-	streams []*stream
-	observe time.Duration // when the change was acknowledged
-	settled time.Duration // when what was held was last released or a fault last ended; observe if neither was
-	pending []string      // faults that have not ended
+	events   []history.Event
+	truths   truths
+	streams  []*stream
+	observe  time.Duration // when the change was acknowledged
+	released time.Duration // when what was held was last released or a fault last ended; observe if neither was
+	pending  []string      // faults that have not ended
 
-	settledBy string // what happened at settled, in a sentence
+	releasedBy string // what happened at released, in a sentence
 }
 
 const (
@@ -99,7 +101,7 @@ func newTrial(events []history.Event, q Question) (*trial, *Verdict) {
 	if !q.Unchanged && !t.moved(act) {
 		return fail("the change never reached truth: %s had the same endpoints at act and at observe", q.Service)
 	}
-	t.settle()
+	t.findRelease()
 	if why := t.answered(); why != "" {
 		return fail("%s", why)
 	}
@@ -117,7 +119,8 @@ func (t *trial) gather(act time.Duration) {
 				}
 				var a answer
 				switch r := e.Resolve; {
-				case r != nil && r.Service == t.Service && r.List == (kind == listServices) && kind != requests && (t.Reading == "" || r.Reading == t.Reading):
+				case r != nil && r.Service == t.Service && (t.Reading == "" || r.Reading == t.Reading) &&
+					kind != requests && r.List == (kind == listServices):
 					a = answer{Answer: resolve(e, t.truths, t.Question, t.observe), event: e}
 					a.failed = r.Err != "" && !a.Right
 				case e.Request != nil && e.Request.Service == t.Service && kind == requests:
@@ -161,9 +164,11 @@ func (t *trial) arranged() string {
 			a, ok := lastOf(s.before)
 			switch {
 			case !ok && len(s.before) > 0 && s.before[len(s.before)-1].failed:
-				return fmt.Sprintf("%s had not seen truth before the act: its %s failed: %s", g, s.kind, s.before[len(s.before)-1].event.Resolve.Err)
+				err := s.before[len(s.before)-1].event.Resolve.Err
+				return fmt.Sprintf("%s had not seen truth before the act: its %s failed: %s", g, s.kind, err)
 			case !ok:
-				return fmt.Sprintf("%s had not seen truth before the act: no answer to its %s%s that can be held against truth", g, s.kind, t.asReading())
+				return fmt.Sprintf("%s had not seen truth before the act: no answer to its %s%s that can be held against truth",
+					g, s.kind, t.asReading())
 			case a.Wrong:
 				return fmt.Sprintf("%s had not seen truth before the act: %s", g, t.says(a))
 			}
@@ -179,14 +184,14 @@ func (t *trial) asReading() string {
 	return " as reading " + t.Reading
 }
 
-// settle finds when the topology was last free of a hold or a fault, and which faults have not ended.
-func (t *trial) settle() {
-	t.settled, t.settledBy = t.observe, "the change was acknowledged"
+// findRelease finds when the topology was last free of a hold or a fault, and which faults have not ended.
+func (t *trial) findRelease() {
+	t.released, t.releasedBy = t.observe, "the change was acknowledged"
 	open := map[string]*history.Fault{}
 	var order []string
 	for _, e := range t.events {
 		if e.Step != nil && e.Step.Phase == history.PhaseRelease && e.At >= t.observe {
-			t.settled, t.settledBy = e.At, "the release"
+			t.released, t.releasedBy = e.At, "the release"
 		}
 		f := e.Fault
 		switch {
@@ -200,7 +205,7 @@ func (t *trial) settle() {
 				}
 			}
 			if ended && e.At >= t.observe {
-				t.settled, t.settledBy = e.At, "the end of "+f.String()
+				t.released, t.releasedBy = e.At, "the end of "+f.String()
 			}
 		case !f.Kind.Momentary():
 			key := string(f.Kind) + "\x00" + f.Target + "\x00" + f.RPC + "\x00" + f.Key
@@ -228,12 +233,14 @@ func (t *trial) answered() string {
 			a, ok := s.last()
 			if !ok {
 				if last := s.answers[len(s.answers)-1]; last.failed {
-					return fmt.Sprintf("%s was not answered after the change was acknowledged: its %s failed: %s", g, s.kind, last.event.Resolve.Err)
+					return fmt.Sprintf("%s was not answered after the change was acknowledged: its %s failed: %s",
+						g, s.kind, last.event.Resolve.Err)
 				}
 				return fmt.Sprintf("%s gave no answer after the change was acknowledged that can be held against truth", g)
 			}
-			if a.began() < t.settled {
-				return fmt.Sprintf("no answer of %s to %s began after %s, and only such an answer shows what is left behind", g, s.kind, t.settledBy)
+			if a.began() < t.released {
+				return fmt.Sprintf("no answer of %s to %s began after %s, and only such an answer shows what is left behind",
+					g, s.kind, t.releasedBy)
 			}
 		}
 		if !asked {
@@ -254,8 +261,8 @@ func (t *trial) fresh() Verdict {
 		}
 	}
 	last := t.truths[len(t.truths)-1]
-	v.Why = fmt.Sprintf("none of the %d answers of %s that began after the change was acknowledged disagreed with truth (revision %d: %s)",
-		n, text.And(t.Gateways), last.revision, ids(last.endpoints()))
+	v.Why = fmt.Sprintf("none of the %d answers of %s that began after the change was acknowledged disagreed with truth "+
+		"(revision %d: %s)", n, text.And(t.Gateways), last.revision, ids(last.endpoints()))
 	if len(t.Denied) > 0 {
 		v.Why += fmt.Sprintf("; %s was refused", text.And(t.Denied))
 	}
@@ -280,7 +287,8 @@ func (t *trial) heals(wrong []answer) Verdict {
 	}
 	v.After = firstRight.event.At - t.observe
 	v.HealedBy = t.healer(lastWrong, firstRight)
-	v.Why = fmt.Sprintf("%s; every gateway agreed after %s, healed by %s", t.says(lastWrong), v.After.Round(10*time.Microsecond), v.HealedBy)
+	v.Why = fmt.Sprintf("%s; every gateway agreed after %s, healed by %s",
+		t.says(lastWrong), v.After.Round(10*time.Microsecond), v.HealedBy)
 	return v
 }
 

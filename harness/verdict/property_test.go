@@ -76,8 +76,8 @@ func TestOtherEventsDoNotMatter(t *testing.T) {
 	})
 }
 
-// A later answer that agrees, for everybody and every kind of question that was asked, turns stale into heals; and judging twice
-// gives the same.
+// A later answer that agrees, for everybody and every kind of question that was asked, turns stale into heals; and
+// judging twice gives the same.
 func TestAgreeingLaterHeals(t *testing.T) {
 	t.Parallel()
 	var stale []trial

@@ -65,9 +65,9 @@ func (t *trial) prove(a answer) (e Evidence, doubt string) {
 	if n := t.failuresAfter(a); n > 0 {
 		return e, fmt.Sprintf("its last %d reads failed, so it is not known what it would be answered", n)
 	}
-	if over := t.settled + t.HealsWithin; a.began() < over {
+	if over := t.released + t.HealsWithin; a.began() < over {
 		return e, fmt.Sprintf("it was last asked %s after %s, and the topology may take %s to heal",
-			(a.began() - t.settled).Round(time.Millisecond), t.settledBy, t.HealsWithin)
+			(a.began() - t.released).Round(time.Millisecond), t.releasedBy, t.HealsWithin)
 	}
 	r := a.event.Resolve
 	switch {
@@ -116,7 +116,8 @@ func (t *trial) failuresAfter(a answer) int {
 	return n
 }
 
-// onlyRegistered says whether all that a hides was missing from etcd as well: its Register returned nil and put nothing.
+// onlyRegistered says whether all that a hides was missing from etcd as well: its Register returned nil and put
+// nothing.
 func (t *trial) onlyRegistered(a answer) bool {
 	from, to := t.truths.at(a.began(), a.event.At)
 	for _, id := range a.Hidden {
@@ -155,8 +156,9 @@ func (t *trial) misled(looked history.Event, key string) bool {
 	return from < to && r.Revision < t.truths[from].revision && t.truths[from].keys[key] == nil
 }
 
-// proveCopy looks at how go-micro's own cache came by the copy it answers from, and whether it will be rid of it. prove has seen
-// that the answer began later than HealsWithin after things settled; where HealsWithin is 0 the copy's TTL may still be running.
+// proveCopy looks at how go-micro's own cache came by the copy it answers from, and whether it will be rid of it.
+// prove has seen that the answer began later than HealsWithin after the release; where HealsWithin is 0 the copy's
+// TTL may still be running.
 func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
 	fill, from, found := t.fill(a)
 	if !found {
@@ -166,12 +168,13 @@ func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
 	e.Proxy, e.Revision = from.Via, from.Revision
 	ghostly := from.Source == history.Hit && (from.Revision > 0 && from.Revision < a.Truth || a.Symptom == Leak)
 	switch {
-	case ghostly && fill.At >= t.settled:
+	case ghostly && fill.At >= t.released:
 		e.Note = fmt.Sprintf("go-micro's cache took it from the registry (%s)", from)
 		return e, ""
-	case fill.At >= t.settled && a.Symptom != Leak:
+	case fill.At >= t.released && a.Symptom != Leak:
 		if i, to := t.truths.at(a.began(), a.event.At); from.Revision >= a.Truth && i < to && len(t.truths[i].keys) == 0 {
-			e.Note = fmt.Sprintf("the registry answered not found (%s), and go-micro's cache keeps its expired copy on any error", from)
+			e.Note = fmt.Sprintf("the registry answered not found (%s), and go-micro's cache keeps its expired copy on any error",
+				from)
 			return e, ""
 		}
 		return e, fmt.Sprintf("its go-micro cache was filled (%s) and yet it answers otherwise than truth was then", from)
@@ -180,7 +183,7 @@ func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
 		return e, ""
 	default:
 		return e, fmt.Sprintf("its go-micro cache was filled (%s) before %s, and will read again when its TTL is over",
-			from, t.settledBy)
+			from, t.releasedBy)
 	}
 }
 
@@ -195,8 +198,8 @@ func origin(record history.Event) history.Origin {
 	return history.Origin{Source: record.Range.Source, Via: record.Who, Revision: record.Range.Revision}
 }
 
-// fill is the read of the registry that the answer's copy was made of: the proxy's record, where the answer names one. A member
-// keeps no record of what it answers; then it is what the gateway itself last noted of a read.
+// fill is the read of the registry that the answer's copy was made of: the proxy's record, where the answer names
+// one. A member keeps no record of what it answers; then it is what the gateway itself last noted of a read.
 func (t *trial) fill(a answer) (history.Event, history.Origin, bool) {
 	if e, ok := t.record(a.event.Resolve.Range); ok {
 		return e, origin(e), true

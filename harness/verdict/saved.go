@@ -10,8 +10,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Saved is a trial in a file: a first line with the question, what it came to and how many events follow, and then the history. The
-// history alone is such a file too; its question is then the reader's to give.
+// Saved is a trial in a file: a first line with the question, what it came to and how many events follow, and then
+// the history. The history alone is such a file too; its question is then the reader's to give.
 type Saved struct {
 	Question *Question `json:"question,omitempty"` // nil where the file has none
 	Label    string    `json:"verdict,omitempty"`  // what it came to when it was saved, see Verdict.Label
@@ -29,8 +29,8 @@ func (s Saved) Judge() Verdict {
 	return Judge(s.Events, *s.Question)
 }
 
-// Again writes the trial, reads that back and judges it. A verdict that is not v to the letter is an error: what is saved is judged
-// again exactly as it was.
+// Again writes the trial, reads that back and judges it. A verdict that is not v to the letter is an error: what is
+// saved is judged again exactly as it was.
 func (s Saved) Again(v Verdict) error {
 	var file bytes.Buffer
 	if err := s.Write(&file); err != nil {

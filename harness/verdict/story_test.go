@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// story writes a history by hand. Every event takes a millisecond: it began when the one before ended. Instances are written
-// "v1-a" or, with an address of their own, "v1-a@10.0.0.7:1"; the service is "hello".
+// story writes a history by hand. Every event takes a millisecond: it began when the one before ended. Instances are
+// written "v1-a" or, with an address of their own, "v1-a@10.0.0.7:1"; the service is "hello".
 type story struct {
 	events []history.Event
 	now    time.Duration

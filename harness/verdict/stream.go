@@ -21,8 +21,8 @@ func (a answer) began() time.Duration {
 	return a.event.Request.Began
 }
 
-// stream is the answers of one gateway to one kind of question: GetService, ListServices, or a request passed on. A gateway agrees
-// with truth when the last answer of each does, because one may be healed and not the other.
+// stream is the answers of one gateway to one kind of question: GetService, ListServices, or a request passed on. A
+// gateway agrees with truth when the last answer of each does, because one may be healed and not the other.
 type stream struct {
 	gateway string
 	kind    string

@@ -19,8 +19,9 @@ type state struct {
 	revision int64 // at which it began
 	keys     map[string][]history.Endpoint
 
-	// earliest and surely bound the moment it began: earliest is when the write that made it was sent, surely the first event
-	// that shows its revision, or a later one, to exist. A commit is reported by a watch, which may trail both.
+	// earliest and surely bound the moment it began: earliest is when the write that made it was sent, surely the
+	// first event that shows its revision, or a later one, to exist. A commit is reported by a watch, which may trail
+	// both.
 	earliest, surely time.Duration
 	sent             bool // earliest is known; otherwise it equals surely and the state may have begun before it
 }
@@ -49,8 +50,8 @@ func (s state) has(id string) bool {
 // truths is what truth was, one state after another.
 type truths []state
 
-// at returns the indices of the states that may have been true at some moment from began to ended. It is empty if truth is not
-// known that early.
+// at returns the indices of the states that may have been true at some moment from began to ended. It is empty if
+// truth is not known that early.
 func (ts truths) at(began, ended time.Duration) (from, to int) {
 	for i, s := range ts {
 		if s.earliest > ended {
@@ -64,12 +65,13 @@ func (ts truths) at(began, ended time.Duration) (from, to int) {
 	return from, to
 }
 
-// fold derives truth from the commits a member's watch reported and from linearizable reads on a member. It fails where the two
-// contradict each other, since one of them is then not truth.
+// fold derives truth from the commits a member's watch reported and from linearizable reads on a member. It fails
+// where the two contradict each other, since one of them is then not truth.
 func fold(events []history.Event, service string) (truths, error) {
 	for _, e := range events {
 		if f := e.Fault; f != nil && f.Kind == history.Compact && f.Op == history.End {
-			return nil, fmt.Errorf("commits are missing: %s", f.Detail) // harness/etcd/follow.go: compacted before they were seen
+			// harness/etcd/follow.go: they were compacted before the watch had seen them.
+			return nil, fmt.Errorf("commits are missing: %s", f.Detail)
 		}
 	}
 	changes, followed := changesOf(events, service)
@@ -97,14 +99,16 @@ func fold(events []history.Event, service string) (truths, error) {
 	return f.truths, nil
 }
 
-// change is what the history tells of the service at a revision: the keys committed at it, or a linearizable read of it.
+// change is what the history tells of the service at a revision: the keys committed at it, or a linearizable read of
+// it.
 type change struct {
 	revision int64
 	commits  []*history.Commit
 	read     *history.Truth
 }
 
-// changesOf are the changes in order of truth, and the last revision that a follower reported, of whatever key; 0 where none did.
+// changesOf are the changes in order of truth, and the last revision that a follower reported, of whatever key; 0
+// where none did.
 func changesOf(events []history.Event, service string) (changes []change, followed int64) {
 	prefix, at := keys.Service(service), map[int64]int{}
 	for _, e := range events {
@@ -173,7 +177,8 @@ func (f *folding) applyRead(c change) error {
 	switch agrees := same(is, was); {
 	case f.known && !agrees && (c.revision <= f.followed || c.revision == f.upTo):
 		if f.certain {
-			return fmt.Errorf("a linearizable read at revision %d names %s, but what came before it leaves %s", c.revision, ids(is), ids(was))
+			return fmt.Errorf("a linearizable read at revision %d names %s, but what came before it leaves %s",
+				c.revision, ids(is), ids(was))
 		}
 		f.truths = nil // the follower came late: truth is known from this read on
 	case f.known && agrees && len(f.truths) > 0:
@@ -196,8 +201,8 @@ func writesSent(events []history.Event) map[int64]time.Duration {
 	return sent
 }
 
-// decode returns the endpoints a committed value names, as go-micro's GetService would. A value that was not recorded leaves the
-// id from the key; a value that go-micro cannot read names nothing.
+// decode returns the endpoints a committed value names, as go-micro's GetService would. A value that was not recorded
+// leaves the id from the key; a value that go-micro cannot read names nothing.
 func decode(c *history.Commit) []history.Endpoint {
 	// go-micro names a node "service-id"; an answer's ID is without the service (harness/registry, NodeID).
 	prefix := path.Base(path.Dir(c.Key)) + "-"
@@ -216,7 +221,8 @@ func decode(c *history.Commit) []history.Endpoint {
 	}
 	var endpoints []history.Endpoint
 	for _, n := range service.Nodes {
-		endpoints = append(endpoints, history.Endpoint{ID: strings.TrimPrefix(n.ID, prefix), Version: service.Version, Address: n.Address})
+		id := strings.TrimPrefix(n.ID, prefix)
+		endpoints = append(endpoints, history.Endpoint{ID: id, Version: service.Version, Address: n.Address})
 	}
 	return endpoints
 }
@@ -248,7 +254,8 @@ type revisions []struct {
 	at       time.Duration
 }
 
-// revisionsShown collects them: any answer that carries a revision proves that the store had reached it when the answer came.
+// revisionsShown collects them: any answer that carries a revision proves that the store had reached it when the
+// answer came.
 func revisionsShown(events []history.Event) revisions {
 	var rs revisions
 	highest := int64(0)
@@ -292,8 +299,8 @@ type Truth struct {
 	Endpoints []history.Endpoint // sorted by ID
 }
 
-// Truths is what was true of a service, one truth after another, as Judge derives it from commits and from linearizable reads on
-// members. It fails where these contradict each other.
+// Truths is what was true of a service, one truth after another, as Judge derives it from commits and from
+// linearizable reads on members. It fails where these contradict each other.
 func Truths(events []history.Event, service string) ([]Truth, error) {
 	states, err := fold(inOrder(events), service)
 	var all []Truth

@@ -1,8 +1,8 @@
 // Package verdict judges a history: did every gateway see truth after a change, or a ghost, or not what it should?
 //
-// It is a pure function of the events. It never touches a running bench, so a history that was saved is judged again exactly
-// as it was judged the first time (Again). The rules are in README.md; where a premise of them does not hold the
-// verdict is Unknown and says which, because a test that proves nothing must not look green.
+// It is a pure function of the events. It never touches a running bench, so a history that was saved is judged again
+// exactly as it was judged the first time (Again). The rules are in README.md; where a premise of them does not hold
+// the verdict is Unknown and says which, because a test that proves nothing must not look green.
 package verdict
 
 import (
@@ -57,7 +57,7 @@ func (v Verdict) String() string { return v.Label() + ": " + v.Why }
 // Evidence is what one gateway was answered, and where that answer came from.
 type Evidence struct {
 	Gateway  string         `json:"gateway"`
-	Proxy    string         `json:"proxy,omitempty"`    // who answered; "" where no proxy did
+	Proxy    string         `json:"proxy,omitempty"`    // the proxy that answered; "" where none did
 	Source   history.Source `json:"source,omitempty"`   // hit, miss, member or client
 	Service  string         `json:"service"`            // what was asked for
 	Revision int64          `json:"revision,omitempty"` // the revision the answer was true at; 0 where that is not known
@@ -78,16 +78,18 @@ type Question struct {
 	// answer for them, and any other answer a Leak.
 	Denied []string `json:"denied,omitempty"`
 
-	// Registered are instance ids whose Register has returned nil by the observe step: an answer that lacks one is Hidden even
-	// where etcd lacks it too, because go-micro skips the Put when a stale lookup tells it that the key is there.
+	// Registered are instance ids whose Register has returned nil by the observe step: an answer that lacks one is
+	// Hidden even where etcd lacks it too, because go-micro skips the Put when a stale lookup tells it that the key
+	// is there.
 	Registered []string `json:"registered,omitempty"`
 
-	// Unchanged says that the scenario changes no endpoint of Service (but a permission, or a leader). Otherwise truth must
-	// have moved between act and observe, or nothing was tested.
+	// Unchanged says that the scenario changes no endpoint of Service (but a permission, or a leader). Otherwise
+	// truth must have moved between act and observe, or nothing was tested.
 	Unchanged bool `json:"unchanged,omitempty"`
 
-	// HealsWithin is the longest that the topology may take to heal by itself: a proxy's TTL, a scrubber's interval, the TTL of
-	// go-micro's cache. An answer counts as stale only if it began later than this after the change, or after the last release.
+	// HealsWithin is the longest that the topology may take to heal by itself: a proxy's TTL, a scrubber's interval,
+	// the TTL of go-micro's cache. An answer counts as stale only if it began later than this after the change, or
+	// after the last release.
 	HealsWithin time.Duration `json:"heals_within,omitempty"`
 }
 

@@ -12,8 +12,8 @@ import (
 	"ghostroute/harness/registry"
 )
 
-// front is the registry as go-micro's router sees it. It knows how far the router has come, and lets it end.
-type front struct {
+// watchedRegistry is the registry as go-micro's router sees it. It knows how far the router has come, and lets it end.
+type watchedRegistry struct {
 	*registry.Registry
 
 	mu      sync.Mutex
@@ -25,7 +25,7 @@ type front struct {
 	closed  bool
 }
 
-func (f *front) change(how func()) {
+func (f *watchedRegistry) change(how func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	how()
@@ -33,9 +33,10 @@ func (f *front) change(how func()) {
 	f.changed = make(chan struct{})
 }
 
-// ListServices is the router's first read, and its loop's condition: after an error it waits and lists again, and does not look
-// whether it was closed until a list has succeeded (api/router/registry/registry.go, refresh). So once it was closed, it does.
-func (f *front) ListServices(opts ...micro.ListOption) ([]*micro.Service, error) {
+// ListServices is the router's first read, and its loop's condition: after an error it waits and lists again, and
+// does not look whether it was closed until a list has succeeded (api/router/registry/registry.go, refresh). So once
+// it was closed, it does.
+func (f *watchedRegistry) ListServices(opts ...micro.ListOption) ([]*micro.Service, error) {
 	services, err := f.Registry.ListServices(opts...)
 	f.change(func() {
 		if f.closed {
@@ -52,28 +53,28 @@ func (f *front) ListServices(opts ...micro.ListOption) ([]*micro.Service, error)
 	return services, err
 }
 
-func (f *front) GetService(name string, opts ...micro.GetOption) ([]*micro.Service, error) {
+func (f *watchedRegistry) GetService(name string, opts ...micro.GetOption) ([]*micro.Service, error) {
 	services, err := f.Registry.GetService(name, opts...)
 	f.change(func() { f.asked[name] = true })
 	return services, err
 }
 
-func (f *front) Watch(opts ...micro.WatchOption) (micro.Watcher, error) {
+func (f *watchedRegistry) Watch(opts ...micro.WatchOption) (micro.Watcher, error) {
 	w, err := f.Registry.Watch(opts...)
 	if err != nil {
 		return nil, err
 	}
 	f.change(func() { f.watches++ })
-	return &counted{Watcher: w, ended: sync.OnceFunc(func() { f.change(func() { f.watches-- }) })}, nil
+	return &countedWatcher{Watcher: w, ended: sync.OnceFunc(func() { f.change(func() { f.watches-- }) })}, nil
 }
 
-// counted is a watch that says when it has ended: go-micro stops each one, once Next has failed.
-type counted struct {
+// countedWatcher is a watch that says when it has ended: go-micro stops each one, once Next has failed.
+type countedWatcher struct {
 	micro.Watcher
 	ended func()
 }
 
-func (c *counted) Next() (*micro.Result, error) {
+func (c *countedWatcher) Next() (*micro.Result, error) {
 	r, err := c.Watcher.Next()
 	if err != nil {
 		c.ended()
@@ -81,9 +82,9 @@ func (c *counted) Next() (*micro.Result, error) {
 	return r, err
 }
 
-// settle waits until the router has listed the services and read each, and until its own watch and, when anything was read, its
-// cache's are established.
-func (f *front) settle(ctx context.Context) error {
+// awaitWatching waits until the router has listed the services and read each, and until its own watch and, when anything was
+// read, its cache's are established.
+func (f *watchedRegistry) awaitWatching(ctx context.Context) error {
 	for {
 		f.mu.Lock()
 		want := 1
@@ -118,13 +119,13 @@ func (f *front) settle(ctx context.Context) error {
 	}
 }
 
-// ending is go-micro's router, told to its front when it is closed.
-type ending struct {
+// closingRouter is go-micro's router, which tells its registry when it is closed.
+type closingRouter struct {
 	router.Router
-	front *front
+	watched *watchedRegistry
 }
 
-func (e ending) Close() error {
-	e.front.change(func() { e.front.closed = true })
+func (e closingRouter) Close() error {
+	e.watched.change(func() { e.watched.closed = true })
 	return e.Router.Close()
 }
