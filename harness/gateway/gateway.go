@@ -40,9 +40,9 @@ const (
 type Config struct {
 	Name     string          // "g1"
 	Kind     Kind            // EachRequest where it is empty
-	Registry registry.Config // how to read; Client is the gateway's name and History is the gateway's where they are empty
+	Registry registry.Config // how to read; Client and History are the gateway's where they are empty
 	CacheTTL time.Duration   // of go-micro's registry/cache; go-micro's own, a minute, where it is 0
-	Retry    int             // how many other instances to try when one cannot be dialled; go-micro's handler tries none
+	Retry    int             // how many other instances to try when one cannot be dialled
 	History  *history.History
 
 	// Target is the instance that the bench knows at an address, or knew before it left. Where it is nil, or does not
@@ -142,7 +142,8 @@ func (g *Gateway) Resolve(ctx context.Context, service string) history.Resolve {
 func (g *Gateway) resolve(ctx context.Context, service string) *answer {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL(service), nil)
 	if err != nil {
-		return &answer{err: err, resolve: history.Resolve{Service: service, Endpoints: []history.Endpoint{}, Err: err.Error()}}
+		return &answer{err: err, resolve: history.Resolve{Service: service, Endpoints: []history.Endpoint{},
+			Err: err.Error()}}
 	}
 	return g.process.Load().route.ask(r)
 }
@@ -259,10 +260,10 @@ func (g *Gateway) Close() error {
 	return err
 }
 
-// AwaitWatching waits until a go-micro gateway is listening to the registry: its router has listed the services and read
-// each, and the watches of its router and, once it has been asked for a service, of its cache are established. The
-// cache's begins up to 100 ms after the first read (a pause of go-micro's), and what changes in between it misses
-// until its TTL ends. An each-request gateway has nothing to wait for.
+// AwaitWatching waits until a go-micro gateway is listening to the registry: its router has listed the services and
+// read each, and the watches of its router and, once it has been asked for a service, of its cache are established.
+// The cache's begins up to 100 ms after the first read (a pause of go-micro's), and what changes in between it
+// misses until its TTL ends. An each-request gateway has nothing to wait for.
 func (g *Gateway) AwaitWatching(ctx context.Context) error {
 	if err := g.process.Load().route.awaitWatching(ctx); err != nil {
 		return fmt.Errorf("gateway %s is not listening to its registry: %w", g.cfg.Name, err)

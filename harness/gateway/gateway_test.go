@@ -42,7 +42,8 @@ func (f *fixture) instance(name, id, address string) *service.Instance {
 }
 
 func (f *fixture) config(kind gateway.Kind, address string) gateway.Config {
-	return gateway.Config{Name: "g1", Kind: kind, Registry: registry.Config{Addresses: []string{address}}, History: f.History}
+	return gateway.Config{Name: "g1", Kind: kind, Registry: registry.Config{Addresses: []string{address}},
+		History: f.History}
 }
 
 func (f *fixture) gateway(cfg gateway.Config) *gateway.Gateway {
@@ -73,7 +74,8 @@ func TestEveryInstanceAnswers(t *testing.T) {
 
 		answer, requests := g.CallEach(f.Ctx, "greeter")
 		f.Equal([]history.Endpoint{a.Endpoint(), b.Endpoint()}, answer.Endpoints)
-		f.Equal([]any{"greeter", "serializable", string(kind), ""}, []any{answer.Service, answer.Mode, answer.Reading, answer.Err})
+		f.Equal([]any{"greeter", "serializable", string(kind), ""},
+			[]any{answer.Service, answer.Mode, answer.Reading, answer.Err})
 		f.Len(requests, 2)
 		for n, i := range []*service.Instance{a, b} {
 			r := requests[n]
@@ -113,7 +115,8 @@ func TestAGhostIsDialledAndTheRequestFails(t *testing.T) {
 	f.Equal([]history.Endpoint{ghost.Endpoint(), alive.Endpoint()}, answer.Endpoints)
 	f.Equal([]any{"p2", history.Hit, before.Revision}, []any{answer.Via, answer.Source, answer.Revision})
 	f.Equal([]any{http.StatusBadGateway, ghost.Addr(), "v1-a", "", refused(ghost.Addr()), ""},
-		[]any{requests[0].Status, requests[0].Dialled, requests[0].Target, requests[0].Instance, requests[0].Log, requests[0].Err})
+		[]any{requests[0].Status, requests[0].Dialled, requests[0].Target, requests[0].Instance, requests[0].Log,
+			requests[0].Err})
 	f.Equal([]any{200, "v1-b", ""}, []any{requests[1].Status, requests[1].Instance, requests[1].Log})
 }
 
@@ -127,13 +130,15 @@ func TestAReusedAddressIsNoticed(t *testing.T) {
 		f.Equal("v1-a", g.Call(f.Ctx, "greeter").Instance) // and an idle connection to it is left
 
 		f.NoError(ghost.Crash())
-		other, err := service.Start(f.Ctx, service.Config{Service: "other", Version: "x2", ID: "x2-b", Port: ghost.Port(), History: f.History,
+		other, err := service.Start(f.Ctx, service.Config{Service: "other", Version: "x2", ID: "x2-b",
+			Port: ghost.Port(), History: f.History,
 			Registry: registry.Config{Addresses: []string{f.Member()}}})
 		f.NoError(err)
 		defer other.Close()
 		r := g.Call(f.Ctx, "greeter")
 		f.Equal([]any{200, ghost.Addr(), "greeter", "other", "x2", "x2-b", "x2-b"},
-			[]any{r.Status, r.Dialled, r.Service, r.Answered, r.Version, r.Instance, r.Target}, "200 from the wrong service")
+			[]any{r.Status, r.Dialled, r.Service, r.Answered, r.Version, r.Instance, r.Target},
+			"200 from the wrong service")
 	})
 }
 
@@ -157,7 +162,8 @@ func TestTheLastIdleConnectionHidesNoCrash(t *testing.T) {
 
 func TestAnotherInstanceIsTried(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
-		dead, alive, dead2 := f.instance("greeter", "v1-a", f.Member()), f.instance("greeter", "v1-b", f.Member()), f.instance("greeter", "v1-c", f.Member())
+		dead, alive, dead2 := f.instance("greeter", "v1-a", f.Member()), f.instance("greeter", "v1-b", f.Member()),
+			f.instance("greeter", "v1-c", f.Member())
 		cfg := f.config(kind, f.Member())
 		cfg.Retry = 2
 		g := f.gateway(cfg)
@@ -178,7 +184,8 @@ func TestAnotherInstanceIsTried(t *testing.T) {
 		}
 
 		_, requests := g.CallEach(f.Ctx, "greeter")
-		f.Equal([]int{502, 200, 502}, []int{requests[0].Status, requests[1].Status, requests[2].Status}, "CallEach asks whom it names")
+		f.Equal([]int{502, 200, 502}, []int{requests[0].Status, requests[1].Status, requests[2].Status},
+			"CallEach asks whom it names")
 
 		f.NoError(alive.Crash())
 		r := g.Call(f.Ctx, "greeter")
@@ -194,10 +201,12 @@ func TestAnUnknownServiceIs500(t *testing.T) {
 	both(t, func(f *fixture, kind gateway.Kind) {
 		g := f.gateway(f.config(kind, f.Member()))
 		answer, requests := g.CallEach(f.Ctx, "nobody")
-		f.Equal([]any{[]history.Endpoint{}, "", history.Member}, []any{answer.Endpoints, answer.Err, answer.Source}, "not found is an answer")
+		f.Equal([]any{[]history.Endpoint{}, "", history.Member}, []any{answer.Endpoints, answer.Err, answer.Source},
+			"not found is an answer")
 		f.Positive(answer.Revision)
 		f.Len(requests, 1)
-		f.Equal([]any{500, "", ""}, []any{requests[0].Status, requests[0].Dialled, requests[0].Err}, "go-micro's handler says 500, not 404")
+		f.Equal([]any{500, "", ""}, []any{requests[0].Status, requests[0].Dialled, requests[0].Err},
+			"go-micro's handler says 500, not 404")
 	})
 }
 
@@ -265,7 +274,8 @@ func TestGoMicrosCacheKeepsAGhostThatNobodyAnswers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(f.Ctx, 50*time.Millisecond)
 	defer cancel()
 	a := g.Resolve(ctx, "greeter")
-	f.Equal([]any{[]history.Endpoint{i.Endpoint()}, history.ClientCache, ""}, []any{a.Endpoints, a.Source, a.Err}, "an unreachable registry")
+	f.Equal([]any{[]history.Endpoint{i.Endpoint()}, history.ClientCache, ""}, []any{a.Endpoints, a.Source, a.Err},
+		"an unreachable registry")
 }
 
 func TestARestartedGatewayHasForgotten(t *testing.T) {
@@ -280,7 +290,8 @@ func TestARestartedGatewayHasForgotten(t *testing.T) {
 		was, url := way.Conns()[0].ID, g.URL("greeter")
 
 		f.NoError(g.Restart(f.Ctx))
-		f.Eventually(func() bool { c := way.Conns(); return len(c) == 1 && c[0].ID != was }, 5*time.Second, time.Millisecond)
+		f.Eventually(func() bool { c := way.Conns(); return len(c) == 1 && c[0].ID != was }, 5*time.Second,
+			time.Millisecond)
 		f.Equal(url, g.URL("greeter"))
 		f.Equal(200, g.Call(f.Ctx, "greeter").Status)
 	})
@@ -320,7 +331,8 @@ func TestAnybodyMayAsk(t *testing.T) {
 
 	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Request != nil })
 	f.NoError(err)
-	f.Equal([]any{"greeter", 200, i.Addr(), "v1-a"}, []any{e.Request.Service, e.Request.Status, e.Request.Dialled, e.Request.Instance})
+	f.Equal([]any{"greeter", 200, i.Addr(), "v1-a"}, []any{e.Request.Service, e.Request.Status, e.Request.Dialled,
+		e.Request.Instance})
 
 	resp, err = client.Get(g.URL(""))
 	f.NoError(err)
@@ -356,7 +368,8 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 		n := f.History.Len()
 		calls := make(chan history.Request)
 		go func() { calls <- g.Call(f.Ctx, "greeter") }()
-		f.Eventually(func() bool { return way.Stats().Swallowed > 0 }, 5*time.Second, time.Millisecond, "the lookup is under way")
+		f.Eventually(func() bool { return way.Stats().Swallowed > 0 }, 5*time.Second, time.Millisecond,
+			"the lookup is under way")
 		f.NoError(g.Close())
 		f.NotEmpty((<-calls).Err)
 		f.NoError(g.Close(), "a second Close does nothing")
@@ -375,7 +388,8 @@ func TestAGatewayWithoutARegistryDoesNotStart(t *testing.T) {
 	defer nobody.Close()
 	for _, kind := range kinds {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-		_, err = gateway.Start(ctx, gateway.Config{Name: "g1", Kind: kind, History: history.New(), Registry: registry.Config{Addresses: []string{nobody.Addr()}}})
+		_, err = gateway.Start(ctx, gateway.Config{Name: "g1", Kind: kind, History: history.New(),
+			Registry: registry.Config{Addresses: []string{nobody.Addr()}}})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "gateway g1 did not start: g1 has no connection to ["+nobody.Addr()+"]")
 		cancel()

@@ -29,7 +29,8 @@ func TestARouterOverAnUnreachableRegistryEnds(t *testing.T) {
 	reg, err := registry.New(ctx, cfg.Registry)
 	require.NoError(t, err)
 	r := newRoute(&cfg, reg)
-	require.Eventually(t, func() bool { read, ok := reg.LastRead(""); return ok && read.Err != "" }, 10*time.Second, time.Millisecond, "a list failed")
+	require.Eventually(t, func() bool { read, ok := reg.LastRead(""); return ok && read.Err != "" }, 10*time.Second,
+		time.Millisecond, "a list failed")
 
 	short, stop := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer stop()
@@ -37,5 +38,6 @@ func TestARouterOverAnUnreachableRegistryEnds(t *testing.T) {
 	require.NoError(t, r.Close())
 	require.NoError(t, reg.Close())
 	require.EqualError(t, r.awaitWatching(ctx), "it was closed")
-	require.Eventually(t, func() bool { return goleak.Find(before) == nil }, 10*time.Second, 10*time.Millisecond, "it ends when it wakes")
+	require.Eventually(t, func() bool { return goleak.Find(before) == nil }, 10*time.Second, 10*time.Millisecond,
+		"it ends when it wakes")
 }

@@ -71,10 +71,10 @@ func (p *process) end() error {
 	return p.err
 }
 
-// closeIdle closes the connections to instances that no request uses. go-micro's handler dials through net/http/httputil,
-// and that through http.DefaultTransport, which every gateway of the process shares and which keeps a connection for
-// 90 s: the others' gateways dial again. It is not needed for truth – an instance that ends closes its connections,
-// and the transport then dials – but without it two goroutines remain for each.
+// closeIdle closes the connections to instances that no request uses. go-micro's handler dials through
+// net/http/httputil, and that through http.DefaultTransport, which every gateway of the process shares and which
+// keeps a connection for 90 s: the others' gateways dial again. It is not needed for truth – an instance that ends
+// closes its connections, and the transport then dials – but without it two goroutines remain for each.
 func closeIdle() {
 	if t, ok := http.DefaultTransport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()

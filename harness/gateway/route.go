@@ -37,7 +37,8 @@ func newRoute(cfg *Config, reg *registry.Registry) *route {
 		return &route{cfg: cfg, reg: reg, Router: &eachRequest{reg: reg, names: names},
 			awaitWatching: func(context.Context) error { return nil }}
 	}
-	watched := &watchedRegistry{Registry: reg, changed: make(chan struct{}), asked: map[string]bool{}, listed: map[string]bool{}}
+	watched := &watchedRegistry{Registry: reg, changed: make(chan struct{}), asked: map[string]bool{},
+		listed: map[string]bool{}}
 	r := withCacheTTL(cfg.CacheTTL, func() router.Router {
 		return microrouter.NewRouter(
 			router.WithHandler("http"),

@@ -82,8 +82,8 @@ func (c *countedWatcher) Next() (*micro.Result, error) {
 	return r, err
 }
 
-// awaitWatching waits until the router has listed the services and read each, and until its own watch and, when anything was
-// read, its cache's are established.
+// awaitWatching waits until the router has listed the services and read each, and until its own watch and, when
+// anything was read, its cache's are established.
 func (f *watchedRegistry) awaitWatching(ctx context.Context) error {
 	for {
 		f.mu.Lock()

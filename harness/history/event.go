@@ -9,7 +9,7 @@ import "time"
 // Event is one thing that happened. Exactly one payload is set.
 type Event struct {
 	Seq int           `json:"seq"` // its place in the history, from 1
-	At  time.Duration `json:"at"`  // when it happened (when it ended, if it lasted), since the history began, in nanoseconds
+	At  time.Duration `json:"at"`  // when it happened, or ended if it lasted, in nanoseconds since the history began
 	Who string        `json:"who"` // the node it happened at: "g1", "p2", "m3", "v1-a", "lb", "bench"
 
 	Step    *Step    `json:"step,omitempty"`    // the story goes on
@@ -57,14 +57,14 @@ type Range struct {
 	Client       string        `json:"client,omitempty"` // the client whose connection it came over, "" where unknown
 	Key          string        `json:"key"`
 	End          string        `json:"end,omitempty"`
-	Shape        string        `json:"shape,omitempty"` // what else the request asked for, e.g. "limit=1 keys-only"; part of the cache's key
+	Shape        string        `json:"shape,omitempty"` // what else it asked for, "limit=1 keys-only"; part of the cache's key
 	Serializable bool          `json:"serializable"`
 	Source       Source        `json:"source"`           // Hit or Miss
 	Revision     int64         `json:"revision"`         // the revision the answer was true at, from its header
 	Member       string        `json:"member,omitempty"` // on a miss: the member that answered
 	Keys         []string      `json:"keys"`             // the keys answered, in the answer's order
 	Mods         []int64       `json:"mods,omitempty"`   // of each of Keys the revision of its last change
-	Count        int64         `json:"count,omitempty"`  // how many keys the range held, those that a limit left out too
+	Count        int64         `json:"count,omitempty"`  // how many keys the range held, with those a limit left out
 	Err          string        `json:"err,omitempty"`
 }
 
@@ -77,7 +77,7 @@ type Write struct {
 	Key      string        `json:"key,omitempty"`
 	End      string        `json:"end,omitempty"`
 	Lease    int64         `json:"lease,omitempty"`
-	Read     int           `json:"read,omitempty"` // the Seq of the Range that the same call read before it: Register looks itself up
+	Read     int           `json:"read,omitempty"` // the Seq of the Range the same call read before it: Register's lookup
 	Revision int64         `json:"revision,omitempty"`
 	Deleted  int64         `json:"deleted,omitempty"`
 	Err      string        `json:"err,omitempty"`
@@ -116,8 +116,8 @@ type Resolve struct {
 	Reading   string        `json:"reading,omitempty"` // which gateway reads: "each-request" or "go-micro"
 	Via       string        `json:"via,omitempty"`     // the proxy that answered
 	Source    Source        `json:"source"`
-	Revision  int64         `json:"revision,omitempty"` // the revision the answer was true at; 0 where the client's own cache answered
-	Range     int           `json:"range,omitempty"`    // the Seq of the proxy's Range behind it, or behind the client's copy; 0 where there is none
+	Revision  int64         `json:"revision,omitempty"` // the answer was true at; 0 where the client's own cache answered
+	Range     int           `json:"range,omitempty"`    // the Seq of the Range behind it, or behind the client's copy
 	Endpoints []Endpoint    `json:"endpoints"`          // sorted by ID
 	Err       string        `json:"err,omitempty"`      // "not found" is an answer, not an error: it is Endpoints empty
 }
@@ -128,7 +128,7 @@ type Request struct {
 	Service  string        `json:"service"`
 	Status   int           `json:"status"`
 	Dialled  string        `json:"dialled,omitempty"`  // the address the gateway dialled
-	Target   string        `json:"target,omitempty"`   // the instance the bench knows at that address, or knew before it left
+	Target   string        `json:"target,omitempty"`   // the instance that is, or was last, at that address
 	Answered string        `json:"answered,omitempty"` // the service that answered, by its own word
 	Version  string        `json:"version,omitempty"`  // the version that answered
 	Instance string        `json:"instance,omitempty"` // the instance that answered

@@ -17,9 +17,11 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 	t.Parallel()
 	h := history.New()
 	h.Add(history.Event{Who: "bench", Step: &history.Step{Phase: history.PhaseAct, Text: "v1-a leaves"}})
-	record := h.Add(history.Event{Who: "p2", Range: &history.Range{Key: "/micro/registry/hello/", End: "\x00", Source: history.Hit,
+	record := h.Add(history.Event{Who: "p2", Range: &history.Range{
+		Key: "/micro/registry/hello/", End: "\x00", Source: history.Hit,
 		Revision: 3, Keys: []string{"/micro/registry/hello/hello-v1-a"}}})
-	h.Add(history.Event{Who: "g2", Resolve: &history.Resolve{Service: "hello", Via: "p2", Source: history.Hit, Revision: 3,
+	h.Add(history.Event{Who: "g2", Resolve: &history.Resolve{
+		Service: "hello", Via: "p2", Source: history.Hit, Revision: 3,
 		Range: record.Seq, Endpoints: []history.Endpoint{}}})
 	var file bytes.Buffer
 	_, err := h.WriteTo(&file)
@@ -32,7 +34,8 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 	for _, c := range []struct{ what, text, want string }{
 		{"cut short", text[:len(text)-10], "line 3 is no event: the file ends in the middle of it"},
 		{"cut short in its first line", text[:5], "line 1 is no event: the file ends in the middle of it"},
-		{"something else", "who knows\n" + text, "line 1 is no event: invalid character 'w' looking for beginning of value"},
+		{"something else", "who knows\n" + text,
+			"line 1 is no event: invalid character 'w' looking for beginning of value"},
 		{"another type", strings.Replace(text, `"act"`, "7", 1), "line 1 is no event: json: cannot unmarshal number"},
 	} {
 		_, err := history.Decode(strings.NewReader(c.text))
@@ -57,7 +60,8 @@ func TestFind(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	t.Parallel()
-	a, b := history.Endpoint{ID: "v1-a", Version: "v1", Address: "127.0.0.1:1"}, history.Endpoint{ID: "v1-b", Version: "v1"}
+	a, b := history.Endpoint{ID: "v1-a", Version: "v1", Address: "127.0.0.1:1"},
+		history.Endpoint{ID: "v1-b", Version: "v1"}
 	elsewhere := history.Endpoint{ID: "v1-a", Version: "v1", Address: "127.0.0.1:2"}
 	for _, c := range []struct {
 		what           string
@@ -67,7 +71,8 @@ func TestCompare(t *testing.T) {
 		{"the same, in another order", []history.Endpoint{a, b}, []history.Endpoint{b, a}, nil, nil},
 		{"one that is gone, told twice", []history.Endpoint{b, a, a}, []history.Endpoint{b}, []string{"v1-a"}, nil},
 		{"one that was not told", nil, []history.Endpoint{b, a}, nil, []string{"v1-a", "v1-b"}},
-		{"at another address", []history.Endpoint{a}, []history.Endpoint{elsewhere}, []string{"v1-a"}, []string{"v1-a"}},
+		{"at another address", []history.Endpoint{a}, []history.Endpoint{elsewhere}, []string{"v1-a"},
+			[]string{"v1-a"}},
 		{"told by name alone", []history.Endpoint{{ID: "v1-a"}}, []history.Endpoint{elsewhere}, nil, nil},
 	} {
 		ghosts, hidden := history.Compare(c.told, c.truth)

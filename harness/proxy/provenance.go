@@ -168,7 +168,8 @@ func keyOf(req any) string {
 		return string(r.GetKey())
 	case *pb.TxnRequest:
 		for _, op := range slices.Concat(r.Success, r.Failure) {
-			for _, in := range []interface{ GetKey() []byte }{op.GetRequestPut(), op.GetRequestDeleteRange(), op.GetRequestRange()} {
+			keyed := []interface{ GetKey() []byte }{op.GetRequestPut(), op.GetRequestDeleteRange(), op.GetRequestRange()}
+			for _, in := range keyed {
 				if k := string(in.GetKey()); k != "" {
 					return k
 				}
@@ -192,9 +193,10 @@ func (s *requests) add(r *pb.RangeRequest) {
 		s.all = map[string]*pb.RangeRequest{}
 	}
 	if s.all[key] == nil {
-		s.all[key] = &pb.RangeRequest{Key: r.Key, RangeEnd: r.RangeEnd, Limit: r.Limit, Revision: r.Revision, SortOrder: r.SortOrder,
-			SortTarget: r.SortTarget, Serializable: true, KeysOnly: r.KeysOnly, CountOnly: r.CountOnly, MinModRevision: r.MinModRevision,
-			MaxModRevision: r.MaxModRevision, MinCreateRevision: r.MinCreateRevision, MaxCreateRevision: r.MaxCreateRevision}
+		s.all[key] = &pb.RangeRequest{Key: r.Key, RangeEnd: r.RangeEnd, Limit: r.Limit, Revision: r.Revision,
+			SortOrder: r.SortOrder, SortTarget: r.SortTarget, KeysOnly: r.KeysOnly, CountOnly: r.CountOnly,
+			MinModRevision: r.MinModRevision, MaxModRevision: r.MaxModRevision, Serializable: true,
+			MinCreateRevision: r.MinCreateRevision, MaxCreateRevision: r.MaxCreateRevision}
 	}
 }
 

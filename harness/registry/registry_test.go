@@ -36,7 +36,8 @@ func (f *fixture) link(to string) *link.Link {
 }
 
 func (f *fixture) registry(client string, mode registry.Mode, address string) *registry.Registry {
-	r, err := registry.New(f.Ctx, registry.Config{Client: client, Addresses: []string{address}, Mode: mode, History: f.History})
+	r, err := registry.New(f.Ctx, registry.Config{Client: client, Addresses: []string{address}, Mode: mode,
+		History: f.History})
 	f.NoError(err)
 	f.T.Cleanup(func() { f.NoError(r.Close()) })
 	return r
@@ -56,7 +57,8 @@ func (f *fixture) get(r *registry.Registry, service string) ([]history.Endpoint,
 }
 
 func service(name, version, id, address string) *micro.Service {
-	return &micro.Service{Name: name, Version: version, Nodes: []*micro.Node{{Id: keys.NodeID(name, id), Address: address}}}
+	return &micro.Service{Name: name, Version: version, Nodes: []*micro.Node{{Id: keys.NodeID(name, id),
+		Address: address}}}
 }
 
 // writes are a client's, of one kind.
@@ -97,7 +99,8 @@ func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 		f.Equal(keys.Registry, list.Key)
 		f.True(list.List())
 		f.False(get.List() || lookup.List())
-		f.Equal([]bool{want.get, want.list, want.lookup}, []bool{get.Serializable, list.Serializable, lookup.Serializable}, want.mode)
+		f.Equal([]bool{want.get, want.list, want.lookup}, []bool{get.Serializable, list.Serializable,
+			lookup.Serializable}, want.mode)
 
 		seen := map[string]bool{} // and as it arrived at the proxy
 		for _, e := range f.History.Events() {
@@ -105,7 +108,8 @@ func TestEveryModeReadsAsItsNameSays(t *testing.T) {
 				seen[e.Range.Key] = e.Range.Serializable
 			}
 		}
-		f.Equal([]bool{want.get, want.list, want.lookup}, []bool{seen[get.Key], seen[list.Key], seen[lookup.Key]}, want.mode)
+		f.Equal([]bool{want.get, want.list, want.lookup}, []bool{seen[get.Key], seen[list.Key], seen[lookup.Key]},
+			want.mode)
 	}
 }
 
@@ -174,7 +178,8 @@ func TestConcurrentReadsAreTheirOwnCallers(t *testing.T) {
 		inner = r.Trace(f.Ctx, func() { _, _ = r.GetService("inner") })
 		_, _ = r.GetService("outer")
 	})
-	f.Equal([]string{"inner", "outer"}, []string{inner[0].Service, outer[0].Service}, "a trace within a trace keeps its own")
+	f.Equal([]string{"inner", "outer"}, []string{inner[0].Service, outer[0].Service},
+		"a trace within a trace keeps its own")
 	f.Len(outer, 1)
 }
 
@@ -184,12 +189,14 @@ func TestWritesAreInTheHistory(t *testing.T) {
 	r := f.registry("v1-a", "", p.Addr())
 	s := service("greeter", "v1", "v1-a", "127.0.0.1:1")
 	f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second)))
-	f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second)), "unchanged: go-micro keeps the lease alive and writes nothing")
+	f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second)),
+		"unchanged: go-micro keeps the lease alive and writes nothing")
 	f.NoError(r.Deregister(s))
 	_, err := r.Client().Txn(f.Ctx).Then(clientv3.OpDelete("none"), clientv3.OpPut("some", "")).Commit()
 	f.NoError(err)
 
-	grants, puts, keeps, deletes, txns := f.writes("v1-a", "grant"), f.writes("v1-a", "put"), f.writes("v1-a", "keepalive"), f.writes("v1-a", "delete"), f.writes("v1-a", "txn")
+	grants, puts, keeps, deletes, txns := f.writes("v1-a", "grant"), f.writes("v1-a", "put"),
+		f.writes("v1-a", "keepalive"), f.writes("v1-a", "delete"), f.writes("v1-a", "txn")
 	f.Len(grants, 1)
 	f.Len(puts, 1)
 	f.Len(keeps, 1)
@@ -200,8 +207,10 @@ func TestWritesAreInTheHistory(t *testing.T) {
 	key := keys.Node("greeter", "v1-a")
 	f.Equal([]any{key, "p1", grants[0].Lease, ""}, []any{puts[0].Key, puts[0].Via, puts[0].Lease, puts[0].Err})
 	f.Equal(grants[0].Lease, keeps[0].Lease)
-	f.Equal([]any{key, "p1", int64(1), puts[0].Revision + 1}, []any{deletes[0].Key, deletes[0].Via, deletes[0].Deleted, deletes[0].Revision})
-	f.Equal([]any{"none", "p1", int64(0), deletes[0].Revision + 1}, []any{txns[0].Key, txns[0].Via, txns[0].Deleted, txns[0].Revision})
+	f.Equal([]any{key, "p1", int64(1), puts[0].Revision + 1},
+		[]any{deletes[0].Key, deletes[0].Via, deletes[0].Deleted, deletes[0].Revision})
+	f.Equal([]any{"none", "p1", int64(0), deletes[0].Revision + 1},
+		[]any{txns[0].Key, txns[0].Via, txns[0].Deleted, txns[0].Revision})
 	for _, w := range []history.Write{grants[0], puts[0], keeps[0], deletes[0]} {
 		f.Positive(w.Began)
 	}
@@ -253,7 +262,8 @@ func TestReconnectIsANewProcess(t *testing.T) {
 	f.Error(<-ended, "the old connection's watch")
 	w.Stop()
 	f.NoError(r.Connect(f.Ctx))
-	f.Eventually(func() bool { c := way.Conns(); return len(c) == 1 && c[0].ID != was }, 5*time.Second, time.Millisecond)
+	f.Eventually(func() bool { c := way.Conns(); return len(c) == 1 && c[0].ID != was }, 5*time.Second,
+		time.Millisecond)
 
 	reads := r.Trace(f.Ctx, func() { f.NoError(r.Register(s, micro.RegisterTTL(30*time.Second))) })
 	f.Len(reads, 1, "it has forgotten its lease, and looks its key up")
@@ -316,8 +326,10 @@ func TestNobodyThere(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "g1 has no connection to ["+p.Addr()+"]: ") // and the state it is in
 
-	_, err = registry.New(ctx, registry.Config{Client: "g1", Addresses: []string{p.Addr()}, Username: "root", Password: "root", History: history.New()})
-	require.EqualError(t, err, "registry of g1 was not opened at ["+p.Addr()+"]: context deadline exceeded", "a user's token is asked for at once")
+	_, err = registry.New(ctx, registry.Config{Client: "g1", Addresses: []string{p.Addr()}, Username: "root",
+		Password: "root", History: history.New()})
+	require.EqualError(t, err, "registry of g1 was not opened at ["+p.Addr()+"]: context deadline exceeded",
+		"a user's token is asked for at once")
 }
 
 func TestAUserReadsWithAuthOn(t *testing.T) {
@@ -334,7 +346,8 @@ func TestAUserReadsWithAuthOn(t *testing.T) {
 
 	_, err = f.registry("g1", "", f.Member()).GetService("greeter")
 	f.ErrorContains(err, "user name is empty")
-	cfg := registry.Config{Client: "g1", Addresses: []string{f.Member()}, Username: "root", Password: "secret", History: f.History}
+	cfg := registry.Config{Client: "g1", Addresses: []string{f.Member()}, Username: "root", Password: "secret",
+		History: f.History}
 	r, err := registry.New(f.Ctx, cfg)
 	f.NoError(err)
 	defer r.Close()
@@ -347,7 +360,8 @@ func TestAUserReadsWithAuthOn(t *testing.T) {
 
 func TestAConfigThatCannotBe(t *testing.T) {
 	t.Parallel()
-	_, err := registry.New(context.Background(), registry.Config{Client: "g1", Addresses: []string{"nowhere"}, Mode: "fast", Timeout: -1, Username: "u"})
+	_, err := registry.New(context.Background(), registry.Config{Client: "g1", Addresses: []string{"nowhere"},
+		Mode: "fast", Timeout: -1, Username: "u"})
 	require.EqualError(t, err, `registry of "g1" cannot be: addresses has "nowhere"; it may be host:port
 timeout is -1ns; it may be 0 or more
 one of username and password is empty; it may be both or none

@@ -27,7 +27,8 @@ func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls
 			if in.Serializable && cfg.Mode.upgrades(in) {
 				in.Serializable = false // clientv3's kv.Do made the request for this one call
 			}
-			read := Read{Began: cfg.History.Now(), Key: string(in.Key), End: string(in.RangeEnd), Serializable: in.Serializable}
+			read := Read{Began: cfg.History.Now(), Key: string(in.Key), End: string(in.RangeEnd),
+				Serializable: in.Serializable}
 			rest, _ := strings.CutPrefix(read.Key, keys.Registry)
 			read.Service, _, _ = strings.Cut(rest, "/")
 			mine := c.current()

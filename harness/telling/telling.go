@@ -104,7 +104,8 @@ func (t *Teller) truthIs(tr *history.Truth) {
 	was := t.truth.Revision
 	t.truth = *tr
 	if was != tr.Revision {
-		t.line("  %-11s %s %s", "truth", names(tr.Endpoints), t.paint(dim, fmt.Sprintf("(etcd's members agree on it, revision %d)", tr.Revision)))
+		t.line("  %-11s %s %s", "truth", names(tr.Endpoints),
+			t.paint(dim, fmt.Sprintf("(etcd's members agree on it, revision %d)", tr.Revision)))
 	}
 }
 
@@ -141,7 +142,8 @@ func (t *Teller) resolve(who string, r *history.Resolve) {
 		wrong, colour = wrong+"  HIDDEN "+strings.Join(hidden, " "), red
 	}
 	from := r.Origin(t.truth.Revision).String()
-	t.line("  %-11s is told: %s  %s%s", who, t.paint(colour, pad(names(r.Endpoints), 22)), t.paint(dim, from), t.paint(red, wrong))
+	t.line("  %-11s is told: %s  %s%s", who, t.paint(colour, pad(names(r.Endpoints), 22)), t.paint(dim, from),
+		t.paint(red, wrong))
 }
 
 func (t *Teller) request(r *history.Request) {
@@ -153,7 +155,8 @@ func (t *Teller) request(r *history.Request) {
 	case r.Status != 200:
 		t.line("  %-11s calls %-6s %s", "", r.Target, t.paint(red, fmt.Sprint(r.Status)))
 	case r.Answered != r.Service:
-		t.line("  %-11s calls %-6s %s", "", r.Target, t.paint(red, fmt.Sprintf("200, but from %q, which is not %q", r.Answered, r.Service)))
+		t.line("  %-11s calls %-6s %s", "", r.Target, t.paint(red,
+			fmt.Sprintf("200, but from %q, which is not %q", r.Answered, r.Service)))
 	default:
 		t.line("  %-11s calls %-6s %s", "", r.Instance, t.paint(green, "200"))
 	}
@@ -174,7 +177,8 @@ func (t *Teller) fault(f *history.Fault) {
 	if f.Op != history.Fire {
 		return
 	}
-	t.line("  %s", t.paint(yellow, strings.TrimRight(fmt.Sprintf("%-11s %s %s %s", f.Target, f.Kind, f.RPC, f.Detail), " ")))
+	t.line("  %s", t.paint(yellow, strings.TrimRight(fmt.Sprintf("%-11s %s %s %s", f.Target, f.Kind, f.RPC, f.Detail),
+		" ")))
 }
 
 func names(all []history.Endpoint) string {

@@ -36,7 +36,8 @@ func TestAnEventOvertakesItsWrite(t *testing.T) {
 	for seq, want := range map[int][]any{40: {"g1", 283.8, 287.3}, 41: {"g2", 283.7, 287.4}} {
 		e := at(seq)
 		require.Equal(t, want, []any{e.Range.Client, ms(e.Range.Began), ms(e.At)})
-		require.Equal(t, []any{history.Miss, commit.Who, int64(387)}, []any{e.Range.Source, e.Range.Member, e.Range.Revision},
+		require.Equal(t, []any{history.Miss, commit.Who, int64(387)},
+			[]any{e.Range.Source, e.Range.Member, e.Range.Revision},
 			"the member that has told of 388 answers as of 387")
 		require.Less(t, commit.At, e.At)
 		require.Empty(t, e.Range.Keys)
@@ -51,7 +52,8 @@ func TestAnEventOvertakesItsWrite(t *testing.T) {
 		}
 		asked[e.Range.Client] = true
 		require.Equal(t, []any{history.Hit, int64(387)}, []any{e.Range.Source, e.Range.Revision})
-		require.Equal(t, verdict.Answer{Wrong: true, Symptom: verdict.Hidden, Hidden: []string{"v1-a"}, Truth: 388}, answers[e.Seq])
+		require.Equal(t, verdict.Answer{Wrong: true, Symptom: verdict.Hidden, Hidden: []string{"v1-a"}, Truth: 388},
+			answers[e.Seq])
 	}
 	require.Equal(t, map[string]bool{"g1": true, "g2": true, "g3": true}, asked)
 	last := events[len(events)-1].Resolve

@@ -20,9 +20,12 @@ func irrelevant(t *rapid.T, at time.Duration) history.Event {
 		{Who: "lb", Conn: &history.Conn{Op: "open", Client: "g1", Proxy: "p1"}},
 		{Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: "/micro/registry/other/o-1"}},
 		{Who: "m1", Truth: &history.Truth{Service: "other", Revision: 1, Endpoints: endpoints([]string{"o-1"})}},
-		{Who: "g1", Resolve: &history.Resolve{Service: "other", Reading: "each-request", Via: "p1", Source: history.Hit, Revision: 1}},
-		{Who: "g2", Resolve: &history.Resolve{Service: "hello", Reading: "go-micro", Via: "p2", Source: history.Hit, Revision: 1}},
-		{Who: "g9", Resolve: &history.Resolve{Service: "hello", Reading: "each-request", Via: "p2", Source: history.Hit, Revision: 1}},
+		{Who: "g1", Resolve: &history.Resolve{Service: "other", Reading: "each-request", Via: "p1",
+			Source: history.Hit, Revision: 1}},
+		{Who: "g2", Resolve: &history.Resolve{Service: "hello", Reading: "go-micro", Via: "p2", Source: history.Hit,
+			Revision: 1}},
+		{Who: "g9", Resolve: &history.Resolve{Service: "hello", Reading: "each-request", Via: "p2",
+			Source: history.Hit, Revision: 1}},
 		{Who: "g1", Request: &history.Request{Service: "hello", Status: 502}},
 		{Who: "m1", Fault: &history.Fault{Kind: "compact", Op: "fire", Target: "m1"}},
 	}).Draw(t, "event")
@@ -59,7 +62,8 @@ func TestOtherEventsDoNotMatter(t *testing.T) {
 				events = append(events, other)
 			}
 		}
-		rand.New(rand.NewSource(rapid.Int64().Draw(t, "order"))).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		rand.New(rand.NewSource(rapid.Int64().Draw(t, "order"))).
+			Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 		before := fmt.Sprint(events)
 		got := verdict.Judge(events, c.question)
 		require.Equal(t, before, fmt.Sprint(events), "Judge changes what it is given")
@@ -69,7 +73,8 @@ func TestOtherEventsDoNotMatter(t *testing.T) {
 			}
 		}
 		if want.Outcome == verdict.Unknown {
-			require.Equal(t, want.Label(), got.Label(), "%s", got.Why) // a follower of other keys is a follower: the reason may change
+			require.Equal(t, want.Label(), got.Label(), "%s",
+				got.Why) // a follower of other keys is a follower: the reason may change
 			return
 		}
 		require.Equal(t, want, got)
@@ -101,7 +106,10 @@ func TestAgreeingLaterHeals(t *testing.T) {
 		s.wait(time.Duration(rapid.IntRange(0, 1000).Draw(t, "ms")) * time.Millisecond)
 		for _, listing := range []bool{false, true} {
 			for _, g := range c.question.Gateways {
-				s.miss(g, "p1", truth...).as(func(r *history.Resolve) { r.Reading, r.List = c.question.Reading, listing && listed(c.story.events, g) })
+				s.miss(g, "p1", truth...).as(func(r *history.Resolve) {
+					r.Reading, r.List = c.question.Reading,
+						listing && listed(c.story.events, g)
+				})
 			}
 		}
 		healed := verdict.Judge(s.events, c.question)
@@ -144,7 +152,8 @@ func TestJudgeAnything(t *testing.T) {
 			id := rapid.SampledFrom([]string{"v1-a", "v2-a"}).Draw(t, "id")
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0:
-				s.phase(rapid.SampledFrom([]history.Phase{history.PhaseAct, history.PhaseObserve, history.PhaseRelease, history.PhaseEnd}).Draw(t, "phase"))
+				s.phase(rapid.SampledFrom([]history.Phase{history.PhaseAct, history.PhaseObserve,
+					history.PhaseRelease, history.PhaseEnd}).Draw(t, "phase"))
 			case 1:
 				s.put(p, id)
 			case 2:

@@ -13,7 +13,8 @@ import (
 // says is the wrong answer as a sentence: what was answered to which gateway, from where, and what was true.
 func (t *trial) says(a answer) string {
 	if r := a.event.Request; r != nil {
-		return fmt.Sprintf("%s asked for %s and was answered 200 by %s at %s", a.event.Who, r.Service, r.Answered, r.Dialled)
+		return fmt.Sprintf("%s asked for %s and was answered 200 by %s at %s", a.event.Who, r.Service, r.Answered,
+			r.Dialled)
 	}
 	what, truth := "", a.Truth
 	switch {
@@ -96,7 +97,8 @@ func (t *trial) prove(a answer) (e Evidence, doubt string) {
 	case r.Revision > 0 && r.Revision < a.Truth:
 		return e, "the member that answered lags, and may catch up"
 	default:
-		return e, fmt.Sprintf("%s, is not older than truth at %d, so the two contradict each other", r.Origin(0), a.Truth)
+		return e, fmt.Sprintf("%s, is not older than truth at %d, so the two contradict each other", r.Origin(0),
+			a.Truth)
 	}
 }
 
@@ -172,12 +174,14 @@ func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
 		e.Note = fmt.Sprintf("go-micro's cache took it from the registry (%s)", from)
 		return e, ""
 	case fill.At >= t.released && a.Symptom != Leak:
-		if i, to := t.truths.at(a.began(), a.event.At); from.Revision >= a.Truth && i < to && len(t.truths[i].keys) == 0 {
+		if i, to := t.truths.at(a.began(), a.event.At); from.Revision >= a.Truth && i < to &&
+			len(t.truths[i].keys) == 0 {
 			e.Note = fmt.Sprintf("the registry answered not found (%s), and go-micro's cache keeps its expired copy on any error",
 				from)
 			return e, ""
 		}
-		return e, fmt.Sprintf("its go-micro cache was filled (%s) and yet it answers otherwise than truth was then", from)
+		return e, fmt.Sprintf("its go-micro cache was filled (%s) and yet it answers otherwise than truth was then",
+			from)
 	case t.HealsWithin > 0:
 		e.Note = fmt.Sprintf("go-micro's cache was filled (%s), has not been since, and its TTL is long over", from)
 		return e, ""

@@ -16,7 +16,8 @@ func TestASavedTrialIsReadBackWhole(t *testing.T) {
 		{Seq: 1, At: 1, Who: "bench", Step: &history.Step{Phase: history.PhaseArrange}},
 		{Seq: 2, At: 2, Who: "m1", Commit: &history.Commit{Revision: 2, Op: "put", Key: "k"}},
 	}
-	was := verdict.Saved{Question: &verdict.Question{Service: "hello", Gateways: []string{"g1"}}, Label: "fresh", Events: events}
+	was := verdict.Saved{Question: &verdict.Question{Service: "hello", Gateways: []string{"g1"}}, Label: "fresh",
+		Events: events}
 	var file bytes.Buffer
 	require.NoError(t, was.Write(&file))
 	text := file.String()
@@ -47,7 +48,8 @@ func TestASavedTrialIsJudgedAsItWas(t *testing.T) {
 		if len(c.story.events) == 0 {
 			continue
 		}
-		saved, v := verdict.Saved{Question: &c.question, Events: c.story.events}, verdict.Judge(c.story.events, c.question)
+		saved, v := verdict.Saved{Question: &c.question, Events: c.story.events},
+			verdict.Judge(c.story.events, c.question)
 		require.NoError(t, saved.Again(v), c.name)
 		v.After++
 		require.ErrorContains(t, saved.Again(v), "judged again from its file the trial is "+v.Label(), c.name)

@@ -49,7 +49,8 @@ func endpoints(names []string) []history.Endpoint {
 const prefix = "/micro/registry/hello/"
 
 func value(e history.Endpoint) string {
-	b, err := json.Marshal(map[string]any{"name": "hello", "version": e.Version, "nodes": []map[string]string{{"id": "hello-" + e.ID, "address": e.Address}}})
+	b, err := json.Marshal(map[string]any{"name": "hello", "version": e.Version,
+		"nodes": []map[string]string{{"id": "hello-" + e.ID, "address": e.Address}}})
 	if err != nil {
 		panic(err)
 	}
@@ -72,13 +73,15 @@ func (s *story) wait(d time.Duration) *story { s.now += d; return s }
 func (s *story) put(via, name string) *story {
 	s.commitPut(name)
 	return s.add(history.Event{Who: endpoint(name).ID, Write: &history.Write{
-		Began: s.now - time.Millisecond, Via: via, Op: "put", Key: prefix + "hello-" + endpoint(name).ID, Revision: s.rev}})
+		Began: s.now - time.Millisecond, Via: via, Op: "put", Key: prefix + "hello-" + endpoint(name).ID,
+		Revision: s.rev}})
 }
 
 func (s *story) del(via, id string) *story {
 	s.commitDel(id)
 	return s.add(history.Event{Who: id, Write: &history.Write{
-		Began: s.now - time.Millisecond, Via: via, Op: "delete", Key: prefix + "hello-" + id, Revision: s.rev, Deleted: 1}})
+		Began: s.now - time.Millisecond, Via: via, Op: "delete", Key: prefix + "hello-" + id, Revision: s.rev,
+		Deleted: 1}})
 }
 
 // commitPut and commitDel are commits without a write anybody saw: a lease that ended, say.
@@ -90,7 +93,8 @@ func (s *story) commitPut(name string) *story {
 
 func (s *story) commitDel(id string) *story {
 	s.rev++
-	return s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: s.rev, Op: "delete", Key: prefix + "hello-" + id}})
+	return s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: s.rev, Op: "delete",
+		Key: prefix + "hello-" + id}})
 }
 
 // elsewhere is a commit that nobody reports.
@@ -98,13 +102,15 @@ func (s *story) elsewhere() *story { s.rev++; return s }
 
 // truth is a linearizable read on a member.
 func (s *story) truth(names ...string) *story {
-	return s.add(history.Event{Who: "m1", Truth: &history.Truth{Service: "hello", Revision: s.rev, Endpoints: endpoints(names)}})
+	return s.add(history.Event{Who: "m1", Truth: &history.Truth{Service: "hello", Revision: s.rev,
+		Endpoints: endpoints(names)}})
 }
 
 // read is a registry read by a gateway.
 func (s *story) read(g, p string, source history.Source, rev int64, names ...string) *story {
 	return s.add(history.Event{Who: g, Resolve: &history.Resolve{
-		Began: s.now, Service: "hello", Reading: "each-request", Via: p, Source: source, Revision: rev, Endpoints: endpoints(names)}})
+		Began: s.now, Service: "hello", Reading: "each-request", Via: p, Source: source, Revision: rev,
+		Endpoints: endpoints(names)}})
 }
 
 func (s *story) hit(g, p string, rev int64, names ...string) *story {
@@ -132,8 +138,10 @@ func (s *story) fails(g, p, err string) *story {
 }
 
 // ranged is a proxy's own record of a Range over the service's prefix, or over key alone.
-func (s *story) ranged(p, client string, source history.Source, serializable bool, rev int64, key string, names ...string) *story {
-	r := &history.Range{Began: s.now, Client: client, Key: key, Serializable: serializable, Source: source, Revision: rev, Keys: []string{}}
+func (s *story) ranged(p, client string, source history.Source, serializable bool, rev int64, key string,
+	names ...string) *story {
+	r := &history.Range{Began: s.now, Client: client, Key: key, Serializable: serializable, Source: source,
+		Revision: rev, Keys: []string{}}
 	if strings.HasSuffix(key, "/") {
 		r.End = key[:len(key)-1] + "0"
 	}
@@ -150,7 +158,8 @@ func (s *story) recorded() *story {
 
 // kept is a lease that Register renewed on the strength of the Range just before it, in place of a put.
 func (s *story) kept(via, id string) *story {
-	return s.add(history.Event{Who: id, Write: &history.Write{Began: s.now, Via: via, Op: "keepalive", Read: s.events[len(s.events)-1].Seq}})
+	return s.add(history.Event{Who: id, Write: &history.Write{Began: s.now, Via: via, Op: "keepalive",
+		Read: s.events[len(s.events)-1].Seq}})
 }
 
 // called is a request through a gateway that was answered 200 by a service.
@@ -180,7 +189,8 @@ var asked = verdict.Question{Service: "hello", Gateways: []string{"g1", "g2"}, R
 // oddKey is a service whose one key somebody wrote directly: it does not say the service's name again.
 func oddKey() *story {
 	s := &story{rev: 1}
-	s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: prefix + "v1-a", Value: value(endpoint("v1-a"))}})
+	s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 1, Op: "put", Key: prefix + "v1-a",
+		Value: value(endpoint("v1-a"))}})
 	s.truth("v1-a").miss("g1", "p1", "v1-a").miss("g2", "p2", "v1-a").act()
 	s.rev++
 	s.add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 2, Op: "delete", Key: prefix + "v1-a"}})

@@ -37,8 +37,8 @@ const (
 type Verdict struct {
 	Outcome  Outcome       `json:"outcome"`
 	Symptom  Symptom       `json:"symptom,omitempty"`
-	After    time.Duration `json:"after,omitempty"`     // heals: from the acknowledged change until the last gateway agreed, in nanoseconds
-	HealedBy string        `json:"healed_by,omitempty"` // heals: what happened between the last wrong answer and the first right one
+	After    time.Duration `json:"after,omitempty"`     // heals: from the acknowledgement until the last gateway agreed, in ns
+	HealedBy string        `json:"healed_by,omitempty"` // heals: what came between the last wrong answer and the first right one
 	Why      string        `json:"why"`                 // one sentence, with gateway, proxy, hit or miss, and revisions
 	Evidence []Evidence    `json:"evidence,omitempty"`
 }
@@ -60,11 +60,11 @@ type Evidence struct {
 	Proxy    string         `json:"proxy,omitempty"`    // the proxy that answered; "" where none did
 	Source   history.Source `json:"source,omitempty"`   // hit, miss, member or client
 	Service  string         `json:"service"`            // what was asked for
-	Revision int64          `json:"revision,omitempty"` // the revision the answer was true at; 0 where that is not known
+	Revision int64          `json:"revision,omitempty"` // the answer was true at; 0 where that is not known
 	Truth    int64          `json:"truth,omitempty"`    // the revision at which the truth it is compared with began
 	Ghosts   []string       `json:"ghosts,omitempty"`   // instance ids answered that truth lacks, or denies
 	Hidden   []string       `json:"hidden,omitempty"`   // instance ids that truth has and the answer lacks
-	Note     string         `json:"note,omitempty"`     // what else there is to say, e.g. how go-micro's cache came by its copy
+	Note     string         `json:"note,omitempty"`     // e.g. how go-micro's cache came by its copy
 	Events   []int          `json:"events"`             // the Seq of the events this rests on
 }
 
@@ -72,7 +72,7 @@ type Evidence struct {
 type Question struct {
 	Service  string   `json:"service"`
 	Gateways []string `json:"gateways"`          // every one of them must have seen truth before and answered after
-	Reading  string   `json:"reading,omitempty"` // "each-request" or "go-micro": only answers of this reading count; "" takes all
+	Reading  string   `json:"reading,omitempty"` // "each-request" or "go-micro": only such answers count; "" takes all
 
 	// Denied are the gateways whose identity truth denies the service from the observe step on. A refusal is the right
 	// answer for them, and any other answer a Leak.
