@@ -1,7 +1,7 @@
 // Package history is what happened on a bench: one append-only list of typed events on one monotonic clock.
 //
-// Everything that is judged, drawn or told is read from a history; nothing reads a running bench. A history is
-// written as JSON lines, one event a line, and read back to the same events.
+// Verdicts, drawings and stories are made from a history and from no running bench. A history is written as JSON
+// lines, one event a line, and read back to the same events.
 package history
 
 import "time"
