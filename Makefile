@@ -37,20 +37,19 @@ race: ## every test under the race detector
 matrix: build ## every scenario against every fix, and the page that shows it
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
-N    ?= 1
-PACE ?= 1
+N ?= 1
 
-notebook: ## one chapter, played slowly: make notebook N=3 (PACE=0 all at once, IN=zh-CN in Chinese)
-	@cd scenarios && $(GO) test -count=1 -timeout 1h -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $$(expr $(N) + 0))-' -play -pace $(PACE)
+notebook: build ## one chapter, played slowly: make notebook N=3 ARGS="--pace 0 --in zh-CN"
+	@exec $(GHOSTROUTE) $@ $(N) $(ARGS)
 
 notebooks: ## every chapter, as the tests run them
 	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
 
-notebook-write: ## run a chapter and write down what it printed: make notebook-write N=3 (IN=zh-CN)
-	$(GO) test ./scenarios -run '^TestNotebook$(if $(IN),Chinese)$$/^$(shell printf %02d $$(expr $(N) + 0))-' -count=1 -update
+notebook-write: build ## run a chapter and write down what it printed: make notebook-write N=3
+	@exec $(GHOSTROUTE) notebook $(N) --write $(ARGS)
 
-notebook-help: ## every command of the notebooks
-	@$(GO) run ./harness/notebook/help
+notebook-help: build ## every command of the notebooks
+	@exec $(GHOSTROUTE) notebook --commands
 
 explore: build ## look for a plan that breaks a promise, or replay one: make explore ARGS="--fix ttl --time 60s"
 	@exec $(GHOSTROUTE) $@ $(ARGS)

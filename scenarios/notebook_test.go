@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,13 +12,6 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/notebook"
 	"ghostroute/harness/stage"
-	"ghostroute/harness/telling"
-)
-
-// How a notebook is played: see the Makefile.
-var (
-	play = flag.Bool("play", false, "show a notebook in the terminal, slowly, and let it differ from its file")
-	pace = flag.Float64("pace", 1, "how slowly: 2 is half as fast, 0 does not wait")
 )
 
 const notebooks = "../fixtures/notebooks"
@@ -31,7 +23,7 @@ func TestNotebook(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, eachChapter(t, "", func(t *testing.T, c notebook.Chapter, o notebook.Options) {
 		for _, v := range played(t, o, c.Paths) {
-			if v.Scenario == "" || *play {
+			if v.Scenario == "" {
 				continue
 			}
 			want := matrix[Key{v.Scenario, v.Fix, gateway.Kind(v.Reading)}]
@@ -43,7 +35,7 @@ func TestNotebook(t *testing.T) {
 // TestNotebookChinese keeps the Chinese chapters in step: the same commands, which print the same. They are run where that is asked for.
 func TestNotebookChinese(t *testing.T) {
 	require.Len(t, eachChapter(t, "zh-CN", func(t *testing.T, c notebook.Chapter, o notebook.Options) {
-		if *update || *play {
+		if *update {
 			played(t, o, c.Paths)
 			return
 		}
@@ -71,9 +63,6 @@ func eachChapter(t *testing.T, language string, test func(*testing.T, notebook.C
 			t.Parallel()
 			o := ForNotebooks(pool)
 			o.Dir, o.Write = t.ArtifactDir(), *update
-			if *play {
-				o.Player = &notebook.Player{Out: os.Stdout, Colour: telling.Colour(os.Stdout), Pace: *pace}
-			}
 			test(t, c, o)
 		})
 	}

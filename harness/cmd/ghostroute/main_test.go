@@ -91,6 +91,11 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"explore --seed -1", 128, `invalid argument "-1" for "--seed" flag`},
 		{"explore nowhere.txt", 128, `"nowhere.txt" is neither a plan in one line`},
 		{"explore plan members=3", 128, `explore takes one plan, in quotes, or one file`},
+		{"notebook", 128, "notebook takes the number of one chapter, list, or --commands"},
+		{"notebook 99", 128, `there is no chapter "99": there are 1, 2`},
+		{"notebook 1 --in zh-TW", 128, `there is no translation "zh-TW": did you mean "zh-CN"?`},
+		{"notebook list --commands", 128, "notebook takes"},
+		{"notebook 1 --pace -1", 128, "--pace is -1: it may be 0"},
 		{"causes --fix ttl", 128, `causes: there is no flag "--fix"`},
 		{"incident --out " + file + "/below", 2, "the output folder " + file + "/below cannot be made"},
 	} {
@@ -129,6 +134,7 @@ func long(t *testing.T) map[string][]string {
 	return map[string][]string{
 		"incident": {"incident", "--out", t.TempDir()},
 		"matrix":   {"matrix", "--out", t.TempDir()},
+		"notebook": {"notebook", "3", "--out", t.TempDir()},
 		"soak":     {"soak", "--out", t.TempDir()},
 	}
 }
