@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness"
+	"ghostroute/harness/proxy"
 )
 
 const (
@@ -19,24 +24,101 @@ const (
 )
 
 var (
-	inlineMake = regexp.MustCompile("`(make [^`]+)`")
-	indented   = regexp.MustCompile(`(?m)^ {4}.+$`)
-	makeLine   = regexp.MustCompile(`(?m)^(?: {4})?(make .+)$`)
-	comment    = regexp.MustCompile(`\s+#.*$`)
-	layoutName = regexp.MustCompile(`[\w.-]+/|\w+\.go\b`)
-	linkTo     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading    = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
-	scheme     = regexp.MustCompile(`^[a-z]+:`)
+	inlineCommand = regexp.MustCompile("`((?:make|ghostroute|go) [^`]+)`")
+	indented      = regexp.MustCompile(`(?m)^ {4}.+$`)
+	commandLine   = regexp.MustCompile(`(?m)^(?: {4})?((?:make|ghostroute|go) .+)$`)
+	comment       = regexp.MustCompile(`\s+#.*$`)
+	tableRow      = regexp.MustCompile(`(?m)^\| (.+) \|$`)
+	threadNumber  = regexp.MustCompile(`\b\d{5}\b`)
+	benchCall     = regexp.MustCompile(`\bb\.([A-Z]\w*)`)
+	linkTo        = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading       = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
+	scheme        = regexp.MustCompile(`^[a-z]+:`)
 )
 
-// TestReadmeInChinese holds the Chinese README to the English one: the same make commands, and the same fenced blocks to the letter. Only of
-// the block that shows the folders, which is mostly prose, names alone are compared.
+// TestReadmeIsShort holds the README to a length that is read: 9,000 bytes.
+func TestReadmeIsShort(t *testing.T) {
+	text, err := os.ReadFile(readmeEnglish)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(text), 9000)
+}
+
+// TestReadmeExample holds the example in the READMEs to yours_test.go, which is compiled and run.
+func TestReadmeExample(t *testing.T) {
+	example, err := os.ReadFile("yours_test.go")
+	require.NoError(t, err)
+	for _, file := range []string{readmeEnglish, readmeChinese} {
+		require.Contains(t, readmeOf(t, file).blocks, "go\n"+strings.TrimSpace(string(example)),
+			"%s does not show yours_test.go as it is", file)
+	}
+}
+
+// TestReadmeMatrix holds the few cells of the matrix that the READMEs show to the verdicts.
+func TestReadmeMatrix(t *testing.T) {
+	verdicts, err := ReadExpected()
+	require.NoError(t, err)
+	whole := verdictsIn(verdicts.Table())
+	for _, file := range []string{readmeEnglish, readmeChinese} {
+		shown := verdictsIn(readmeOf(t, file).prose)
+		require.NotEmpty(t, shown, "no cell found in %s: this test looks for the wrong thing", file)
+		for cell, letters := range shown {
+			require.Equal(t, whole[cell], letters, "%s: %s against %s", file, cell[0], cell[1])
+		}
+	}
+}
+
+// TestReadmeThreads wants a row in the READMEs for each issue and pull request of etcd that a scenario, a fix or a variant names.
+func TestReadmeThreads(t *testing.T) {
+	var sources []string
+	for _, s := range All() {
+		sources = append(sources, s.Seen)
+	}
+	for _, f := range Fixes() {
+		sources = append(sources, f.Source)
+	}
+	for _, v := range proxy.Variants() {
+		sources = append(sources, v.Source)
+	}
+	threads := threadNumber.FindAllString(strings.Join(sources, " "), -1)
+	require.NotEmpty(t, threads, "no thread is named: this test looks for the wrong thing")
+	for _, file := range []string{readmeEnglish, readmeChinese} {
+		readme := readmeOf(t, file)
+		for _, n := range threads {
+			assert.Contains(t, readme.prose, "["+n+"](https://github.com/etcd-io/etcd/", "%s does not say what shows etcd's %s", file, n)
+		}
+	}
+}
+
+// TestReadmeChapters wants every chapter in the list of the notebooks' README. TestReadmeLinks follows the list.
+func TestReadmeChapters(t *testing.T) {
+	chapters, err := filepath.Glob("../fixtures/notebooks/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, chapters)
+	readme := readmeOf(t, "../fixtures/notebooks/README.md")
+	for _, c := range chapters {
+		assert.Contains(t, readme.prose, "("+filepath.Base(c)+")", "%s does not list it", readme.file)
+	}
+}
+
+// TestReadmeBench looks for each method and field of a bench that the harness' README names.
+func TestReadmeBench(t *testing.T) {
+	calls := benchCall.FindAllStringSubmatch(readmeOf(t, "../harness/README.md").prose, -1)
+	require.NotEmpty(t, calls)
+	bench := reflect.TypeFor[*harness.Bench]()
+	for _, c := range calls {
+		_, method := bench.MethodByName(c[1])
+		_, field := bench.Elem().FieldByName(c[1])
+		assert.True(t, method || field, "harness/README.md names b.%s, which a bench does not have", c[1])
+	}
+}
+
+// TestReadmeInChinese holds the Chinese README to the English one: the same commands, and the same fenced blocks to the letter.
 func TestReadmeInChinese(t *testing.T) {
 	english, chinese := readmeOf(t, readmeEnglish), readmeOf(t, readmeChinese)
 	for _, by := range []struct {
 		what string
 		of   func(readmeText) []string
-	}{{"command", readmeText.commands}, {"block", readmeText.code}} {
+	}{{"command", readmeText.commands}, {"block", func(r readmeText) []string { return r.blocks }}} {
 		want, got := by.of(english), by.of(chinese)
 		require.NotEmpty(t, want, "no %s found in %s: this test looks for the wrong thing", by.what, english.file)
 		onlyIn(t, by.what, chinese, got, english, want)
@@ -44,12 +126,12 @@ func TestReadmeInChinese(t *testing.T) {
 	}
 }
 
-// TestReadmeLinks follows every link in both READMEs that stays within the project, to its file and its heading.
+// TestReadmeLinks follows every link of every Markdown file that stays within the project, to its file and its heading.
 func TestReadmeLinks(t *testing.T) {
-	for _, file := range []string{readmeEnglish, readmeChinese} {
-		links := linkTo.FindAllStringSubmatch(readmeOf(t, file).prose, -1)
-		require.NotEmpty(t, links, "no link found in %s: this test looks for the wrong thing", file)
-		for _, l := range links {
+	followed := 0
+	for _, file := range markdown(t) {
+		for _, l := range linkTo.FindAllStringSubmatch(readmeOf(t, file).prose, -1) {
+			followed++
 			if scheme.MatchString(l[1]) {
 				continue
 			}
@@ -58,12 +140,49 @@ func TestReadmeLinks(t *testing.T) {
 			if path != "" {
 				target = filepath.Join(filepath.Dir(file), path)
 			}
-			if _, err := os.Stat(target); !assert.NoError(t, err, "%s links to %s, which does not exist", file, l[1]) || anchor == "" {
+			_, err := os.Stat(target)
+			if !assert.NoError(t, err, "%s links to %s, which does not exist", file, l[1]) || anchor == "" {
 				continue
 			}
-			assert.Contains(t, readmeOf(t, target).anchors(), anchor, "%s links to %s, and %s has no such heading", file, l[1], target)
+			assert.Contains(t, readmeOf(t, target).anchors(), anchor, "%s links to %s, which has no such heading", file, l[1])
 		}
 	}
+	require.NotZero(t, followed, "no link found: this test looks for the wrong thing")
+}
+
+// markdown lists the project's Markdown files.
+func markdown(t *testing.T) (files []string) {
+	t.Helper()
+	for _, dir := range []string{"..", "../fixtures", "../harness", "../scenarios"} {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() && dir == ".." && path != dir {
+				return fs.SkipDir // artifacts
+			}
+			if filepath.Ext(path) == ".md" {
+				files = append(files, path)
+			}
+			return err
+		}))
+	}
+	return files
+}
+
+// verdictsIn are the cells of the table of verdicts in a text, by scenario and fix. Its first row names fixes.
+func verdictsIn(text string) map[[2]string]string {
+	all := map[[2]string]string{}
+	var fixes []string
+	for _, row := range tableRow.FindAllStringSubmatch(text, -1) {
+		columns := strings.Split(row[1], " | ")
+		switch _, err := Named(columns[0]); {
+		case strings.HasPrefix(row[1], "| none |"):
+			fixes = strings.Split(strings.TrimPrefix(row[1], "| "), " | ")
+		case err == nil && len(columns) == len(fixes)+1:
+			for i, letters := range columns[1:] {
+				all[[2]string{columns[0], fixes[i]}] = letters
+			}
+		}
+	}
+	return all
 }
 
 // A readmeText is a Markdown file, its fenced blocks apart from the rest.
@@ -89,24 +208,14 @@ func readmeOf(t *testing.T, file string) readmeText {
 	return r
 }
 
-// Commands are the make commands, inline or on a line of code each, without the comment behind them.
+// Commands are the commands, inline or on a line of code each, without the comment behind them.
 func (r readmeText) commands() (all []string) {
-	for _, m := range inlineMake.FindAllStringSubmatch(r.prose, -1) {
+	for _, m := range inlineCommand.FindAllStringSubmatch(r.prose, -1) {
 		all = append(all, m[1])
 	}
 	text := strings.Join(append(r.blocks, indented.FindAllString(r.prose, -1)...), "\n")
-	for _, m := range makeLine.FindAllStringSubmatch(text, -1) {
+	for _, m := range commandLine.FindAllStringSubmatch(text, -1) {
 		all = append(all, comment.ReplaceAllString(m[1], ""))
-	}
-	return all
-}
-
-func (r readmeText) code() (all []string) {
-	for _, block := range r.blocks {
-		if strings.HasPrefix(block, "\nscenarios/ ") {
-			block = strings.Join(layoutName.FindAllString(block, -1), " ")
-		}
-		all = append(all, block)
 	}
 	return all
 }
@@ -130,6 +239,7 @@ func (r readmeText) anchors() (all []string) {
 func onlyIn(t *testing.T, what string, here readmeText, has []string, there readmeText, lacks []string) {
 	t.Helper()
 	for _, one := range has {
-		assert.True(t, slices.Contains(lacks, one), "%s has this %s, and %s does not:\n%s", here.file, what, there.file, strings.TrimSpace(one))
+		assert.True(t, slices.Contains(lacks, one), "%s has this %s, and %s does not:\n%s",
+			here.file, what, there.file, strings.TrimSpace(one))
 	}
 }
