@@ -50,6 +50,7 @@ func understood(args []string) error {
 	if err != nil {
 		return err
 	}
+	cmd.InitDefaultHelpFlag()
 	if err := cmd.ParseFlags(rest); err != nil {
 		return err
 	}
