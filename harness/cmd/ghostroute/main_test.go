@@ -7,12 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"ghostroute/scenarios"
 )
 
 // binary is the program under test, built once.
@@ -96,6 +99,10 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"notebook 1 --in zh-TW", 128, `there is no translation "zh-TW": did you mean "zh-CN"?`},
 		{"notebook list --commands", 128, "notebook takes"},
 		{"notebook 1 --pace -1", 128, "--pace is -1: it may be 0"},
+		{"judge", 128, "judge takes one file, and was given 0"},
+		{"draw nowhere.jsonl", 128, "open nowhere.jsonl: no such file"},
+		{"judge main.go", 128, "main.go is no history: line 1 is no event"},
+		{"judge main.go --reading rarely", 128, "it may be each-request or go-micro"},
 		{"causes --fix ttl", 128, `causes: there is no flag "--fix"`},
 		{"incident --out " + file + "/below", 2, "the output folder " + file + "/below cannot be made"},
 	} {
@@ -183,5 +190,70 @@ func TestAClosedPipeEndsItSoonAndLeavesNothing(t *testing.T) {
 			require.Equal(t, 2, got.code)
 			require.Contains(t, got.errs, "the output is not read any more: ")
 		})
+	}
+}
+
+// TestAMovedCellIsJudgedAndDrawnFromItsFile takes the two commands from what a moved cell says, and runs them.
+func TestAMovedCellIsJudgedAndDrawnFromItsFile(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := scenarios.Named("deregister-elsewhere")
+	require.NoError(t, err)
+	f, err := scenarios.FixNamed("none")
+	require.NoError(t, err)
+	expected := scenarios.Verdicts{}
+	for _, r := range scenarios.Readings {
+		expected[scenarios.Key{Scenario: s.Name, Fix: f.Name, Reading: r}] = "fresh"
+	}
+	m, err := scenarios.NewMatrix(expected, filepath.Join(t.TempDir(), "a b"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	_, moved, err := m.Cell(ctx, s, f)
+	require.NoError(t, err)
+	require.Len(t, moved, len(scenarios.Readings))
+	require.Contains(t, moved[0], "it was   fresh\n  it is    stale ghost: ")
+	commands := regexp.MustCompile(`(judge|draw) '(.*)'\n`).FindAllStringSubmatch(moved[0], -1)
+	require.Len(t, commands, 2, moved[0])
+	file := commands[0][2]
+
+	got := run(t, commands[0][1], file)
+	require.Zero(t, got.code, got.errs)
+	require.Contains(t, moved[0], "it is    "+strings.SplitN(got.out, "\n", 2)[0])
+	got = run(t, "judge", file, "-o", "json")
+	require.Contains(t, got.out, `{"outcome":"stale","symptom":"ghost",`)
+
+	got = run(t, commands[1][1], file)
+	require.Zero(t, got.code, got.errs)
+	require.FileExists(t, strings.TrimSuffix(file, ".jsonl")+".html")
+
+	got = run(t, "judge", file, "--service", "other")
+	require.Equal(t, 128, got.code)
+	require.Contains(t, got.errs, "has its question in its first line: --service may not ask another")
+
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	was := filepath.Join(t.TempDir(), "was.jsonl")
+	require.NoError(t, os.WriteFile(was, bytes.Replace(text, []byte(`"verdict":"stale ghost"`), []byte(`"verdict":"fresh"`), 1), 0o644))
+	got = run(t, "judge", was)
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.errs, "it is stale ghost, and was fresh when it was saved")
+
+	first, rest, _ := bytes.Cut(text, []byte("\n"))
+	plain := filepath.Join(t.TempDir(), "plain.jsonl")
+	require.NoError(t, os.WriteFile(plain, rest, 0o644))
+	got = run(t, "judge", plain)
+	require.Equal(t, 1, got.code, "a plain history is expected to be fresh: %s%s", got.out, got.errs)
+	require.Contains(t, got.out, "stale ghost: ")
+
+	for name, cut := range map[string][]byte{"a line": text[:len(text)-10], "lines": append(first, '\n'), "all": nil} {
+		file := filepath.Join(t.TempDir(), "cut.jsonl")
+		require.NoError(t, os.WriteFile(file, cut, 0o644))
+		for _, verb := range []string{"judge", "draw"} {
+			got := run(t, verb, file)
+			require.Equal(t, 128, got.code, name)
+			require.Contains(t, got.errs, file+" is no history: ")
+			require.Equal(t, 1, strings.Count(got.errs, "\n"))
+		}
 	}
 }

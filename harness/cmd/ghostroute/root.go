@@ -48,7 +48,7 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().Var(&c.color, "color", "auto, always or never; auto is a terminal without NO_COLOR")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.AddCommand(c.incident(), c.matrix(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.claims(), c.causes(),
-		c.version())
+		c.judge(), c.draw(), c.version())
 	return root
 }
 
