@@ -15,13 +15,15 @@ import (
 const top = "../../.."
 
 var (
+	playing   = regexp.MustCompile(`make notebook.*`)
 	codeSpan  = regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]+`|^ {4}[^\n]+$")
 	makeRule  = regexp.MustCompile(`(?m)^([a-z-]+):`)
-	madeRule  = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
+	madeRule  = regexp.MustCompile(`\bmake ([a-z][a-z-]*)((?: [A-Z]+=[\w."-]+)*)`)
 	someFlags = regexp.MustCompile(`\bghostroute ([a-z][^'"#` + "`" + `]*)`)
 )
 
-// TestCommandsInThePapers looks for every target of make, and every verb, flag, scenario and fix of ghostroute, that a Markdown file names.
+// TestCommandsInThePapers looks for every target of make, and every verb, flag, scenario and fix of ghostroute, that the
+// papers name.
 func TestCommandsInThePapers(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(top, "Makefile"))
 	require.NoError(t, err)
@@ -34,6 +36,10 @@ func TestCommandsInThePapers(t *testing.T) {
 		for _, m := range madeRule.FindAllStringSubmatch(code, -1) {
 			made++
 			assert.True(t, rules[m[1]], "%s says make %s, and there is no such target", file, m[1])
+			for _, set := range strings.Fields(m[2]) {
+				variable, _, _ := strings.Cut(set, "=")
+				assert.True(t, strings.Contains(string(makefile), "$("+variable+")"), "%s says make %s with %s", file, m[1], set)
+			}
 		}
 		for _, m := range someFlags.FindAllStringSubmatch(code, -1) {
 			called++
@@ -64,7 +70,7 @@ func understood(args []string) error {
 	return err
 }
 
-// papers is the code in the project's Markdown files, by file.
+// papers is the code in the project's Markdown files, and what notebooks say of how they are played, by file.
 func papers(t *testing.T) map[string]string {
 	t.Helper()
 	code := map[string]string{}
@@ -72,11 +78,12 @@ func papers(t *testing.T) map[string]string {
 		if err == nil && e.IsDir() && (e.Name() == "artifacts" || e.Name() == "testdata") {
 			return fs.SkipDir
 		}
-		if err != nil || filepath.Ext(path) != ".md" {
+		in := map[string]*regexp.Regexp{".md": codeSpan, ".txt": playing}[filepath.Ext(path)]
+		if err != nil || in == nil {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		code[path] = strings.Join(codeSpan.FindAllString(string(text), -1), "\n")
+		code[path] = strings.Join(in.FindAllString(string(text), -1), "\n")
 		return err
 	}))
 	return code
