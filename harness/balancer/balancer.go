@@ -1,9 +1,9 @@
-// Package balancer is what stood before the grpc-proxies in the incident: a layer-4 balancer that gives each new connection
-// to the next backend of a weighted round robin, as LVS does, and never moves a connection it has given.
+// Package balancer is what stood before the grpc-proxies in the incident: a layer-4 balancer that gives each new
+// connection to the next backend of a weighted round robin, as LVS does, and never moves a connection it has given.
 //
 // Each client has a VIP of its own, so that every connection can be attributed; all VIPs share one schedule, so that
-// together they see what clients of one address would see. Given the order in which connections come, where each goes is
-// determined: see [Balancer.VIP]. What happens is recorded as history.Conn events of "lb".
+// together they see what clients of one address would see. Given the order in which connections come, where each goes
+// is determined: see [Balancer.VIP]. What happens is recorded as history.Conn events of "lb".
 package balancer
 
 import (
@@ -30,8 +30,9 @@ type Backend struct {
 type Balancer struct {
 	history *history.History
 
-	// turn is held by whoever changes where connections go: one is placed at a time, so that each gets the schedule's next
-	// place even while others come. A channel and not a mutex, so that a link that closes need not wait for its turn.
+	// turn is held while it changes where connections go: one is placed at a time, so that each gets the schedule's
+	// next place even while others come. A channel and not a mutex, so that a link that closes need not wait for its
+	// turn.
 	turn     chan struct{}
 	backends []Backend // names and addresses never change; weights need the turn
 	schedule schedule
@@ -39,14 +40,15 @@ type Balancer struct {
 	sticky   bool           // see SetSticky
 	homes    map[string]int // while sticky: client → backend
 
-	mu     sync.Mutex // guards what follows; nobody waits for anything while holding it
+	mu     sync.Mutex // guards what follows; it is held for no wait
 	closed bool
 	vips   map[string]*VIP
 	live   map[*pinned]struct{}
-	whose  map[way]string // a way between the balancer and a backend → the client who has it, or had it last
+	whose  map[way]string // a way between the balancer and a backend → the client that has it, or had it last
 }
 
-// New returns a balancer before backends, which need not listen yet. It takes connections at the VIPs that it is asked for.
+// New returns a balancer before backends, which need not listen yet. It takes connections at the VIPs that it is asked
+// for.
 func New(h *history.History, backends []Backend) (*Balancer, error) {
 	b := &Balancer{
 		history:  h,
@@ -71,7 +73,8 @@ func New(h *history.History, backends []Backend) (*Balancer, error) {
 	return b, nil
 }
 
-// Close ends every VIP with its connections and returns when nothing of the balancer runs any more. Closing twice is allowed.
+// Close ends every VIP with its connections and returns when nothing of the balancer runs any more. Closing twice is
+// allowed.
 func (b *Balancer) Close() error {
 	b.mu.Lock()
 	b.closed = true

@@ -18,7 +18,8 @@ func TestVIPsShareOneSchedule(t *testing.T) {
 		{"g1", "p1"}, {"g2", "p1"}, {"g3", "p2"}, {"g3", "p1"}, {"g1", "p1"}, {"v1-a", "p2"},
 	} {
 		conn := goes(t, b, want.client, want.proxy)
-		require.Equal(t, history.Conn{Op: "open", Client: want.client, Proxy: want.proxy, N: n + 1, Detail: "from " + conn.from}, conns(h)[n])
+		opened := history.Conn{Op: "open", Client: want.client, Proxy: want.proxy, N: n + 1, Detail: "from " + conn.from}
+		require.Equal(t, opened, conns(h)[n])
 		require.Equal(t, want.client, b.ClientOf(conn.proxy, conn.from))
 	}
 	require.Equal(t, map[string][]string{"g1": {"p1", "p1"}, "g2": {"p1"}, "g3": {"p2", "p1"}, "v1-a": {"p2"}}, b.Pinned())
@@ -98,7 +99,8 @@ func TestNobodyTakesIt(t *testing.T) {
 	goes(t, b, "g1", "")
 	require.Equal(t, []history.Conn{
 		{Op: "refuse", Client: "g1", Proxy: "p2", N: 1, Detail: "connect: connection refused"},
-		{Op: "close", Client: "g1", N: 1, Detail: "no backend takes connection 1, of g1: p1 has weight 0, p2 refused (connect: connection refused)"},
+		{Op: "close", Client: "g1", N: 1,
+			Detail: "no backend takes connection 1, of g1: p1 has weight 0, p2 refused (connect: connection refused)"},
 		{Op: "weights", Detail: "p1 0, p2 0"},
 		{Op: "close", Client: "g1", N: 2, Detail: "no backend takes connection 2, of g1: p1 has weight 0, p2 has weight 0"},
 	}, conns(h))
@@ -178,8 +180,8 @@ func TestManyAtOnce(t *testing.T) {
 	require.Equal(t, 3*each, n)
 }
 
-// TestDrainAfterWeightsLeavesNobody: a connection that is being placed while the weights change and the proxy is drained
-// does not slip between the two.
+// TestDrainAfterWeightsLeavesNobody: a connection that is being placed while the weights change and the proxy is
+// drained does not slip between the two.
 func TestDrainAfterWeightsLeavesNobody(t *testing.T) {
 	t.Parallel()
 	b, h, _ := begin(t, 1, 1)
@@ -204,7 +206,9 @@ func TestDrainAfterWeightsLeavesNobody(t *testing.T) {
 	}
 	for range 20 {
 		begun := h.Len()
-		_, err := h.Wait(t.Context(), begun, func(e history.Event) bool { return e.Conn.Op == "open" && e.Conn.Proxy == "p2" })
+		_, err := h.Wait(t.Context(), begun, func(e history.Event) bool {
+			return e.Conn.Op == "open" && e.Conn.Proxy == "p2"
+		})
 		require.NoError(t, err)
 		require.NoError(t, b.SetWeights(map[string]int{"p2": 0}))
 		_, err = b.Drain("p2")

@@ -152,7 +152,8 @@ func tryConnect(b *balancer.Balancer, client string) (*given, error) {
 	return &given{Conn: conn, client: client, proxy: words[0], from: words[1]}, nil
 }
 
-// goes connects client and requires that it is given to that proxy, "" for none. The connection lasts as long as the test.
+// goes connects client and requires that it is given to that proxy, "" for none. The connection lasts as long as the
+// test.
 func goes(t *testing.T, b *balancer.Balancer, client, proxy string) *given {
 	t.Helper()
 	conn := connect(t, b, client)

@@ -13,8 +13,8 @@ import (
 )
 
 // TestAgainstLVS runs random connections, weights, drains, stops and starts, and checks each connection against the
-// kernel's own way to choose (ip_vs_wrr_schedule: a pointer and a current weight, where ours writes the cycle out). After
-// each step every connection that nobody closed must still be answered, by the proxy it was given to.
+// kernel's own way to choose (ip_vs_wrr_schedule: a pointer and a current weight, where ours writes the cycle out).
+// After each step every connection that nobody closed must still be answered, by the proxy it was given to.
 func TestAgainstLVS(t *testing.T) {
 	t.Parallel()
 	behind, end := proxies(t, 3)

@@ -9,12 +9,12 @@ import (
 	"ghostroute/harness/history"
 )
 
-// pinned is a connection that the balancer gave to a backend. It stays there until somebody closes it.
+// pinned is a connection that the balancer gave to a backend. It stays there until one side closes it.
 type pinned struct {
 	*net.TCPConn
 	balancer      *Balancer
 	client, proxy string
-	n             int // the how-manieth new connection it was
+	n             int // its ordinal among all connections, from 1
 	once          sync.Once
 }
 
@@ -56,8 +56,9 @@ func (b *Balancer) Pinned() map[string][]string {
 // the connection ended, and some ten thousand connections later no listener finds one.)
 type way struct{ proxy, from string }
 
-// ClientOf says whose connection the proxy sees come from addr, "127.0.0.1:port", or saw, if it has closed since and no
-// other has come from there. It is known before the connection's first byte passes; "" is none of the balancer's.
+// ClientOf is the client whose connection the proxy sees come from addr, "127.0.0.1:port", or saw, if it has closed
+// since and no other has come from there. It is known before the connection's first byte passes; "" is none of the
+// balancer's.
 func (b *Balancer) ClientOf(proxy, addr string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

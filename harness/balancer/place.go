@@ -11,8 +11,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// dialTimeout is after what time a backend that neither takes nor refuses a connection counts as dead. The kernel answers
-// on loopback within microseconds, whatever the backend is busy with.
+// dialTimeout is after what time a backend that neither takes nor refuses a connection counts as dead. The kernel
+// answers on loopback within microseconds, whatever the backend is busy with.
 const dialTimeout = time.Second
 
 // place dials, for a new connection of client, the backend that the schedule says. One that refuses is skipped.
@@ -45,7 +45,7 @@ func (b *Balancer) place(ctx context.Context, client string) (net.Conn, error) {
 		refused[i] = err
 		b.record(history.Conn{Op: "refuse", Client: client, Proxy: proxy.Name, N: b.placed, Detail: err.Error()})
 	}
-	b.schedule = before // who is given nobody takes no place
+	b.schedule = before // a connection that reaches no backend does not advance the schedule
 	err := fmt.Errorf("no backend takes connection %d, of %s: %s", b.placed, client, b.why(refused))
 	b.record(history.Conn{Op: "close", Client: client, N: b.placed, Detail: err.Error()})
 	return nil, err

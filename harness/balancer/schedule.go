@@ -1,8 +1,8 @@
 package balancer
 
-// schedule is LVS's weighted round robin (net/netfilter/ipvs/ip_vs_wrr.c in Linux), written out: rounds over the backends,
-// the first for those of the highest weight, each further one for those of one greatest common divisor less, too. Weights
-// 4, 3, 2 of A, B, C make A A B A B C A B C.
+// schedule is LVS's weighted round robin (net/netfilter/ipvs/ip_vs_wrr.c in Linux), written out: rounds over the
+// backends, the first for those of the highest weight, each further one for those of one greatest common divisor less,
+// too. Weights 4, 3, 2 of A, B, C make A A B A B C A B C.
 type schedule struct {
 	cycle []int // backends by index
 	at    int   // the next place in the cycle

@@ -43,8 +43,8 @@ func TestScheduleIsLVSs(t *testing.T) {
 	}
 }
 
-// TestScheduleSharesByWeight: in as many connections as the weights add up to, from wherever in the schedule, each backend
-// gets exactly its weight; one of weight 0 gets none.
+// TestScheduleSharesByWeight: in as many connections as the weights add up to, from wherever in the schedule, each
+// backend gets exactly its weight; one of weight 0 gets none.
 func TestScheduleSharesByWeight(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -8,8 +8,8 @@ import (
 	"ghostroute/harness/link"
 )
 
-// VIP is the balancer's address as one client sees it: a link between the two, with a link's faults. A connection that a
-// fault keeps out is not placed.
+// VIP is the balancer's address as one client sees it: a link between the two, with a link's faults. A connection that
+// a fault keeps out is not placed.
 type VIP struct {
 	*link.Link
 	balancer *Balancer
@@ -18,8 +18,9 @@ type VIP struct {
 
 // VIP returns the client's VIP, which listens from the first call on.
 //
-// A connection is new when the balancer takes it, some time after the client's connect returned. Who needs the order of
-// two connections must make the second after the first was answered, or after its "open" stands in the history.
+// A connection is new when the balancer takes it, some time after the client's connect returned. A caller that needs
+// the order of two connections must make the second after the first was answered, or after its "open" stands in the
+// history.
 func (b *Balancer) VIP(client string) (*VIP, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -38,7 +39,7 @@ func (b *Balancer) VIP(client string) (*VIP, error) {
 	return v, nil
 }
 
-// Client is whose VIP it is.
+// Client is the name of the client whose VIP it is.
 func (v *VIP) Client() string { return v.client }
 
 // Close ends the VIP with its connections. The client's next VIP has another address.

@@ -28,8 +28,9 @@ func (b *Balancer) weights() []int {
 	return weights
 }
 
-// SetWeights gives the named proxies new weights, the others keep theirs, and begins the schedule again. Connections that
-// exist stay where they are. When it returns no new one goes by the old weights. A name or weight that cannot be changes nothing.
+// SetWeights gives the named proxies new weights, the others keep theirs, and begins the schedule again. Connections
+// that exist stay where they are. When it returns no new one goes by the old weights. A name or weight that cannot be
+// changes nothing.
 func (b *Balancer) SetWeights(weights map[string]int) error {
 	b.turn <- struct{}{}
 	defer func() { <-b.turn }()
@@ -53,9 +54,9 @@ func (b *Balancer) SetWeights(weights map[string]int) error {
 	return nil
 }
 
-// SetSticky turns source affinity on or off. While it is on, a client's first connection goes where the schedule says and
-// its further ones to the same proxy, taking no place in the schedule, until that proxy refuses or has weight 0: then the
-// schedule gives it another.
+// SetSticky turns source affinity on or off. While it is on, a client's first connection goes where the schedule says
+// and its further ones to the same proxy, taking no place in the schedule, until that proxy refuses or has weight 0:
+// then the schedule gives it another.
 func (b *Balancer) SetSticky(on bool) {
 	b.turn <- struct{}{}
 	defer func() { <-b.turn }()
@@ -65,8 +66,8 @@ func (b *Balancer) SetSticky(on bool) {
 	}
 }
 
-// Drain resets the proxy's connections and returns how many there were: when it returns, both their sides are closed. It
-// keeps no new ones away; weight 0 does.
+// Drain resets the proxy's connections and returns how many there were: when it returns, both their sides are closed.
+// It keeps no new ones away; weight 0 does.
 func (b *Balancer) Drain(proxy string) (int, error) {
 	b.turn <- struct{}{} // so that what the history has as opened before is what is drained
 	defer func() { <-b.turn }()

@@ -20,13 +20,14 @@ import (
 	"ghostroute/harness/port"
 )
 
-// A member allots 64 MB to its log before it starts and as much again to the segment that comes next: nothing much on a disk, 123 MB of
-// memory where the data lie in a memory file system. etcd has a package variable for its own tests to make that smaller, and no other
-// way; set here, no goroutine can be reading it meanwhile.
+// A member allots 64 MB to its log before it starts and as much again to the segment that comes next: nothing much on a
+// disk, 123 MB of memory where the data lie in a memory file system. etcd has a package variable for its own tests to
+// make that smaller, and no other way; set here, no goroutine can be reading it meanwhile.
 func init() { wal.SegmentSizeBytes = 1 << 20 }
 
-// Start starts a new cluster and returns once it has a leader that all members follow, each member serves, and linearizable reads
-// are answered. If it cannot, or ctx ends first, the error says which member waited for what, and nothing is left running.
+// Start starts a new cluster and returns once it has a leader that all members follow, each member serves, and
+// linearizable reads are answered. If it cannot, or ctx ends first, the error says which member waited for what, and
+// nothing is left running.
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	cfg, err := cfg.checked()
 	if err != nil {
@@ -123,7 +124,7 @@ func (m *Member) strip() error {
 	return errors.Join(errs...)
 }
 
-// config is what embed starts the member with, and who will hold the gRPC server that embed makes.
+// config is what embed starts the member with, and what will hold the gRPC server that embed makes.
 func (m *Member) config() (*embed.Config, *serving) {
 	serving := new(serving)
 	cfg := embed.NewConfig()
@@ -138,8 +139,8 @@ func (m *Member) config() (*embed.Config, *serving) {
 	cfg.ListenClientUrls = []url.URL{at(m.door.Addr())}
 	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
 	cfg.SocketOpts.ReusePort = true // how a reserved port is listened on
-	// HTTP/1 elsewhere makes embed serve gRPC on the listener itself and not behind a multiplexer, which reads ahead and which a
-	// connection that says nothing keeps from ending (embed/serve.go).
+	// HTTP/1 elsewhere makes embed serve gRPC on the listener itself and not behind a multiplexer, which reads ahead
+	// and which a connection that says nothing keeps from ending (embed/serve.go).
 	cfg.ListenClientHttpUrls = []url.URL{at(m.http.Addr())}
 	cfg.EnableGRPCGateway = false
 	cfg.ServiceRegister = serving.register
@@ -155,9 +156,10 @@ func (m *Member) config() (*embed.Config, *serving) {
 	}
 	// The first leader does not come of a timeout, and fast-forwarded followers would depose it if it was late once.
 	cfg.InitialElectionTickAdvance = false
-	cfg.StrictReconfigCheck = false // else no member is replaced before all have been connected for 5 s (etcdserver, HealthInterval)
-	cfg.UnsafeNoFsync = true        // the data need not survive the machine, only the member
-	cfg.BcryptCost = 4              // the least there is: a password check costs 1 ms and not 70
+	// else no member is replaced before all have been connected for 5 s (etcdserver, HealthInterval)
+	cfg.StrictReconfigCheck = false
+	cfg.UnsafeNoFsync = true // the data need not survive the machine, only the member
+	cfg.BcryptCost = 4       // the least there is: a password check costs 1 ms and not 70
 	return cfg, serving
 }
 
@@ -169,10 +171,10 @@ func (c *Cluster) elect(ctx context.Context) error {
 	m1 := c.Members[0].run.etcd.Server
 	self := uint64(m1.MemberID())
 	campaign := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self}
-	// Raft does not let a member campaign that has yet to take in who the members are, and does not say so: the server may have
-	// applied them a moment earlier. So m1 is told again, a little later each time; a candidate and a leader do not mind. It must
-	// end before election timeouts begin to pass: whoever is elected then would be deposed by an m1 that is told once more, and
-	// an m1 whose log has fallen behind would go on like that for ever.
+	// Raft ignores a campaign, silently, until it has taken in the list of members; the server may have applied that a
+	// moment earlier. So m1 gets the message again, a little later each time; a candidate and a leader ignore it. The
+	// repetition must end before election timeouts begin to pass: one more message would have m1 depose the leader
+	// elected then, and an m1 whose log has fallen behind would do so for ever.
 	next, pause := time.Now(), 2*look
 	return c.wait(ctx, func() string {
 		if m1.Lead() != 0 {
@@ -200,7 +202,7 @@ func (m *Member) ready(ctx context.Context) error {
 		return fmt.Errorf("%s waited to publish itself through raft, with leader %s, see %s: %w",
 			m.Name, m.cluster.nameOf(server.Lead()), m.logFile.Name(), context.Cause(ctx))
 	}
-	// With authentication on the client is told that it has no user, once the read itself has succeeded.
+	// With authentication on the client gets ErrUserEmpty, once the read itself has succeeded.
 	if _, err := m.client.Get(ctx, "\x00"); err != nil && !errors.Is(err, rpctypes.ErrUserEmpty) {
 		return fmt.Errorf("%s waited for its first linearizable read, see %s: %w", m.Name, m.logFile.Name(), err)
 	}

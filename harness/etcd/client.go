@@ -14,13 +14,13 @@ import (
 	"google.golang.org/grpc/backoff"
 )
 
-// Client is a client of all members. It is the cluster's: do not close it. It has no user, so once authentication is enabled it may
-// do nothing but authenticate; see Dial. It asks members in turn, one that is cut off too, which lets a write wait for seconds: write
-// with the Client of the Leader then.
+// Client is a client of all members. It is the cluster's: do not close it. It has no user, so once authentication is
+// enabled it may do nothing but authenticate; see Dial. It asks members in turn, one that is cut off too, which lets a
+// write wait for seconds: write with the Client of the Leader then.
 func (c *Cluster) Client() *clientv3.Client { return c.client }
 
-// Dial returns another client of all members, as user if that is not "": etcd must know the user by now. The cluster closes it if
-// nobody does before.
+// Dial returns another client of all members, as user if that is not "": etcd must know the user by now. The cluster
+// closes it if the caller has not.
 func (c *Cluster) Dial(user, password string) (*clientv3.Client, error) {
 	endpoints := make([]string, len(c.Members))
 	for i, m := range c.Members {
@@ -33,7 +33,8 @@ func (c *Cluster) Dial(user, password string) (*clientv3.Client, error) {
 	return c.own(client)
 }
 
-// Dial returns another client of this member only, as user if that is not "". The cluster closes it if nobody does before.
+// Dial returns another client of this member only, as user if that is not "". The cluster closes it if the caller has
+// not.
 func (m *Member) Dial(user, password string) (*clientv3.Client, error) {
 	client, err := newClient(m.log, []string{m.Endpoint()}, user, password)
 	if err != nil {
@@ -53,8 +54,8 @@ func (c *Cluster) own(client *clientv3.Client) (*clientv3.Client, error) {
 	return client, nil
 }
 
-// newClient returns a client that comes back within milliseconds when a member does: gRPC would wait a second before its second
-// attempt to connect. What it has to say goes to log.
+// newClient returns a client that comes back within milliseconds when a member does: gRPC would wait a second before
+// its second attempt to connect. It logs to log.
 func newClient(log *zap.Logger, endpoints []string, user, password string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
 		Endpoints:   endpoints,
@@ -63,18 +64,20 @@ func newClient(log *zap.Logger, endpoints []string, user, password string) (*cli
 		DialTimeout: 5 * time.Second, // bounds the authentication
 		Logger:      log.Named("client"),
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 2 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 50 * time.Millisecond},
+			Backoff: backoff.Config{
+				BaseDelay: 2 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 50 * time.Millisecond,
+			},
 			MinConnectTimeout: time.Second,
 		})},
 	})
 }
 
-// inProcess returns a client that calls server directly. It may do everything whether authentication is on or not, given a context
-// from asRoot.
+// inProcess returns a client that calls server directly. It may do everything whether authentication is on or not,
+// given a context from asRoot.
 func inProcess(server *etcdserver.EtcdServer) *clientv3.Client { return v3client.New(server) }
 
-// asRoot is ctx with root's rights for calls through n.local, as the server itself takes them to revoke leases (auth/store.go,
-// WithRoot).
+// asRoot is ctx with root's rights for calls through n.local, as the server itself takes them to revoke leases
+// (auth/store.go, WithRoot).
 func (n node) asRoot(ctx context.Context) context.Context { return n.server.AuthStore().WithRoot(ctx) }
 
 // closeClient closes client, which may have been closed before.

@@ -19,17 +19,19 @@ import (
 type Config struct {
 	// Members is how many: 1, 3 or 5.
 	Members int
-	// Dir is an existing folder: a folder of data and a log file for each member go into it, "m1" and "m1.log". The cluster
-	// removes neither. It may be removed once Close has returned, not before: etcd ends the process when its data vanishes.
+	// Dir is an existing folder: a folder of data and a log file for each member go into it, "m1" and "m1.log". The
+	// cluster removes neither. It may be removed once Close has returned, not before: etcd ends the process when its
+	// data vanishes.
 	Dir string
 	// History gets the faults: stop, kill, cut-peer, compact, move-leader. See Record and Follow, too.
 	History *history.History
 
 	// Heartbeat is raft's tick, 20 ms unless set.
 	Heartbeat time.Duration
-	// Election is how long a follower waits for a leader at least before it calls an election, 600 ms unless set; up to twice
-	// that at random. At 200 ms a leader was lost now and then in a matrix of 1,450 trials that shared two cores with two other jobs.
-	// A lease lives at least one and a half times as long, in whole seconds (etcdserver/server.go, NewServer).
+	// Election is how long a follower waits for a leader at least before it calls an election, 600 ms unless set; up to
+	// twice that at random. At 200 ms a leader was lost now and then in a matrix of 1,450 trials that shared two cores
+	// with two other jobs. A lease lives at least one and a half times as long, in whole seconds (etcdserver/server.go,
+	// NewServer).
 	Election time.Duration
 }
 
@@ -55,7 +57,8 @@ func (cfg Config) checked() (Config, error) {
 	case cfg.Heartbeat < time.Millisecond || cfg.Heartbeat%time.Millisecond != 0:
 		return cfg, fmt.Errorf("etcd.Config.Heartbeat is %v: etcd counts whole milliseconds, at least 1", cfg.Heartbeat)
 	case cfg.Election < 5*cfg.Heartbeat || cfg.Election > 50*time.Second || cfg.Election%time.Millisecond != 0:
-		return cfg, fmt.Errorf("etcd.Config.Election is %v: etcd wants whole milliseconds, at least 5 heartbeats of %v, at most 50s", cfg.Election, cfg.Heartbeat)
+		return cfg, fmt.Errorf("etcd.Config.Election is %v: "+
+			"etcd wants whole milliseconds, at least 5 heartbeats of %v, at most 50s", cfg.Election, cfg.Heartbeat)
 	}
 	if info, err := os.Stat(cfg.Dir); err != nil {
 		return cfg, fmt.Errorf("etcd.Config.Dir cannot hold the members' data: %w", err)
@@ -112,8 +115,8 @@ func (c *Cluster) Member(name string) *Member {
 	return nil
 }
 
-// Close ends the members, all at once, and everything the cluster owns: clients, followers, ports. When it returns none of them is
-// left and Dir may be removed. Closing twice is allowed.
+// Close ends the members, all at once, and everything the cluster owns: clients, followers, ports. When it returns none
+// of them is left and Dir may be removed. Closing twice is allowed.
 func (c *Cluster) Close() error {
 	c.closing.Do(func() { c.closeErr = c.close() })
 	return c.closeErr
@@ -137,7 +140,7 @@ func (c *Cluster) close() error {
 	return errors.Join(append(errs, all(c.Members, (*Member).close))...)
 }
 
-// notify wakes who waits for a change of a member's state. The caller holds mu.
+// notify wakes every wait for a change of a member's state. The caller holds mu.
 func (c *Cluster) notify() {
 	close(c.changed)
 	c.changed = make(chan struct{})

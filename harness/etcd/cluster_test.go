@@ -103,7 +103,8 @@ func TestNothingIsLeft(t *testing.T) {
 // TestFirstLeader starts a cluster whose election timeout is longer than the test's patience.
 func TestFirstLeader(t *testing.T) {
 	t.Parallel()
-	c, err := Start(soon(t), Config{Members: 3, Dir: t.TempDir(), History: history.New(), Election: patience + 10*time.Second})
+	election := patience + 10*time.Second
+	c, err := Start(soon(t), Config{Members: 3, Dir: t.TempDir(), History: history.New(), Election: election})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
 	lead, _ := leader(t, c)

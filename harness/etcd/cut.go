@@ -6,9 +6,9 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Cut cuts the member off from all its peers, and them from it: no raft message passes either way until Mend. Its clients are
-// still served, serializable reads from what it has applied so far. A leader that is cut off steps down by itself after an election
-// timeout; the others have elected by then or a little later.
+// Cut cuts the member off from all its peers, and them from it: no raft message passes either way until Mend. Its
+// clients are still served, serializable reads from what it has applied so far. A leader that is cut off steps down by
+// itself after an election timeout; the others have elected by then or a little later.
 func (m *Member) Cut() error { return m.setCut(true, history.Fire) }
 
 // Mend ends Cut. Two members hear each other again if neither is cut off.
@@ -40,9 +40,9 @@ func (m *Member) setCut(cut bool, op history.FaultOp) error {
 	return nil
 }
 
-// cutPairs makes each pair of running members hear each other or not, as their cuts say. The caller holds mu. A cut takes both
-// sides: CutPeer (etcdserver/server.go) drops what a server sends to a peer and what it reads from it, but lets in what the peer
-// posts while it has no stream.
+// cutPairs makes each pair of running members hear each other or not, as their cuts say. The caller holds mu. A cut
+// takes both sides: CutPeer (etcdserver/server.go) drops what a server sends to a peer and what it reads from it, but
+// lets in what the peer posts while it has no stream.
 func (c *Cluster) cutPairs() {
 	for _, a := range c.Members {
 		for _, b := range c.Members {

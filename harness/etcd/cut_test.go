@@ -50,8 +50,8 @@ func TestCutLeader(t *testing.T) {
 	require.NoError(t, c.WaitApplied(soon(t), 0))
 }
 
-// TestCutOutlivesRestart restarts one member while another is cut off, which the new server cannot know by itself, and the one that
-// is cut off.
+// TestCutOutlivesRestart restarts one member while another is cut off, which the new server cannot know by itself, and
+// the one that is cut off.
 func TestCutOutlivesRestart(t *testing.T) {
 	t.Parallel()
 	c := start(t, 5)

@@ -10,9 +10,10 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Follow writes a commit to h for every change of a key from the revision from on, in the order of truth; from <= 0 stands for the
-// next one. It watches one member's store, inside the server, and goes on at another when that member is stopped or cut off. It
-// ends when stop is called or the cluster closes; every change that the member had applied by then is in h when stop returns.
+// Follow writes a commit to h for every change of a key from the revision from on, in the order of truth; from <= 0
+// stands for the next one. It watches one member's store, inside the server, and goes on at another when that member is
+// stopped or cut off. It ends when stop is called or the cluster closes; every change that the member had applied by
+// then is in h when stop returns.
 func (c *Cluster) Follow(h *history.History, from int64) (stop func()) {
 	c.mu.Lock()
 	closed := c.closed
@@ -65,7 +66,8 @@ func (f *follower) open() *sight {
 	s := &sight{node: nodes[0], stream: nodes[0].server.Watchable().NewWatchStream()}
 	// Every key: an empty end is no end, and a nil one would mean the one key (etcdserver/api/v3rpc/watch.go).
 	if _, err := s.stream.Watch(context.Background(), 0, []byte{0}, []byte{}, f.next); err != nil {
-		panic(fmt.Sprintf("etcd does not watch every key: %v", err)) // it refuses an end before the beginning, and nothing else
+		// it refuses an end before the beginning, and nothing else
+		panic(fmt.Sprintf("etcd does not watch every key: %v", err))
 	}
 	return s
 }
@@ -95,8 +97,8 @@ func (f *follower) run(ctx context.Context, s *sight) {
 	}
 }
 
-// watch writes what the member has applied and applies. It says whether that was all, because ctx ended or the cluster closed;
-// otherwise the member is stopped or cut off, or has forgotten where to begin.
+// watch writes what the member has applied and applies. It says whether that was all, because ctx ended or the cluster
+// closed; otherwise the member is stopped or cut off, or has forgotten where to begin.
 func (f *follower) watch(ctx context.Context, s *sight) (over bool) {
 	ended := ctx.Done()
 	for last := int64(-1); last < 0 || f.next <= last; { // last is the last revision to write, once that is known
@@ -136,19 +138,21 @@ func (f *follower) drain(s *sight) {
 	}
 }
 
-// write adds resp to the history. It returns false if the watch is over because its beginning was compacted: the history then has a
-// gap, and says so.
+// write adds resp to the history. It returns false if the watch is over because its beginning was compacted: the
+// history then has a gap, and says so.
 func (f *follower) write(s *sight, resp mvcc.WatchResponse) bool {
 	if resp.CompactRevision > 0 {
 		f.history.Add(history.Event{Who: s.Name, Fault: &history.Fault{
 			Kind: history.Compact, Op: history.End, Target: s.Name,
-			Detail: fmt.Sprintf("the commits of revisions %d to %d were forgotten before they were seen", f.next, resp.CompactRevision-1),
+			Detail: fmt.Sprintf("the commits of revisions %d to %d were compacted before they were seen",
+				f.next, resp.CompactRevision-1),
 		}})
 		f.next = resp.CompactRevision
 		return false
 	}
 	for _, e := range resp.Events {
-		commit := &history.Commit{Revision: e.Kv.ModRevision, Op: "put", Key: string(e.Kv.Key), Lease: e.Kv.Lease, Value: string(e.Kv.Value)}
+		commit := &history.Commit{Revision: e.Kv.ModRevision, Op: "put",
+			Key: string(e.Kv.Key), Lease: e.Kv.Lease, Value: string(e.Kv.Value)}
 		if e.Type == mvccpb.Event_DELETE {
 			commit.Op = "delete"
 		}

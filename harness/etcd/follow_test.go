@@ -38,7 +38,8 @@ func TestFollow(t *testing.T) {
 	h := history.New()
 	stop := c.Follow(h, 0)
 	put(t, c, "a", "1")
-	_, err := c.Client().Txn(soon(t)).Then(clientv3.OpPut("b", "2"), clientv3.OpDelete("a"), clientv3.OpPut("c", "3")).Commit()
+	_, err := c.Client().Txn(soon(t)).
+		Then(clientv3.OpPut("b", "2"), clientv3.OpDelete("a"), clientv3.OpPut("c", "3")).Commit()
 	require.NoError(t, err)
 	lease, err := c.Client().Grant(soon(t), 3600)
 	require.NoError(t, err)
@@ -96,8 +97,8 @@ func TestFollowSurvives(t *testing.T) {
 	require.IsIncreasing(t, revisions)
 }
 
-// TestFollowEndsWithTheCluster leaves three followers to Close: one that is stopped afterwards, one with no member to watch for a
-// while, one in the past.
+// TestFollowEndsWithTheCluster leaves three followers to Close: one that is stopped afterwards, one with no member to
+// watch for a while, one in the past.
 func TestFollowEndsWithTheCluster(t *testing.T) {
 	t.Parallel()
 	c := start(t, 1)
@@ -127,7 +128,7 @@ func TestFollowSaysWhatItMissed(t *testing.T) {
 	seen(t, h, 6)
 	first := h.Events()[0]
 	require.NotNil(t, first.Fault)
-	require.Contains(t, first.Fault.Detail, "the commits of revisions 2 to 3 were forgotten")
+	require.Contains(t, first.Fault.Detail, "the commits of revisions 2 to 3 were compacted")
 	require.Equal(t, []string{"4 put 2=x", "5 put 3=x", "6 put 4=x"}, commits(h))
 }
 

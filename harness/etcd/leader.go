@@ -7,7 +7,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Leader returns the member that all running members follow, those that are cut off apart. It waits for there to be one.
+// Leader returns the member that all running members follow, those that are cut off apart. It waits for there to be
+// one.
 func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 	var lead *Member
 	err := c.wait(ctx, func() (why string) {
@@ -26,7 +27,8 @@ func (c *Cluster) leader() (*Member, string) {
 	lead := nodes[0].server.Lead()
 	for _, n := range nodes {
 		if other := n.server.Lead(); other == 0 || other != lead {
-			return nil, fmt.Sprintf("no leader that all follow: %s follows %s, %s follows %s", nodes[0].Name, c.nameOf(lead), n.Name, c.nameOf(other))
+			return nil, fmt.Sprintf("no leader that all follow: %s follows %s, %s follows %s",
+				nodes[0].Name, c.nameOf(lead), n.Name, c.nameOf(other))
 		}
 	}
 	for _, n := range nodes {
@@ -40,7 +42,7 @@ func (c *Cluster) leader() (*Member, string) {
 // nameOf is the name of the running member whose raft id this is.
 func (c *Cluster) nameOf(id uint64) string {
 	if id == 0 {
-		return "nobody"
+		return "none"
 	}
 	for _, n := range c.running() {
 		if uint64(n.server.MemberID()) == id {
@@ -50,7 +52,8 @@ func (c *Cluster) nameOf(id uint64) string {
 	return fmt.Sprintf("%x", id)
 }
 
-// MoveLeader has the leader hand over to the member to, and returns once all follow it. It does nothing if all do already.
+// MoveLeader has the leader hand over to the member to, and returns once all follow it. It does nothing if all do
+// already.
 func (c *Cluster) MoveLeader(ctx context.Context, to *Member) error {
 	for moved := false; ; {
 		from, err := c.Leader(ctx)
@@ -76,8 +79,8 @@ func (c *Cluster) MoveLeader(ctx context.Context, to *Member) error {
 	}
 }
 
-// transfer has from, the leader, hand over to the member to. It returns nil once from follows to, or when the attempt is lost and
-// another may be made.
+// transfer has from, the leader, hand over to the member to. It returns nil once from follows to, or when the attempt
+// is lost and another may be made.
 func (c *Cluster) transfer(ctx context.Context, from, to *Member) error {
 	var f, t *node
 	for _, n := range c.connected() {
@@ -97,13 +100,15 @@ func (c *Cluster) transfer(ctx context.Context, from, to *Member) error {
 	// raft forgets a transfer that took longer than an election timeout, and etcd would wait for it for ever.
 	attempt, cancel := context.WithTimeout(ctx, 2*c.cfg.Election)
 	defer cancel()
-	if err := f.server.MoveLeader(attempt, uint64(f.server.MemberID()), uint64(t.server.MemberID())); err != nil && ctx.Err() != nil {
+	err := f.server.MoveLeader(attempt, uint64(f.server.MemberID()), uint64(t.server.MemberID()))
+	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// handOver has m hand leadership to somebody connected, if m leads and anybody is. It is as good as it gets: m stops anyway.
+// handOver has m hand leadership to a connected member, if m leads and there is one. Its failure is ignored: m stops
+// anyway.
 func (c *Cluster) handOver(ctx context.Context, m *Member) {
 	var to *Member
 	leads := false

@@ -9,8 +9,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// openLog returns a logger that appends JSON lines to the file at path. Nothing goes to the terminal, not even that a line could
-// not be written: etcd's last goroutines may still log when the file is closed.
+// openLog returns a logger that appends JSON lines to the file at path. Nothing goes to the terminal, not even that a
+// line could not be written: etcd's last goroutines may still log when the file is closed.
 func openLog(path string) (*zap.Logger, *os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -26,8 +26,8 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// fatal panics where etcd ends the process (a write to a data folder that is gone, say): zap's own way is to write to the log,
-// which is a file here, and exit without a word.
+// fatal panics where etcd ends the process (a write to a data folder that is gone, say): zap's own way is to write to
+// the log, which is a file here, and exit without a word.
 type fatal struct{}
 
 func (fatal) OnWrite(entry *zapcore.CheckedEntry, fields []zapcore.Field) {

@@ -75,8 +75,8 @@ func (s *serving) stop() {
 	}
 }
 
-// Endpoint is where clients reach the member by gRPC, "127.0.0.1:port", for the cluster's whole life. Connections are refused while
-// it is stopped.
+// Endpoint is where clients reach the member by gRPC, "127.0.0.1:port", for the cluster's whole life. Connections are
+// refused while it is stopped.
 func (m *Member) Endpoint() string { return m.door.Addr() }
 
 // Client is a client of this member only. It is the cluster's: do not close it.
@@ -89,8 +89,8 @@ func (m *Member) Running() bool {
 	return m.run != nil
 }
 
-// Applied is the revision of the member's store: what a serializable read on it would be answered at. It is 0 while the member is
-// stopped.
+// Applied is the revision of the member's store: what a serializable read on it would be answered at. It is 0 while the
+// member is stopped.
 func (m *Member) Applied() int64 {
 	m.cluster.mu.Lock()
 	defer m.cluster.mu.Unlock()
@@ -100,8 +100,8 @@ func (m *Member) Applied() int64 {
 	return m.run.etcd.Server.KV().Rev()
 }
 
-// Stop ends the member as a signal ends etcd: it hands leadership over if it has it, then stops serving. Its data stays. ctx bounds
-// the handing over only.
+// Stop ends the member as a signal ends etcd: it hands leadership over if it has it, then stops serving. Its data
+// stays. ctx bounds the handing over only.
 func (m *Member) Stop(ctx context.Context) error {
 	m.life.Lock()
 	defer m.life.Unlock()
@@ -131,9 +131,9 @@ func (m *Member) end(how history.FaultKind) error {
 	return m.halt()
 }
 
-// Restart starts a stopped member with its data at the address it had, and returns once it serves: it has then applied everything
-// that was acknowledged before. Without a quorum no member serves, so where several are stopped restart them at the same time. If
-// ctx ends first the member is stopped again.
+// Restart starts a stopped member with its data at the address it had, and returns once it serves: it has then applied
+// everything that was acknowledged before. Without a quorum no member serves, so where several are stopped restart them
+// at the same time. If ctx ends first the member is stopped again.
 func (m *Member) Restart(ctx context.Context) error {
 	m.life.Lock()
 	defer m.life.Unlock()
@@ -144,7 +144,8 @@ func (m *Member) Restart(ctx context.Context) error {
 	case running:
 		return fmt.Errorf("%s cannot be restarted: it is running", m.Name)
 	case cut:
-		return fmt.Errorf("%s cannot be restarted: it is cut off from its peers and would never be ready; Mend it first", m.Name)
+		return fmt.Errorf("%s cannot be restarted: it is cut off from its peers and would never be ready; Mend it first",
+			m.Name)
 	case closed:
 		return fmt.Errorf("%s cannot be restarted: its cluster is closed", m.Name)
 	}
@@ -154,7 +155,7 @@ func (m *Member) Restart(ctx context.Context) error {
 	err := m.start()
 	if err == nil {
 		m.cluster.mu.Lock()
-		m.cluster.cutPairs() // the new server does not know who else is cut off
+		m.cluster.cutPairs() // the new server does not know which others are cut off
 		m.cluster.mu.Unlock()
 		err = m.ready(ctx)
 	}
@@ -165,7 +166,7 @@ func (m *Member) Restart(ctx context.Context) error {
 	return nil
 }
 
-// start starts a server. The caller holds life, or is the only one who knows the member.
+// start starts a server. The caller holds life, or the member is not shared yet.
 func (m *Member) start() error {
 	cfg, serving := m.config()
 	server, err := embed.StartEtcd(cfg)
@@ -198,7 +199,7 @@ func (m *Member) halt() error {
 	err := closeClient(r.local)
 	// Then the server: embed's Close would hand leadership to a peer, which may be ending too, and wait for it.
 	r.etcd.Server.HardStop()
-	m.peers.Drop() // who was being let through when the door closed
+	m.peers.Drop() // connections that were being accepted when the link closed
 	r.etcd.Close()
 	return err
 }

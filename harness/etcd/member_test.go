@@ -58,7 +58,8 @@ func TestLeaderStops(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, lead, next)
 	// A server says its term a moment after it leads; on a busy machine more than one election may have been needed.
-	require.Eventually(t, func() bool { return next.run.etcd.Server.Term() > term }, 5*time.Second, time.Millisecond, "leadership was to be handed over by an election")
+	require.Eventually(t, func() bool { return next.run.etcd.Server.Term() > term }, 5*time.Second, time.Millisecond,
+		"leadership was to be handed over by an election")
 	put(t, c, "key", "value")
 	require.NoError(t, lead.Restart(soon(t)))
 	require.NoError(t, c.WaitApplied(soon(t), 0))
@@ -90,7 +91,7 @@ func TestAllStopAndRestart(t *testing.T) {
 			require.ErrorContains(t, err, "every member is stopped or cut off")
 			if members > 1 {
 				err := c.Members[0].Restart(gone(t))
-				require.ErrorContains(t, err, "m1 did not come back: m1 waited to publish itself through raft, with leader nobody")
+				require.ErrorContains(t, err, "m1 did not come back: m1 waited to publish itself through raft, with leader none")
 				require.False(t, c.Members[0].Running(), "a member that did not come back must not be left running")
 			}
 			var wg sync.WaitGroup

@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// Replace takes a member out of the cluster for good and adds a new one in its place, on other addresses and under the next name, as an
-// operator does who moves etcd to another machine. It returns the new member once it serves. Nobody else may be using c.Members meanwhile.
+// Replace takes a member out of the cluster for good and adds a new one in its place, on other addresses and under the
+// next name, as an operator does to move etcd to another machine. It returns the new member once it serves. No other
+// goroutine may use c.Members meanwhile.
 func (c *Cluster) Replace(ctx context.Context, old *Member) (*Member, error) {
 	fresh, err := c.replace(ctx, old)
 	if err != nil {
@@ -50,7 +51,7 @@ func (c *Cluster) replace(ctx context.Context, old *Member) (*Member, error) {
 	if _, err := stays.Client().MemberAdd(ctx, []string{"http://" + fresh.peers.Addr()}); err != nil {
 		return nil, err
 	}
-	// The new member asks any of the others who belongs to the cluster: all of them must know.
+	// The new member asks any of the others for the list of members: all of them must have it.
 	for _, n := range c.running() {
 		if n.Member == stays {
 			if err := c.waitIndex(ctx, n.server.AppliedIndex()); err != nil {

@@ -7,9 +7,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Root is a client that calls the leader without a socket, and ctx with root's rights for its calls: whatever the cluster's
-// authentication says they are answered, and no member that is cut off is asked. The client ends with the leader's server; do not
-// close it.
+// Root is a client that calls the leader without a socket, and ctx with root's rights for its calls: they are answered
+// whatever the cluster's authentication says, and not by a member that is cut off. The client ends with the leader's
+// server; do not close it.
 func (c *Cluster) Root(ctx context.Context) (context.Context, *clientv3.Client, error) {
 	lead, err := c.Leader(ctx)
 	if err != nil {
@@ -23,8 +23,8 @@ func (c *Cluster) Root(ctx context.Context) (context.Context, *clientv3.Client, 
 	return nil, nil, fmt.Errorf("%s stopped meanwhile", lead.Name)
 }
 
-// Settle waits until every running member that is not cut off has applied whatever any of them has: unlike WaitApplied also what
-// changes no key, as leases, compactions and users do.
+// Settle waits until every running member that is not cut off has applied whatever any of them has: unlike WaitApplied
+// also what changes no key, as leases, compactions and users do.
 func (c *Cluster) Settle(ctx context.Context) error {
 	var last uint64
 	for _, n := range c.connected() {

@@ -12,8 +12,9 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Truth reads key linearizably on a member, the leader where there is one, as root and past every proxy: it changes no cache and is
-// answered whether authentication is on or not. Where the member changes under it, it asks again until ctx ends.
+// Truth reads key linearizably on a member, the leader where there is one, as root and past every proxy: it changes no
+// cache and is answered whether authentication is on or not. Where the member changes under it, it asks again until ctx
+// ends.
 func (c *Cluster) Truth(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	for {
 		lead, err := c.Leader(ctx)
@@ -43,8 +44,9 @@ func transient(err error) bool {
 	return errors.As(err, &e) && e.Code() == codes.Unavailable || errors.Is(err, context.Canceled)
 }
 
-// WaitApplied waits until every running member that is not cut off has applied the revision rev: until a serializable read on any
-// of them is answered at rev or later. rev <= 0 stands for the highest revision that any running member has.
+// WaitApplied waits until every running member that is not cut off has applied the revision rev: until a serializable
+// read on any of them is answered at rev or later. rev <= 0 stands for the highest revision that any running member
+// has.
 func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 	if rev <= 0 {
 		for _, n := range c.running() {
@@ -54,7 +56,7 @@ func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 	return c.wait(ctx, func() string {
 		nodes := c.connected()
 		if len(nodes) == 0 {
-			return fmt.Sprintf("nobody applies revision %d: every member is stopped or cut off", rev)
+			return fmt.Sprintf("no member applies revision %d: every member is stopped or cut off", rev)
 		}
 		for _, n := range nodes {
 			if has := n.server.KV().Rev(); has < rev {
@@ -65,8 +67,8 @@ func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 	})
 }
 
-// waitIndex waits until every running member that is not cut off has applied raft's entry of this index: unlike a revision it counts
-// what changes no key.
+// waitIndex waits until every running member that is not cut off has applied raft's entry of this index: unlike a
+// revision it counts what changes no key.
 func (c *Cluster) waitIndex(ctx context.Context, index uint64) error {
 	return c.wait(ctx, func() string {
 		for _, n := range c.connected() {
@@ -78,8 +80,8 @@ func (c *Cluster) waitIndex(ctx context.Context, index uint64) error {
 	})
 }
 
-// Compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It returns once every
-// running member that is not cut off has forgotten it.
+// Compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It
+// returns once every running member that is not cut off has forgotten it.
 func (m *Member) Compact(ctx context.Context, rev int64) error {
 	for _, n := range m.cluster.running() {
 		if n.Member != m {

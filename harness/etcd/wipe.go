@@ -9,9 +9,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Wipe makes the cluster as good as new, so that one bench after another may use it: every member runs and none is cut off; there
-// is no key, no lease, no user and no role; authentication is off. All members have applied that when it returns. Revisions go on
-// from where they were. Whoever still writes makes it fail or undoes it: close them first.
+// Wipe makes the cluster as good as new, so that one bench after another may use it: every member runs and none is cut
+// off; there is no key, no lease, no user and no role; authentication is off. All members have applied that when it
+// returns. Revisions go on from where they were. A client that still writes makes it fail or undoes it: close clients
+// first.
 func (c *Cluster) Wipe(ctx context.Context) error {
 	if err := c.wipe(ctx); err != nil {
 		return fmt.Errorf("the cluster in %s was not wiped: %w", c.cfg.Dir, err)

@@ -1,4 +1,4 @@
-// Package hangup ends etcd clients, which do not always end when they are told to.
+// Package hangup ends etcd clients, which do not always end when they are closed.
 package hangup
 
 import (
@@ -13,11 +13,12 @@ import (
 // patience is how long a client has to end by itself. One that can takes less than a millisecond.
 const patience = 2 * time.Second
 
-// Close closes an etcd client, and leaves it alone if it hangs: its connection is closed then, and two goroutines of its watcher stay for
-// ever. That is a race in etcd's client/v3/watch.go: where a watch is refused (the answer is Created and Canceled at once, as for want of
-// permission), addSubstream closes the substream without putting it among those that run's deferred function drains; if the client is
-// closed before the substream has announced itself, it waits to be heard, and run waits for it. A grpc-proxy in front of a cluster with
-// authentication on has its watch of "__lostleader" refused ten times a second (grpcproxy/leader.go), and meets it now and then.
+// Close closes an etcd client, and leaves it alone if it hangs: its connection is closed then, and two goroutines of
+// its watcher stay for ever. That is a race in etcd's client/v3/watch.go: where a watch is refused (the answer is
+// Created and Canceled at once, as for want of permission), addSubstream closes the substream without putting it among
+// those that run's deferred function drains; if the client is closed before the substream has announced itself, it
+// waits to be heard, and run waits for it. A grpc-proxy in front of a cluster with authentication on has its watch of
+// "__lostleader" refused ten times a second (grpcproxy/leader.go), and meets it now and then.
 func Close(c *clientv3.Client) error {
 	if c == nil {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"ghostroute/harness/link"
 )
 
-// BenchmarkRoundTrip is a small call and its answer over one connection: without a relay, through a link, and through the
-// least relay there is, io.Copy both ways (which is splice on Linux).
+// BenchmarkRoundTrip is a small call and its answer over one connection: without a relay, through a link, and through
+// the least relay there is, io.Copy both ways (which is splice on Linux).
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, way := range []struct {
 		name string

@@ -10,12 +10,13 @@ import (
 
 // Conn is one established connection through a link, as it stood when it was asked for.
 type Conn struct {
-	ID     int    // the how-manieth connection the link took, from 1
-	From   string // who dialled the link
-	Local  string // where the target sees the connection come from; "" until the target is dialled, or never in a black hole
+	ID   int    // its ordinal among the connections the link took, from 1
+	From string // the address that dialled the link
+	// where the target sees the connection come from; "" until the target is dialled, or never in a black hole
+	Local  string
 	Remote string // the target's address; "" as Local is
 	Up     int64  // bytes delivered to the target
-	Down   int64  // bytes delivered to who dialled
+	Down   int64  // bytes delivered to the side that dialled
 }
 
 // Conns returns the established connections, oldest first.
@@ -73,7 +74,7 @@ func (p *pair) relay(upstream net.Conn) {
 	_ = upstream.Close()
 }
 
-// swallow is a connection's whole life in a black hole: it is read and nobody hears of it, until it ends or is reset.
+// swallow is a connection's whole life in a black hole: its bytes are read and dropped, until it ends or is reset.
 func (p *pair) swallow() {
 	var err error
 	for buf, k := make([]byte, chunkSize), 0; err == nil; k, err = p.client.Read(buf) {
@@ -93,8 +94,8 @@ func (p *pair) eaten(n int) {
 	}
 }
 
-// reset ends the pair the hard way, once. When it returns both sockets are closed. Here as elsewhere the link forgets the pair first: what
-// sees the upstream close, as a balancer does, must not find it among the link's connections.
+// reset ends the pair the hard way, once. When it returns both sockets are closed. Here as elsewhere the link forgets
+// the pair first: what sees the upstream close, as a balancer does, must not find it among the link's connections.
 func (p *pair) reset() {
 	p.once.Do(func() {
 		p.link.forget(p)

@@ -9,7 +9,7 @@ import (
 type Direction uint8
 
 const (
-	Up   Direction = 1 << iota // from who dialled the link to its target
+	Up   Direction = 1 << iota // from the side that dialled to the target
 	Down                       // from the target back
 	Both = Up | Down
 )
@@ -48,14 +48,14 @@ func (l *Link) set(change func(*faults)) {
 	close(old.replaced)
 }
 
-// SetDelay has each chunk in each direction delivered d after it arrived, in order and at no limited rate; what is on its
-// way keeps to the new delay too. Connecting is not delayed. 0 ends it.
+// SetDelay has each chunk in each direction delivered d after it arrived, in order and at no limited rate; what is on
+// its way keeps to the new delay too. Connecting is not delayed. 0 ends it.
 func (l *Link) SetDelay(d time.Duration) {
 	l.set(func(f *faults) { f.delay = max(d, 0) })
 }
 
-// Cut resets the established connections, in both directions (RST, not FIN), and closes new ones at once, until Mend. When
-// it returns none is established. It fails only on a closed link.
+// Cut resets the established connections, in both directions (RST, not FIN), and closes new ones at once, until Mend.
+// When it returns none is established. It fails only on a closed link.
 func (l *Link) Cut() error {
 	l.set(func(f *faults) { f.cut = true })
 	l.Drop()
@@ -68,13 +68,14 @@ func (l *Link) Cut() error {
 }
 
 // Blackhole swallows every byte, and every FIN or RST, that goes the direction d from now on. Nothing is closed; new
-// connections are taken, and swallowed without the target hearing of them. A second call adds its direction. Mend ends it.
+// connections are taken, and swallowed without the target hearing of them. A second call adds its direction. Mend ends
+// it.
 func (l *Link) Blackhole(d Direction) {
 	l.set(func(f *faults) { f.hole |= d & Both })
 }
 
-// Mend ends Cut, Blackhole and delay: what was delayed is delivered now, and a connection that lost something in a black
-// hole is reset, because no TCP connection goes on with bytes missing. One that lost nothing lives on.
+// Mend ends Cut, Blackhole and delay: what was delayed is delivered now, and a connection that lost something in a
+// black hole is reset, because no TCP connection goes on with bytes missing. One that lost nothing lives on.
 func (l *Link) Mend() {
 	l.set(func(f *faults) { f.cut, f.hole, f.delay = false, 0, 0 })
 	l.drop(func(p *pair) bool { return p.lost.Load() })

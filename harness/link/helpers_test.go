@@ -89,7 +89,8 @@ func requireReset(t testing.TB, conn net.Conn) {
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
-// requireRefused holds when a new connection to l is closed at once. The RST may come while the dial still waits to be woken.
+// requireRefused holds when a new connection to l is closed at once. The RST may come while the dial still waits to be
+// woken.
 func requireRefused(t testing.TB, l *link.Link) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", l.Addr(), patience)

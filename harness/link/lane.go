@@ -18,7 +18,8 @@ type lane struct {
 	src, dst net.Conn
 	passed   atomic.Int64 // bytes delivered
 	late     queue        // what is delayed
-	torn     bool         // a black hole ate something: nothing may follow it, not even between Mend's mending and its resetting
+	// a black hole ate something: nothing may follow it, not even between Mend's mending and its resetting
+	torn bool
 }
 
 // chunk is what one read of a lane's source gave: bytes, or the error that ended it.
@@ -28,7 +29,7 @@ type chunk struct {
 	err     error
 }
 
-// run carries what src says to dst until src has ended and dst has been told, or the pair is reset.
+// run carries the bytes of src to dst until src has ended and dst has been closed, or the pair is reset.
 func (n *lane) run(src, dst net.Conn) {
 	n.src, n.dst = src, dst
 	defer n.late.wait()
@@ -45,7 +46,7 @@ func (n *lane) run(src, dst net.Conn) {
 	}
 }
 
-// carry delivers c, now or later as the faults say.
+// carry delivers c, now or later, by the faults.
 func (n *lane) carry(c chunk) {
 	if n.pair.link.faults.Load().delay == 0 && n.late.empty() {
 		n.deliver(c)
@@ -54,7 +55,8 @@ func (n *lane) carry(c chunk) {
 	n.late.push(n, c)
 }
 
-// deliver tells dst, unless a black hole is in the way. A dst that cannot be told ends the pair, which ends the lane's reads.
+// deliver tells dst, unless a black hole is in the way. A dst that cannot be told ends the pair, which ends the lane's
+// reads.
 func (n *lane) deliver(c chunk) {
 	switch {
 	case n.torn || n.pair.link.faults.Load().hole&n.dir != 0:

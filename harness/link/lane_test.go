@@ -164,8 +164,8 @@ func TestHoleClosesNothingWhereBothEnd(t *testing.T) {
 	})
 }
 
-// TestHoleMendedWhileItEats is the race that eaten closes: a lane looked at the faults, then the hole was mended, then the
-// lane threw its bytes away.
+// TestHoleMendedWhileItEats is the race that eaten closes: a lane looked at the faults, then the hole was mended, then
+// the lane threw its bytes away.
 func TestHoleMendedWhileItEats(t *testing.T) {
 	piped(t, func(t *testing.T, l *Link, _, server net.Conn) {
 		l.Blackhole(Up)

@@ -1,12 +1,13 @@
-// Package link is a TCP relay on loopback with faults: what stands between two nodes of a bench when a scenario wants that
-// way to be slow, cut or a black hole. A link listens from the moment it is made, before anybody stands behind it.
+// Package link is a TCP relay on loopback with faults: what stands between two nodes of a bench when a scenario wants
+// that way to be slow, cut or a black hole. A link listens from the moment it is made, before anything listens behind
+// it.
 //
-// Why not toxiproxy: its Go API cannot reset live connections, drop one of several or stop taking new ones, and its toxics
-// are JSON handed to a server. Why not etcd's pkg/v3/proxy: it listens on every interface, and after its black hole a
-// stream goes on with bytes missing, which HTTP/2 takes for corruption and no TCP ever does. A link resets every connection
-// that lost something when the hole is mended. It reads and writes in one loop that looks at the faults before each write
-// (one atomic load), so a fault bites live connections at once; splice hides the bytes and is slower for small calls
-// (BenchmarkRoundTrip: 16 µs direct, 31 through a link, 50 through io.Copy).
+// Why not toxiproxy: its Go API cannot reset live connections, drop one of several or stop taking new ones, and its
+// toxics are JSON handed to a server. Why not etcd's pkg/v3/proxy: it listens on every interface, and after its black
+// hole a stream goes on with bytes missing, which HTTP/2 takes for corruption and no TCP ever does. A link resets every
+// connection that lost something when the hole is mended. It reads and writes in one loop that looks at the faults
+// before each write (one atomic load), so a fault bites live connections at once; splice hides the bytes and is slower
+// for small calls (BenchmarkRoundTrip: 16 µs direct, 31 through a link, 50 through io.Copy).
 package link
 
 import (
@@ -19,8 +20,8 @@ import (
 	"time"
 )
 
-// Link is one relay: a listener, whoever is dialled behind it, and what is wrong in between. It is safe for use by many
-// goroutines. Listen makes one, Close ends it.
+// Link is one relay: a listener, the target that is dialled behind it, and the faults in between. It is safe for use by
+// many goroutines. Listen makes one, Close ends it.
 type Link struct {
 	name     string
 	target   Target
@@ -86,8 +87,8 @@ func (l *Link) Stats() Stats {
 	return s
 }
 
-// Close stops listening, resets what is established and returns when nothing of the link runs any more. Its error is the
-// first connection that the link failed to accept while it was open, or nil. Closing twice is allowed.
+// Close stops listening, resets what is established and returns when nothing of the link runs any more. Its error is
+// the first connection that the link failed to accept while it was open, or nil. Closing twice is allowed.
 func (l *Link) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -154,7 +155,7 @@ func (l *Link) admit(client net.Conn) *pair {
 // serve connects p to the target and relays until it is over.
 func (l *Link) serve(p *pair) {
 	if l.faults.Load().hole != 0 {
-		// No handshake gets through a hole in either direction, so nobody behind the link may learn of this connection.
+		// No handshake gets through a hole in either direction, so the target must not see this connection.
 		p.swallow()
 		return
 	}

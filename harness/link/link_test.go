@@ -39,7 +39,8 @@ func TestEndOfStreamPassesOnByHalves(t *testing.T) {
 	require.NoError(t, conn.CloseWrite())
 	heard, err := io.ReadAll(conn)
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(words, heard), "a stream through a link came back changed: %d bytes of %d", len(heard), len(words))
+	require.True(t, bytes.Equal(words, heard),
+		"a stream through a link came back changed: %d bytes of %d", len(heard), len(words))
 	until(t, "a connection that ended is forgotten", func() bool { return len(l.Conns()) == 0 })
 	require.Equal(t, link.Stats{Accepted: 1}, l.Stats())
 }
@@ -88,7 +89,7 @@ func TestToNamesWhoWasNotReached(t *testing.T) {
 	require.NoError(t, gone.Close())
 	_, err = link.To("tcp", address)(t.Context())
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	require.ErrorContains(t, err, "nobody reached at "+address)
+	require.ErrorContains(t, err, "nothing reached at "+address)
 }
 
 func TestConnsSayWhoIsWho(t *testing.T) {

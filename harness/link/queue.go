@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// queue is what a lane has read and must deliver later. Its goroutine begins with the first delayed chunk, so that a link
-// that was never slow has none. It has no bound: a slow link has no limited rate.
+// queue is what a lane has read and must deliver later. Its goroutine begins with the first delayed chunk, so that a
+// link that was never slow has none. It has no bound: a slow link has no limited rate.
 type queue struct {
 	wg sync.WaitGroup
 
@@ -16,14 +16,15 @@ type queue struct {
 	running bool
 }
 
-// empty says whether everything pushed so far is delivered. Only the lane's reader pushes: what it finds empty stays so.
+// empty says whether everything pushed so far is delivered. Only the lane's reader pushes: what it finds empty stays
+// so.
 func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.chunks) == 0
 }
 
-// push appends c, whose data it copies, and sees to it that n delivers it in time.
+// push appends a copy of c and has n deliver it in time.
 func (q *queue) push(n *lane, c chunk) {
 	c.arrived, c.data = time.Now(), slices.Clone(c.data)
 	q.mu.Lock()
@@ -50,13 +51,13 @@ func (q *queue) drain(n *lane) {
 			n.deliver(c)
 		}
 		q.mu.Lock()
-		q.chunks[0] = chunk{} // let go of its data
+		q.chunks[0] = chunk{} // release its data
 		q.chunks = q.chunks[1:]
 		q.mu.Unlock()
 	}
 }
 
-// wait returns when the queue is empty and its goroutine gone. Only who pushes may call it.
+// wait returns when the queue is empty and its goroutine gone. Only the goroutine that pushes may call it.
 func (q *queue) wait() { q.wg.Wait() }
 
 // due waits until what arrived then is due under the faults of the moment. It is false if the pair was reset meanwhile.

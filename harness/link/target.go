@@ -6,7 +6,7 @@ import (
 	"net"
 )
 
-// Target dials whoever stands behind a link, once for each connection. It must return when ctx ends.
+// Target dials what is behind a link, once for each connection. It must return when ctx ends.
 type Target func(ctx context.Context) (net.Conn, error)
 
 // To is the target at one address: To("tcp", "127.0.0.1:2379"), To("unix", "/path/of/a.sock").
@@ -14,7 +14,7 @@ func To(network, address string) Target {
 	return func(ctx context.Context) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err != nil {
-			return nil, fmt.Errorf("nobody reached at %s: %w", address, err)
+			return nil, fmt.Errorf("nothing reached at %s: %w", address, err)
 		}
 		return conn, nil
 	}

@@ -1,10 +1,12 @@
 //go:build unix
 
-// Package port keeps a TCP port for a node's whole life, so that "stopped" means refused and "restarted" means the same address.
+// Package port keeps a TCP port for a node's whole life, so that "stopped" means refused and "restarted" means the same
+// address.
 //
-// A node that just closes its listener gives its port back to the system, and the next listener of the same machine may be given
-// it: a gateway that dials a dead instance would then get an answer from a stranger, and a proxy could not come back where it was.
-// A reserved port is bound and never listened on; connections to it are refused until Listen, and again after its listener closed.
+// A node that just closes its listener gives its port back to the system, and the next listener of the same machine may
+// be given it: a gateway that dials a dead instance would then get an answer from a stranger, and a proxy could not
+// come back where it was. A reserved port is bound and never listened on; connections to it are refused until Listen,
+// and again after its listener closed.
 package port
 
 import (
@@ -66,8 +68,8 @@ func (p *Port) Close() error {
 	return err
 }
 
-// share lets the reservation and its listener be bound to one port: the kernel gives connections to the one that listens, and
-// refuses them while none does.
+// share lets the reservation and its listener be bound to one port: the kernel gives connections to the one that
+// listens, and refuses them while none does.
 func share(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }

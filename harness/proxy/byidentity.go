@@ -12,13 +12,14 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// ByIdentity is the patch of PR 22112: an entry is keyed by the caller's token too, and what changes who may read what, through this
-// proxy, empties the cache. Ours has one upstream cache a token where the patch has one key a token; what is answered is the same.
+// ByIdentity is the patch of PR 22112: an entry is keyed by the caller's token too, and what changes permissions,
+// through this proxy, empties the cache. Ours has one upstream cache a token where the patch has one key a token; what
+// is answered is the same.
 func ByIdentity() Variant {
 	return Variant{
 		Name:   "by-identity",
 		Source: "etcd PR 22112 (for issue 22065)",
-		Claim:  "nobody is answered from an entry that another identity filled",
+		Claim:  "no caller is answered from an entry that another identity filled",
 		kv: func(w *Wiring) pb.KVServer {
 			caches := &identities{byToken: map[string]cache.Cache{}}
 			w.Intercept(caches.flushOnAuthChange)
@@ -58,7 +59,8 @@ func (s *identities) list() []cache.Cache {
 }
 
 // flushOnAuthChange empties every cache when a call that changes users, roles or permissions has passed this proxy.
-func (s *identities) flushOnAuthChange(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (s *identities) flushOnAuthChange(ctx context.Context, req any, info *grpc.UnaryServerInfo,
+	handler grpc.UnaryHandler) (any, error) {
 	resp, err := handler(ctx, req)
 	switch req.(type) {
 	case *pb.AuthEnableRequest, *pb.AuthDisableRequest, *pb.AuthUserDeleteRequest, *pb.AuthUserChangePasswordRequest,

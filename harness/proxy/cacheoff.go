@@ -7,7 +7,8 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// CacheOff is the flag of PR 15254: the proxy keeps no answers. Serializable reads are then as old as the member that answers.
+// CacheOff is the flag of PR 15254: the proxy keeps no answers. Serializable reads are then as old as the member that
+// answers.
 func CacheOff() Variant {
 	return Variant{
 		Name:   "cache-off",

@@ -19,10 +19,12 @@ import (
 
 // Hold says which RPCs a gate holds. RPC is required.
 type Hold struct {
-	RPC   string        // "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for the delivery of a watch's events
+	// "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for the delivery of a watch's events
+	RPC   string
 	Key   string        // only requests (for a watch: events) whose first key starts with it; "" for all
 	Point history.Point // the zero value is history.AfterMember
-	Count int           // how many to hold; what comes after passes. 0 means 1; Watch always holds all until it is released
+	// how many to hold; what comes after passes. 0 means 1; Watch always holds all until it is released
+	Count int
 }
 
 // Gate is a hold that is set on one proxy. Release it; a proxy that stops loses what its gates hold.
@@ -38,7 +40,7 @@ type Gate struct {
 	once   sync.Once
 }
 
-// Hold sets a gate. What it says of whether it fired is in the history: "arm", "fire" for each RPC it caught, "end".
+// Hold sets a gate. Whether it fired is in the history: "arm", "fire" for each RPC it caught, "end".
 func (p *Proxy) Hold(h Hold) *Gate {
 	if h.Point == "" {
 		h.Point = history.AfterMember
@@ -58,15 +60,16 @@ func (g *Gate) Caught(ctx context.Context) error {
 	case <-g.caught:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("no %s of %q came to be held at %s (%s): %w", g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point, context.Cause(ctx))
+		return fmt.Errorf("no %s of %q came to be held at %s (%s): %w",
+			g.hold.RPC, g.hold.Key, g.proxy.cfg.Name, g.hold.Point, context.Cause(ctx))
 	}
 }
 
-// Release lets go what is held and holds nothing more.
+// Release releases what is held and holds nothing more.
 func (g *Gate) Release() { g.end(false) }
 
-// Lose ends what is held with an error, as a connection that breaks does: held before the member the request never comes to it, held
-// after it the answer never comes back. It holds nothing more.
+// Lose ends what is held with an error, as a connection that breaks does: held before the member the request never
+// comes to it, held after it the answer never comes back. It holds nothing more.
 func (g *Gate) Lose() { g.end(true) }
 
 func (g *Gate) end(lost bool) {
@@ -128,8 +131,8 @@ func (s *gates) remove(g *Gate) {
 	}
 }
 
-// loseAll is what a process that dies does to its calls. To let them go on instead would leave it to chance whether a put that waits
-// at the gate reaches the member before its caller is found to be gone.
+// loseAll is what a process that dies does to its calls. To let them go on instead would leave it to chance whether a
+// put that waits at the gate reaches the member before its caller is found to be gone.
 func (s *gates) loseAll() {
 	s.mu.Lock()
 	all := s.all
@@ -142,7 +145,7 @@ func (s *gates) loseAll() {
 // pass waits at the first gate that takes the RPC until it is released or the call is given up.
 func (s *gates) pass(ctx context.Context, at history.Point, rpc, key string) error {
 	if ctx.Err() != nil {
-		return status.FromContextError(ctx.Err()).Err() // who gave it up waits for nobody
+		return status.FromContextError(ctx.Err()).Err() // the caller has given the RPC up
 	}
 	s.mu.Lock()
 	var caught *Gate
@@ -168,7 +171,8 @@ func (s *gates) pass(ctx context.Context, at history.Point, rpc, key string) err
 }
 
 // tapStream is the upstream client's stream interceptor: the watch's events pass the gates.
-func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
+	streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	s, err := grpcproxy.AuthStreamClientInterceptor(ctx, desc, cc, method, streamer, opts...)
 	if err != nil || !strings.HasSuffix(method, "/Watch") {
 		return s, err
@@ -181,8 +185,8 @@ type watchStream struct {
 	proxy *Proxy
 }
 
-// RecvMsg holds a response that carries an event a gate asks for. The stream carries every watch of the proxy in order, so what
-// comes behind it waits too, as it would behind a slow link.
+// RecvMsg holds a response that carries an event a gate asks for. The stream carries every watch of the proxy in order,
+// so what comes behind it waits too, as it would behind a slow link.
 func (w *watchStream) RecvMsg(m any) error {
 	if err := w.ClientStream.RecvMsg(m); err != nil {
 		return err

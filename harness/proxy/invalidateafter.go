@@ -5,7 +5,8 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// InvalidateAfter is the patch of PR 21870: Put and DeleteRange clear the cache before the write, as stock does, and once more after it.
+// InvalidateAfter is the patch of PR 21870: Put and DeleteRange clear the cache before the write, as stock does, and
+// once more after it.
 func InvalidateAfter() Variant {
 	return Variant{
 		Name:   "invalidate-after",

@@ -13,20 +13,25 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// patchedKV is grpcproxy/kv.go with the places open that the patches change: upstream's cache, converters and order of things, line
-// for line, so that a variant differs from stock in what it names and in nothing else. TestPatchedKVIsStock holds it to that.
+// patchedKV is grpcproxy/kv.go with the places open that the patches change: upstream's cache, converters and order of
+// things, line for line, so that a variant differs from stock in what it names and in nothing else.
+// TestPatchedKVIsStock holds it to that.
 type patchedKV struct {
 	kv    clientv3.KV
-	cache func(ctx context.Context) cache.Cache // whose cache answers this caller
+	cache func(ctx context.Context) cache.Cache // the cache that answers this caller
 	all   func() []cache.Cache                  // every cache a write must clear
 	after bool                                  // clear once more when etcd has acknowledged the write
 
 	pb.UnsafeKVServer
 }
 
-// oneCache makes a patchedKV with one cache for everybody, as stock has.
+// oneCache makes a patchedKV with one cache for every caller, as stock has.
 func oneCache(w *Wiring, c cache.Cache) *patchedKV {
-	return &patchedKV{kv: w.Client.KV, cache: func(context.Context) cache.Cache { return c }, all: func() []cache.Cache { return []cache.Cache{c} }}
+	return &patchedKV{
+		kv:    w.Client.KV,
+		cache: func(context.Context) cache.Cache { return c },
+		all:   func() []cache.Cache { return []cache.Cache{c} },
+	}
 }
 
 func (p *patchedKV) invalidate(key, end []byte) {

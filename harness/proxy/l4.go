@@ -26,7 +26,8 @@ func serveL4(p *Proxy, r *running) error {
 		return err
 	}
 	accepts := &firstAccept{Listener: l, began: make(chan struct{})}
-	tp := &tcpproxy.TCPProxy{Logger: p.cfg.Logger, Listener: accepts, MonitorInterval: time.Minute} // etcd gateway's --retry-delay
+	// etcd gateway's --retry-delay
+	tp := &tcpproxy.TCPProxy{Logger: p.cfg.Logger, Listener: accepts, MonitorInterval: time.Minute}
 	for _, addr := range p.endpoints() {
 		host, number, err := net.SplitHostPort(addr)
 		if err != nil {

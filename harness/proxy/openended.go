@@ -7,8 +7,8 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// OpenEnded is the patch of PR 22398: a range end of one zero byte, which etcd reads as "every key from here on", is indexed as that and
-// not as its first key alone.
+// OpenEnded is the patch of PR 22398: a range end of one zero byte, which etcd reads as "every key from here on", is
+// indexed as that and not as its first key alone.
 func OpenEnded() Variant {
 	return Variant{
 		Name:   "open-ended",
@@ -18,8 +18,9 @@ func OpenEnded() Variant {
 	}
 }
 
-// openEnded hands upstream's index an end above every key in place of the zero byte. The patch changes the index itself to hold ""; from
-// outside, an end of 0xff bytes covers every key that does not begin with as many, which no registry key does.
+// openEnded hands upstream's index an end above every key in place of the zero byte. The patch changes the index itself
+// to hold ""; from outside, an end of 0xff bytes covers every key that does not begin with as many, which no registry
+// key does.
 type openEnded struct{ cache.Cache }
 
 var aboveEveryKey = []byte("\xff\xff\xff\xff\xff\xff\xff\xff")

@@ -19,8 +19,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// With upstream's cache and nothing patched, patchedKV answers as stock does: the same values, from the same place. Each proxy has keys of
-// its own, and is told the same.
+// With upstream's cache and nothing patched, patchedKV answers as stock does: the same values, from the same place.
+// Each proxy has keys of its own, and is told the same.
 func TestPatchedKVIsStock(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -29,12 +29,15 @@ func TestPatchedKVIsStock(t *testing.T) {
 	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
-	unpatched := Variant{Name: "unpatched", kv: func(w *Wiring) pb.KVServer { return oneCache(w, cache.NewCache(cache.DefaultMaxEntries)) }}
+	unpatched := Variant{Name: "unpatched", kv: func(w *Wiring) pb.KVServer {
+		return oneCache(w, cache.NewCache(cache.DefaultMaxEntries))
+	}}
 
 	var answers [2][]string
 	seed := rand.Uint64()
 	for i, v := range []Variant{Stock(), unpatched} {
-		p, err := Start(ctx, Config{Name: "p1", Variant: v, History: h, Upstream: []Upstream{{Name: "m1", Addr: c.Members[0].Endpoint()}}})
+		m1 := Upstream{Name: "m1", Addr: c.Members[0].Endpoint()}
+		p, err := Start(ctx, Config{Name: "p1", Variant: v, History: h, Upstream: []Upstream{m1}})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, p.Close()) }()
 		client, err := clientv3.New(clientv3.Config{Endpoints: []string{p.Addr()}})
@@ -49,7 +52,8 @@ func TestPatchedKVIsStock(t *testing.T) {
 			case 1:
 				_, err = client.Delete(ctx, key)
 			case 2:
-				_, err = client.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), ">", 0)).Then(clientv3.OpDelete(key)).Else(clientv3.OpPut(key, "e"), clientv3.OpGet(key)).Commit()
+				_, err = client.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), ">", 0)).
+					Then(clientv3.OpDelete(key)).Else(clientv3.OpPut(key, "e"), clientv3.OpGet(key)).Commit()
 			default:
 				var md metadata.MD
 				req := &pb.RangeRequest{Key: []byte(key), Serializable: r.IntN(4) > 0}

@@ -43,9 +43,9 @@ type callKey struct{}
 
 var errNotCached = status.Error(codes.NotFound, "not cached")
 
-// provenance is the server's interceptor: it says where each answer came from, in the history and in the response's
-// headers. It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go
-// says "consider shadow copy").
+// provenance is the server's interceptor: it records where each answer came from, in the history and in the response's
+// headers. It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says
+// "consider shadow copy").
 func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	handler grpc.UnaryHandler) (any, error) {
 	if !strings.HasPrefix(info.FullMethod, "/etcdserverpb.KV/") {

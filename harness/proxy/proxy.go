@@ -1,8 +1,8 @@
-// Package proxy serves etcd's grpc-proxy: the upstream grpcproxy package behind a real gRPC listener, wired as
-// etcd's server/etcdmain/grpc_proxy.go wires it, in stock form or as one of the variants somebody proposed.
+// Package proxy serves etcd's grpc-proxy: the upstream grpcproxy package behind a real gRPC listener, wired as etcd's
+// server/etcdmain/grpc_proxy.go wires it, in stock form or as one of the variants.
 //
-// Around the proxy, never in it, are provenance (who answered a Range, from its cache or not, true at which revision) and
-// gates (an RPC to or from a member that is held until released).
+// Around the proxy, never in it, are provenance (which proxy answered a Range, from its cache or not, true at which
+// revision) and gates (an RPC to or from a member that is held until released).
 package proxy
 
 import (
@@ -32,7 +32,7 @@ import (
 type Upstream struct {
 	Name string // "m1"
 	Addr string // "127.0.0.1:port"
-	ID   uint64 // the member's id, by which an answer's header says who gave it; 0 where that is not known
+	ID   uint64 // the member's ID, which is in the header of its answers; 0 where that is not known
 }
 
 // Config says what a proxy is. Name, Upstream and History are required.
@@ -41,7 +41,7 @@ type Config struct {
 	Upstream []Upstream               // the members it may ask; gRPC balances over them
 	Variant  Variant                  // how it differs from stock; the zero Variant is stock
 	History  *history.History         // where its answers and faults are written
-	ClientOf func(addr string) string // whose connection comes from addr; the balancer knows. May be nil
+	ClientOf func(addr string) string // the client whose connection comes from addr, as the balancer knows it. May be nil
 	Logger   *zap.Logger              // nil for none
 	Bare     bool                     // no provenance and no gates: what a benchmark compares with
 }
@@ -70,10 +70,12 @@ type running struct {
 	after  []func() // what the variant wants ended, last first
 }
 
-// Start starts a proxy and returns once it listens. It does not wait for its members to be reachable; etcd's does not either.
+// Start starts a proxy and returns once it listens. It does not wait for its members to be reachable; etcd's does not
+// either.
 func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 	if cfg.Name == "" || len(cfg.Upstream) == 0 || cfg.History == nil {
-		return nil, fmt.Errorf("a proxy needs a name, at least one upstream member and a history: got name %q, %d members", cfg.Name, len(cfg.Upstream))
+		return nil, fmt.Errorf("a proxy needs a name, at least one upstream member and a history: got name %q, %d members",
+			cfg.Name, len(cfg.Upstream))
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
@@ -106,7 +108,8 @@ func (p *Proxy) Addr() string { return p.door.Addr() }
 // Variant is how it differs from stock.
 func (p *Proxy) Variant() Variant { return p.cfg.Variant }
 
-// Link is the proxy's way to a member: it can be delayed, cut or made a black hole. It is nil for a member it does not have.
+// Link is the proxy's way to a member: it can be delayed, cut or made a black hole. It is nil for a member it does not
+// have.
 func (p *Proxy) Link(member string) *link.Link { return p.links[member] }
 
 // Running says whether it listens.
@@ -137,7 +140,7 @@ func (p *Proxy) Narrow(members ...string) error {
 	return nil
 }
 
-// endpoints are the addresses of the members it may ask. p.mu is held, or nobody else has p yet.
+// endpoints are the addresses of the members it may ask. p.mu is held, or p is not shared yet.
 func (p *Proxy) endpoints() []string {
 	var eps []string
 	for _, m := range p.narrow {
@@ -146,14 +149,15 @@ func (p *Proxy) endpoints() []string {
 	return eps
 }
 
-// Stop ends the proxy as a killed process ends: connections break, what was held upstream is given up, the cache is gone.
+// Stop ends the proxy as a killed process ends: connections break, what was held upstream is given up, the cache is
+// gone.
 func (p *Proxy) Stop() {
 	if p.halt() {
 		p.fault(history.Stop, "its cache is gone")
 	}
 }
 
-// halt is Stop untold; it says whether there was anything to stop.
+// halt is Stop without recording it. It says whether there was anything to stop.
 func (p *Proxy) halt() bool {
 	p.mu.Lock()
 	r := p.run
@@ -293,6 +297,6 @@ func (r *running) end() {
 		f()
 	}
 	if r.client != nil {
-		_ = hangup.Close(r.client) // its own context has been cancelled, which it says
+		_ = hangup.Close(r.client) // the error is that its own context was cancelled
 	}
 }

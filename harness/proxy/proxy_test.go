@@ -43,7 +43,8 @@ func (f *fixture) put(c *clientv3.Client, key, value string) int64 {
 func (f *fixture) get(c *clientv3.Client, key string) (string, int64, string) {
 	f.T.Helper()
 	var md metadata.MD
-	r, err := pb.NewKVClient(c.ActiveConnection()).Range(f.Ctx, &pb.RangeRequest{Key: []byte(key), Serializable: true}, grpc.Header(&md))
+	request := &pb.RangeRequest{Key: []byte(key), Serializable: true}
+	r, err := pb.NewKVClient(c.ActiveConnection()).Range(f.Ctx, request, grpc.Header(&md))
 	require.NoError(f.T, err)
 	value, source := "", ""
 	if len(r.Kvs) > 0 {
@@ -69,7 +70,9 @@ func TestAWriteThroughAnotherProxyIsNeverSeen(t *testing.T) {
 	v, _, s = f.get(c1, "k")
 	require.Equal(t, []any{"new", "miss"}, []any{v, s}, "the proxy that the write passed forgot")
 
-	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool { return e.Range != nil && e.Range.Source == history.Hit })
+	e, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool {
+		return e.Range != nil && e.Range.Source == history.Hit
+	})
 	require.NoError(t, err)
 	require.Equal(t, "p2", e.Who)
 	require.Equal(t, rev, e.Range.Revision)
@@ -116,7 +119,8 @@ func TestLookingAtTheCacheFillsNothing(t *testing.T) {
 	require.Equal(t, "miss", s)
 }
 
-// The race of PR 21870: Put clears the cache before the write reaches etcd, so a read in between brings the old answer back for ever.
+// The race of PR 21870: Put clears the cache before the write reaches etcd, so a read in between brings the old answer
+// back for ever.
 func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
 	for _, v := range []proxy.Variant{proxy.Stock(), proxy.InvalidateAfter()} {
 		t.Run(v.String(), func(t *testing.T) {
@@ -145,7 +149,8 @@ func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
 	}
 }
 
-// A killed process finishes nothing: what it held on the way to the member never arrives. Were it let go instead, some of fifty would.
+// A killed process finishes nothing: what it held on the way to the member never arrives. Were it let go instead, some
+// of fifty would.
 func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
 	const puts = 50
 	f := start(t)
@@ -174,7 +179,8 @@ func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
 	f.Zero(r.Count)
 }
 
-// A Range answer that was on its way while a delete passed is cached after it, whatever the order of clearing and writing.
+// A Range answer that was on its way while a delete passed is cached after it, whatever the order of clearing and
+// writing.
 func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 	for _, v := range []proxy.Variant{proxy.Stock(), proxy.InvalidateAfter(), proxy.Watching()} {
 		for _, serializable := range []bool{true, false} {
@@ -200,7 +206,10 @@ func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 				if v.Name == "watch" { // its watch has delivered the delete when it has delivered a later put
 					f.get(c, "later")
 					f.put(f.Cluster.Client(), "later", "x")
-					require.Eventually(t, func() bool { got, _, _ := f.get(c, "later"); return got == "x" }, 5*time.Second, time.Millisecond)
+					require.Eventually(t, func() bool {
+						got, _, _ := f.get(c, "later")
+						return got == "x"
+					}, 5*time.Second, time.Millisecond)
 				}
 				gate.Release()
 				require.NoError(t, <-read)
@@ -241,7 +250,8 @@ func TestEveryVariantServesAndStops(t *testing.T) {
 			f.put(c, "k", "v")
 			got, _, _ := f.get(c, "k")
 			require.Equal(t, "v", got)
-			_, err := c.Txn(f.Ctx).If(clientv3.Compare(clientv3.Version("k"), ">", 0)).Then(clientv3.OpDelete("k"), clientv3.OpGet("k")).Commit()
+			_, err := c.Txn(f.Ctx).If(clientv3.Compare(clientv3.Version("k"), ">", 0)).
+				Then(clientv3.OpDelete("k"), clientv3.OpGet("k")).Commit()
 			require.NoError(t, err)
 			got, _, _ = f.get(c, "k")
 			require.Empty(t, got)

@@ -10,7 +10,8 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// TTL is the flag of PR 14478: an entry is good for so long and no longer. age 0 means 200 ms, short so that a bench need not wait.
+// TTL is the flag of PR 14478: an entry is good for so long and no longer. age 0 means 200 ms, short so that a bench
+// need not wait.
 func TTL(age time.Duration) Variant {
 	if age == 0 {
 		age = 200 * time.Millisecond
@@ -20,13 +21,14 @@ func TTL(age time.Duration) Variant {
 		Source: "etcd PR 14478 (--experimental-kvproxy-cache-age)",
 		Claim:  "no cached answer is older than " + age.String(),
 		kv: func(w *Wiring) pb.KVServer {
-			return oneCache(w, &agingCache{Cache: cache.NewCache(cache.DefaultMaxEntries), age: age, born: map[string]time.Time{}})
+			return oneCache(w, &agingCache{
+				Cache: cache.NewCache(cache.DefaultMaxEntries), age: age, born: map[string]time.Time{}})
 		},
 	}
 }
 
-// agingCache is upstream's cache with a time of birth beside each entry. Expired entries are not removed, only not answered:
-// the next answer takes their place, and the LRU bounds both.
+// agingCache is upstream's cache with a time of birth beside each entry. Expired entries are not removed, only not
+// answered: the next answer takes their place, and the LRU bounds both.
 type agingCache struct {
 	cache.Cache
 	age time.Duration
@@ -48,7 +50,8 @@ func (c *agingCache) Add(req *pb.RangeRequest, resp *pb.RangeResponse) {
 	}
 	c.Cache.Add(req, resp)
 	if kept, err := c.Cache.Get(req); err == nil && kept == resp {
-		c.born[entryKey(req)] = now // after a compaction upstream's cache keeps the old answer and not this one (cache/store.go, Add)
+		// after a compaction upstream's cache keeps the old answer and not this one (cache/store.go, Add)
+		c.born[entryKey(req)] = now
 	}
 }
 

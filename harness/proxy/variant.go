@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// Variant is how a proxy differs from stock: a flag that etcd has, a patch somebody proposed, or our own. The zero Variant is stock.
-// Each is made by a function in a file of its own.
+// Variant is how a proxy differs from stock: a flag that etcd has, a proposed patch, or our own. The zero Variant is
+// stock. Each is made by a function in a file of its own.
 type Variant struct {
 	Name   string // "ttl"; "" is stock
 	Source string // who proposed it, or where etcd has it
@@ -66,7 +66,8 @@ func (w *Wiring) After(f func()) { w.run.after = append(w.run.after, f) }
 
 // variants are made once a call: each has parameters with defaults, and none has state.
 func variants() []Variant {
-	return []Variant{Stock(), Ordering(), Leasing(""), Upgrade(), CacheOff(), TTL(0), InvalidateAfter(), ByIdentity(), Watching(), OpenEnded(), L4()}
+	return []Variant{Stock(), Ordering(), Leasing(""), Upgrade(), CacheOff(), TTL(0), InvalidateAfter(), ByIdentity(),
+		Watching(), OpenEnded(), L4()}
 }
 
 // Variants lists every variant with its default parameters, stock first.

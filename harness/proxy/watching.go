@@ -10,9 +10,10 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
-// Watching does what issue 14665 asks for in the simplest way there is: one watch on every key, and each event clears what it touches.
-// A broken watch clears everything, for what it missed is not known. It is "simply done": an answer that was on its way while the event
-// passed is cached after it (as in stock, see the race in PR 21870), and nothing is fresher than the watch's delivery.
+// Watching does what issue 14665 asks for in the simplest way there is: one watch on every key, and each event clears
+// what it touches. A broken watch clears everything, for what it missed is not known. It is "simply done": an answer
+// that was on its way while the event passed is cached after it (as in stock, see the race in PR 21870), and nothing is
+// fresher than the watch's delivery.
 func Watching() Variant {
 	return Variant{
 		Name:      "watch",
@@ -33,7 +34,7 @@ func Watching() Variant {
 	}
 }
 
-// follow clears c by what etcd says changed, until ctx ends. It calls stands when the watch does.
+// follow clears from c what the watch delivers, until ctx ends. It calls stands once the watch is established.
 func follow(ctx context.Context, client *clientv3.Client, c *clearable, stands func()) {
 	for ctx.Err() == nil {
 		wctx, cancel := context.WithCancel(ctx)

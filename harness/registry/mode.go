@@ -14,8 +14,8 @@ type Mode string
 const (
 	// Serializable is go-micro v2 as shipped: every read of its registry/etcd is serializable.
 	Serializable Mode = "serializable"
-	// LinearizableGet is the one line that the incident's team changed: GetService without WithSerializable. ListServices and
-	// the lookup that Register begins with stay serializable.
+	// LinearizableGet is the one line that the incident's team changed: GetService without WithSerializable.
+	// ListServices and the lookup that Register begins with stay serializable.
 	LinearizableGet Mode = "linearizable-get"
 	// Linearizable is the thorough change: every read of the registry.
 	Linearizable Mode = "linearizable"
@@ -44,7 +44,8 @@ func (m Mode) check() error {
 	return fmt.Errorf("mode is %q; it may be one of %q", m, Modes())
 }
 
-// isGetService tells GetService's read, of a service's prefix, from ListServices', of the root, and from registerNode's, of one key.
+// isGetService tells GetService's read, of a service's prefix, from ListServices', of the root, and from
+// registerNode's, of one key.
 func isGetService(in *pb.RangeRequest) bool {
 	return len(in.RangeEnd) > 0 && string(in.Key) != keys.Registry
 }

@@ -1,5 +1,6 @@
-// Package service runs instances: real HTTP servers on loopback that register themselves through go-micro's registry and stay
-// registered as a go-micro server does. Each answer says who gives it, so that an address somebody else has taken is noticed.
+// Package service runs instances: real HTTP servers on loopback that register themselves through go-micro's registry
+// and stay registered as a go-micro server does. Each answer names its instance, so that an address another process has
+// taken is noticed.
 package service
 
 import (
@@ -22,29 +23,32 @@ import (
 	"ghostroute/harness/registry"
 )
 
-// The headers in which an instance says who it is. The body says the same as JSON.
+// The headers in which an instance names itself. The body says the same as JSON.
 const (
 	HeaderService  = "Ghostroute-Service"
 	HeaderVersion  = "Ghostroute-Version"
 	HeaderInstance = "Ghostroute-Instance"
 )
 
-// attempts is how often a go-micro server tries to register before it gives up until the next interval (server/rpc_server.go and
-// server/grpc/grpc.go, regFunc).
+// attempts is how often a go-micro server tries to register before it gives up until the next interval
+// (server/rpc_server.go and server/grpc/grpc.go, regFunc).
 const attempts = 3
 
-// drain is how long requests under way have to end when an instance stops. Connections on which none is under way do not wait.
+// drain is how long requests under way have to end when an instance stops. Connections on which none is under way do
+// not wait.
 const drain = 200 * time.Millisecond
 
 // Config is an instance. Service, Version, ID, Registry.Addresses and History are required.
 type Config struct {
-	Service  string          // "greeter"
-	Version  string          // "v1"
-	ID       string          // the instance's name, "v1-a"
-	Port     *port.Port      // where to serve: another instance's Port for its address; nil reserves one of the instance's own
-	Registry registry.Config // how to register; Client is the instance's ID and History is the instance's where they are empty
-	TTL      time.Duration   // the lease's, in whole seconds, as go-micro cuts it; 0 registers without a lease
-	Interval time.Duration   // how often to register again; 0 is never
+	Service string // "greeter"
+	Version string // "v1"
+	ID      string // the instance's name, "v1-a"
+	// where to serve: another instance's Port for its address; nil reserves one of the instance's own
+	Port *port.Port
+	// how to register; Client is the instance's ID and History is the instance's where they are empty
+	Registry registry.Config
+	TTL      time.Duration // the lease's, in whole seconds, as go-micro cuts it; 0 registers without a lease
+	Interval time.Duration // how often to register again; 0 is never
 	History  *history.History
 }
 
@@ -56,7 +60,8 @@ func (c *Config) complete() error {
 		}
 	}
 	if c.TTL < 0 || c.TTL%time.Second != 0 {
-		errs = append(errs, fmt.Errorf("ttl is %s; it may be whole seconds (go-micro cuts the rest off), or 0 for no lease", c.TTL))
+		errs = append(errs, fmt.Errorf(
+			"ttl is %s; it may be whole seconds (go-micro cuts the rest off), or 0 for no lease", c.TTL))
 	}
 	if c.Interval < 0 {
 		errs = append(errs, fmt.Errorf("interval is %s; it may be 0 (never) or more", c.Interval))
@@ -95,7 +100,8 @@ type Instance struct {
 	err error // what the last register said
 }
 
-// Start serves, and then registers once. When ctx ends first, or go-micro's three attempts fail, nothing is left running.
+// Start serves, and then registers once. When ctx ends first, or go-micro's three attempts fail, nothing is left
+// running.
 func Start(ctx context.Context, cfg Config) (*Instance, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -124,7 +130,7 @@ func (i *Instance) serve(ctx context.Context) (err error) {
 		i.ownPort = true
 	} else if c, err := net.DialTimeout("tcp", i.port.Addr(), time.Second); err == nil {
 		// A reserved port lets two listen at once and gives each connection to one of them.
-		return errors.Join(fmt.Errorf("somebody still serves at %s", i.port.Addr()), c.Close())
+		return errors.Join(fmt.Errorf("another process still serves at %s", i.port.Addr()), c.Close())
 	}
 	if i.reg, err = registry.New(ctx, i.cfg.Registry); err != nil {
 		return err
@@ -134,7 +140,7 @@ func (i *Instance) serve(ctx context.Context) (err error) {
 		return err
 	}
 	i.server = &http.Server{Handler: http.HandlerFunc(i.answer), ReadHeaderTimeout: 10 * time.Second}
-	i.serving.Go(func() { _ = i.server.Serve(l) }) // it returns when the server is closed, and says so
+	i.serving.Go(func() { _ = i.server.Serve(l) }) // it returns ErrServerClosed when the server is closed
 	return nil
 }
 
@@ -144,7 +150,7 @@ func (i *Instance) answer(w http.ResponseWriter, _ *http.Request) {
 	h.Set(HeaderVersion, i.cfg.Version)
 	h.Set(HeaderInstance, i.cfg.ID)
 	h.Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]string{ // an error is the caller's, who has gone
+	_ = json.NewEncoder(w).Encode(map[string]string{ // an error means that the caller has gone
 		"service": i.cfg.Service, "version": i.cfg.Version, "id": i.cfg.ID,
 	})
 }
@@ -179,8 +185,9 @@ func (i *Instance) registerPatiently(ctx context.Context) (err error) {
 	}
 }
 
-// Reregister is one call of go-micro's Register, and what it returned. That it returned nil does not mean that the instance is
-// registered: where go-micro finds, by a read a proxy may have answered from its cache, that it already is, it only renews the lease.
+// Reregister is one call of go-micro's Register, and what it returned. That it returned nil does not mean that the
+// instance is registered: where go-micro finds, by a read a proxy may have answered from its cache, that it already is,
+// it only renews the lease.
 func (i *Instance) Reregister(ctx context.Context) error {
 	err := i.alive(ctx, func() error { return i.reg.Register(i.service(), micro.RegisterTTL(i.cfg.TTL)) })
 	if err != nil {
@@ -199,8 +206,8 @@ func (i *Instance) Err() error {
 	return i.err
 }
 
-// Deregister ends the registering each interval, which would else bring the instance back, and deletes its key. The instance goes
-// on serving. go-micro does not revoke the lease.
+// Deregister ends the registering each interval, which would else bring the instance back, and deletes its key. The
+// instance goes on serving. go-micro does not revoke the lease.
 func (i *Instance) Deregister(ctx context.Context) error {
 	i.unloop()
 	i.looping.Wait()
@@ -210,20 +217,21 @@ func (i *Instance) Deregister(ctx context.Context) error {
 	return nil
 }
 
-// Stop is an orderly end, as a go-micro server's: deregister, answer what has been asked, stop serving. Where it could not
-// deregister it says so, and stops all the same. The address stays reserved, and refuses connections, until Close.
+// Stop is an orderly end, as a go-micro server's: deregister, answer what has been asked, stop serving. Where it could
+// not deregister it returns why, and stops all the same. The address stays reserved, and refuses connections, until
+// Close.
 func (i *Instance) Stop(ctx context.Context) error {
 	err := i.Deregister(ctx)
 	grace, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
 	if i.server.Shutdown(grace) != nil {
-		_ = i.server.Close() // whoever is still connected has had the grace
+		_ = i.server.Close() // a connection that is left has had the grace
 	}
 	return errors.Join(err, i.end())
 }
 
-// Crash is the end of the process: connections are cut, nothing is deregistered, nothing kept alive, no lease revoked. The
-// address stays reserved, and refuses connections, until Close.
+// Crash is the end of the process: connections are cut, nothing is deregistered, nothing kept alive, no lease revoked.
+// The address stays reserved, and refuses connections, until Close.
 func (i *Instance) Crash() error {
 	err := i.end()
 	i.cfg.History.Add(history.Event{Who: i.cfg.ID, Fault: &history.Fault{
@@ -232,8 +240,9 @@ func (i *Instance) Crash() error {
 	return err
 }
 
-// Restart starts the instance again as a process of its own, crashing it first where it still runs: the same name at the same
-// address, with change's changes. The address stays the old instance's to give back: Close it after the new one.
+// Restart starts the instance again as a process of its own, crashing it first where it still runs: the same name at
+// the same address, with change's changes. The address stays the old instance's to give back: Close it after the new
+// one.
 func (i *Instance) Restart(ctx context.Context, change ...func(*Config)) (*Instance, error) {
 	if err := i.end(); err != nil {
 		return nil, err

@@ -173,7 +173,8 @@ func TestACrashDeregistersNothing(t *testing.T) {
 	f.NoError(i.Crash())
 	f.refused(i.Addr())
 	f.Equal([]history.Endpoint{i.Endpoint()}, f.truth(), "it is a ghost")
-	f.Eventually(func() bool { return len(f.truth()) == 0 }, 10*time.Second, 20*time.Millisecond, "until its lease has run out")
+	f.Eventually(func() bool { return len(f.truth()) == 0 }, 10*time.Second, 20*time.Millisecond,
+		"until its lease has run out")
 	f.Equal(history.Crash, f.History.Events()[f.History.Len()-1].Fault.Kind)
 }
 
@@ -194,7 +195,8 @@ func TestRestart(t *testing.T) {
 	who, err := f.ask(old.Addr())
 	f.NoError(err)
 	f.Equal("greeter/v2/v2-a", who, "another answers at the address")
-	f.Equal([]history.Endpoint{same.Endpoint(), renamed.Endpoint()}, f.truth(), "and whom it replaced was not deregistered")
+	f.Equal([]history.Endpoint{same.Endpoint(), renamed.Endpoint()}, f.truth(),
+		"and the instance it replaced was not deregistered")
 
 	moved, err := renamed.Restart(f.Ctx, func(c *service.Config) { c.Port = nil })
 	f.NoError(err)
@@ -204,14 +206,15 @@ func TestRestart(t *testing.T) {
 	f.Equal([]history.Endpoint{same.Endpoint(), moved.Endpoint()}, f.truth())
 }
 
-// The lookup that go-micro's Register begins with is a serializable read: a proxy that still has the entry that another proxy's
-// delete has removed makes it renew a lease, write nothing, and say that all is well.
+// The lookup that go-micro's Register begins with is a serializable read: a proxy that still has the entry that another
+// proxy's delete has removed makes it renew a lease, write nothing, and say that all is well.
 func TestRegisteringThroughAStaleProxySaysNothing(t *testing.T) {
 	f := start(t)
 	m := f.Cluster.Members[0]
 	var through [2]service.Config
 	for n, name := range []string{"p1", "p2"} {
-		p, err := proxy.Start(f.Ctx, proxy.Config{Name: name, History: f.History, Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint()}}})
+		upstream := []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint()}}
+		p, err := proxy.Start(f.Ctx, proxy.Config{Name: name, History: f.History, Upstream: upstream})
 		f.NoError(err)
 		defer p.Close()
 		through[n] = f.config("v1-a")
@@ -220,7 +223,9 @@ func TestRegisteringThroughAStaleProxySaysNothing(t *testing.T) {
 	i := f.start(through[0])
 	address := i.Port()
 	back := func(n int) *service.Instance { // the same instance, through another proxy
-		next, err := i.Restart(f.Ctx, func(c *service.Config) { c.Registry.Addresses, c.Port = through[n].Registry.Addresses, address })
+		next, err := i.Restart(f.Ctx, func(c *service.Config) {
+			c.Registry.Addresses, c.Port = through[n].Registry.Addresses, address
+		})
 		f.NoError(err)
 		f.T.Cleanup(func() { f.NoError(next.Close()) })
 		return next
@@ -246,7 +251,7 @@ func TestNobodyServesAtSomebodysAddress(t *testing.T) {
 	cfg := f.config("v1-b")
 	cfg.Port = i.Port()
 	_, err := service.Start(f.Ctx, cfg)
-	f.EqualError(err, "instance v1-b did not start: somebody still serves at "+i.Addr())
+	f.EqualError(err, "instance v1-b did not start: another process still serves at "+i.Addr())
 	f.Equal([]history.Endpoint{i.Endpoint()}, f.truth())
 	f.NoError(i.Stop(f.Ctx))
 	f.Equal(i.Addr(), f.start(cfg).Addr())
@@ -261,7 +266,8 @@ func TestAnInstanceWithoutARegistryDoesNotStart(t *testing.T) {
 	defer cancel()
 	_, err = service.Start(ctx, service.Config{Service: "greeter", Version: "v1", ID: "v1-a", History: history.New(),
 		Registry: registry.Config{Addresses: []string{nobody.Addr()}}})
-	require.EqualError(t, err, "instance v1-a did not start: v1-a was not registered at ["+nobody.Addr()+"]: context deadline exceeded")
+	require.EqualError(t, err,
+		"instance v1-a did not start: v1-a was not registered at ["+nobody.Addr()+"]: context deadline exceeded")
 
 	_, err = service.Start(ctx, service.Config{Service: "greeter", Version: "v1", ID: "v1-a", History: history.New()})
 	require.ErrorContains(t, err, `registry of "v1-a" cannot be: addresses is empty`)
@@ -289,7 +295,8 @@ func TestARegistryThatIsGone(t *testing.T) {
 
 func TestAConfigThatCannotBe(t *testing.T) {
 	t.Parallel()
-	_, err := service.Start(context.Background(), service.Config{Service: "a/b", ID: "v1-a", TTL: 1500 * time.Millisecond, Interval: -1})
+	_, err := service.Start(context.Background(),
+		service.Config{Service: "a/b", ID: "v1-a", TTL: 1500 * time.Millisecond, Interval: -1})
 	require.EqualError(t, err, `instance "v1-a" cannot be: service is "a/b"; it may be any name without a slash
 version is ""; it may be any name without a slash
 ttl is 1.5s; it may be whole seconds (go-micro cuts the rest off), or 0 for no lease

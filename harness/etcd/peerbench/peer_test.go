@@ -1,5 +1,6 @@
-// Package peerbench measures a peer: three bare members of etcd's own integration framework, booted and closed as BenchmarkBoot and
-// BenchmarkCloseWatched of harness/etcd boot and close ours. It is a module of its own so that nobody downloads the framework who does not ask for it:
+// Package peerbench measures a peer: three bare members of etcd's own integration framework, booted and closed as
+// BenchmarkBoot and BenchmarkCloseWatched of harness/etcd boot and close ours. It is a module of its own so that nobody
+// downloads the framework who does not ask for it:
 //
 //	cd harness/etcd/peerbench && go test -bench . -benchtime 10x
 package peerbench
@@ -13,7 +14,8 @@ import (
 	"go.etcd.io/etcd/tests/v3/framework/integration"
 )
 
-// BenchmarkFramework is a cluster of three from nothing to a linearizable read answered by each, and closed. It reports the medians.
+// BenchmarkFramework is a cluster of three from nothing to a linearizable read answered by each, and closed. It reports
+// the medians.
 func BenchmarkFramework(b *testing.B) { framework(b, 0) }
 
 // BenchmarkFrameworkWatched is the same, closed with ten watches open on each member.

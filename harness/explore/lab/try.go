@@ -122,7 +122,7 @@ func (m *Machine) record(healed time.Duration) check.Record {
 	r.Base, r.Complete, r.Healed, r.Grants = m.base+1, true, healed, m.grants
 	for _, e := range m.history.Events() {
 		if e.Fault != nil && e.Fault.Kind == history.Compact && e.Fault.Op == history.End {
-			r.Complete = false // commits were forgotten before they were seen
+			r.Complete = false // commits were compacted before they were seen
 		}
 	}
 	return r

@@ -1,4 +1,5 @@
-// Package onemember is what the tests of the parts stand on: one etcd member, and the proxies a test puts before it, over one history.
+// Package onemember is what the tests of the parts stand on: one etcd member, and the proxies a test puts before it,
+// over one history.
 package onemember
 
 import (

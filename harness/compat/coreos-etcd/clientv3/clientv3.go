@@ -25,7 +25,7 @@ func New(cfg Config) (*Client, error) { return clientv3.New(cfg) }
 // WithPrefix makes a request one for every key that starts with its key.
 func WithPrefix() OpOption { return clientv3.WithPrefix() }
 
-// WithSerializable makes a read serializable: the one who answers need not ask the cluster.
+// WithSerializable makes a read serializable: the member that answers need not ask the cluster.
 func WithSerializable() OpOption { return clientv3.WithSerializable() }
 
 // WithLease attaches a lease to a put.

@@ -1,4 +1,5 @@
-// Package rpctypes stands in for github.com/coreos/etcd/etcdserver/api/v3rpc/rpctypes: the one error go-micro compares with.
+// Package rpctypes stands in for github.com/coreos/etcd/etcdserver/api/v3rpc/rpctypes: the one error go-micro compares
+// with.
 package rpctypes
 
 import "go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
