@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/connectivity"
 )
 
-// Ready waits until a connection is ready. gRPC waits a second before it dials again an address that refused, and longer each time; Ready
-// has it dial at once, because its caller knows that somebody listens there now.
+// Ready waits until a connection is ready. gRPC waits a second before it dials again an address that refused, and
+// longer each time; Ready has it dial at once, because its caller knows that a server listens there now.
 func Ready(ctx context.Context, c *grpc.ClientConn) error {
 	return until(ctx, c, func(s connectivity.State) bool { return s == connectivity.Ready })
 }

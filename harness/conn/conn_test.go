@@ -13,7 +13,8 @@ import (
 	"ghostroute/harness/conn"
 )
 
-// A connection that was refused is dialled again at once: with gRPC's own back-off this test would take a second a round.
+// A connection that was refused is dialled again at once: with gRPC's own back-off this test would take a second a
+// round.
 func TestReadyDialsAgainAtOnce(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

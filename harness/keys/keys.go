@@ -1,10 +1,11 @@
-// Package keys is the layout of go-micro's registry in etcd, and what etcd's ranges mean. It imports nothing, so that whoever judges a
-// history can use it without go-micro.
+// Package keys is the layout of go-micro's registry in etcd, and what etcd's ranges mean. It imports nothing, so that
+// what judges a history can use it without go-micro.
 package keys
 
 import "strings"
 
-// Registry is the prefix of every key that go-micro keeps in etcd (its registry/etcd/etcd.go, prefix), and what ListServices reads.
+// Registry is the prefix of every key that go-micro keeps in etcd (its registry/etcd/etcd.go, prefix), and what
+// ListServices reads.
 const Registry = "/micro/registry/"
 
 // Service is the prefix of a service's keys, and what GetService reads: "/micro/registry/greeter/".
@@ -17,8 +18,8 @@ func Node(service, id string) string { return Service(service) + segment(NodeID(
 // (server/rpc_server.go and server/grpc/grpc.go, Register).
 func NodeID(service, id string) string { return service + "-" + id }
 
-// Parse is Node's inverse. It is false for a key that is none of go-micro's. A key whose node is not named after its service, as other
-// programs may write them, gives the node's whole name as id.
+// Parse is Node's inverse. It is false for a key that is none of go-micro's. A key whose node is not named after its
+// service, as other programs may write them, gives the node's whole name as id.
 func Parse(key string) (service, id string, ok bool) {
 	rest, ok := strings.CutPrefix(key, Registry)
 	if !ok {
@@ -37,7 +38,8 @@ func segment(name string) string { return strings.ReplaceAll(name, "/", "-") }
 // FromKey is the range end that means "from the key on" (api/etcdserverpb/rpc.proto, RangeRequest.range_end).
 const FromKey = "\x00"
 
-// In says whether k is in the range from key to end: one key where end is "", from key on where it is FromKey, else up to and without end.
+// In says whether k is in the range from key to end: one key where end is "", from key on where it is FromKey, else up
+// to and without end.
 func In(k, key, end string) bool {
 	switch end {
 	case "":

@@ -16,7 +16,8 @@ func TestNodeAndParseAreInverse(t *testing.T) {
 	service, id, ok = keys.Parse("/micro/registry/greeter/elsewhere")
 	require.Equal(t, []any{"greeter", "elsewhere", true}, []any{service, id, ok})
 	require.Equal(t, "/micro/registry/a-b/", keys.Service("a/b"))
-	for _, key := range []string{"", keys.Registry, "/micro/registry/greeter", "/micro/registry/greeter/", "/micro/registry//x",
+	for _, key := range []string{"", keys.Registry, "/micro/registry/greeter", "/micro/registry/greeter/",
+		"/micro/registry//x",
 		"/micro/registry/a/b/c", "/other/greeter/x"} {
 		_, _, ok := keys.Parse(key)
 		require.False(t, ok, key)

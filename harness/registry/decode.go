@@ -12,7 +12,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Decode reads one value of the registry: the service it belongs to and the endpoints it names (go-micro writes one a key).
+// Decode reads one value of the registry: the service it belongs to and the endpoints it names (go-micro writes one a
+// key).
 func Decode(value []byte) (service string, endpoints []history.Endpoint, err error) {
 	var s *registry.Service
 	if err := json.Unmarshal(value, &s); err != nil {

@@ -22,7 +22,8 @@ type other struct {
 func TestAnotherGoMicroIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	_, err := exchangeClient(&other{client: "x"}, nil)
-	require.EqualError(t, err, "go-micro's *registry.other has no field client of type *clientv3.Client: the harness was written for go-micro v2.9.1")
+	require.EqualError(t, err, "go-micro's *registry.other has no field client of type *clientv3.Client: "+
+		"the harness was written for go-micro v2.9.1")
 	_, err = exchangeClient(other{}, nil)
 	require.ErrorContains(t, err, "no pointer to a struct")
 }
@@ -46,7 +47,7 @@ func TestAWatchersPanicIsAnErrorAndAFault(t *testing.T) {
 	require.Equal(t, "g1", h.Events()[0].Who)
 }
 
-// hung is etcd's watcher when it hangs: it establishes nothing, and listens to nobody but who asks.
+// hung is etcd's watcher when it hangs: it establishes nothing, and ends with its caller's context only.
 type hung struct{ clientv3.Watcher }
 
 func (hung) Watch(ctx context.Context, _ string, _ ...clientv3.OpOption) clientv3.WatchChan {

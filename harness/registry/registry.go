@@ -1,8 +1,9 @@
 // Package registry gives go-micro's etcd registry, unmodified, by read mode, with an end, and with a witness.
 //
-// A Registry is one process's view of etcd: one client with one connection. go-micro's registry/etcd does the work; what is
-// added stands under it, between it and etcd's client (tap.go): reads are made linearizable where the mode says so, each read's
-// provenance can be asked for (Trace), each write goes into the history, and Close ends what go-micro leaves running.
+// A Registry is one process's view of etcd: one client with one connection. go-micro's registry/etcd does the work;
+// what is added stands under it, between it and etcd's client (tap.go): reads are made linearizable where the mode says
+// so, each read's provenance can be asked for (Trace), each write goes into the history, and Close ends what go-micro
+// leaves running.
 package registry
 
 import (
@@ -27,7 +28,7 @@ import (
 
 // Config is one client of the registry. Client, Addresses and History are required.
 type Config struct {
-	Client    string        // who reads and writes, in the history: "g1", "v1-a"
+	Client    string        // the client's name in the history: "g1", "v1-a"
 	Addresses []string      // "host:port" of a VIP, or of proxies or members
 	Mode      Mode          // the read mode; Serializable where it is empty
 	Timeout   time.Duration // of each of go-micro's calls that has one; 5 s, as in go-micro, where it is 0
@@ -86,8 +87,8 @@ type session struct {
 	close  func() error // once
 }
 
-// New gives a registry. It does not connect, but for a user with a password, for whom etcd's client fetches a token at once;
-// ctx is how long that may take.
+// New gives a registry. It does not connect, but for a user with a password, for which etcd's client fetches a token at
+// once; ctx is how long that may take.
 func New(ctx context.Context, cfg Config) (*Registry, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -104,7 +105,8 @@ func New(ctx context.Context, cfg Config) (*Registry, error) {
 // open begins a session: go-micro's registry, over a client configured as go-micro configures its own.
 func (r *Registry) open(ctx context.Context) (session, error) {
 	life, end := context.WithCancelCause(context.Background())
-	stop := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) }) // the client asks for its token with no other deadline
+	// the client asks for its token with no other deadline
+	stop := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: r.cfg.Addresses,
 		Username:  r.cfg.Username,
@@ -122,7 +124,7 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 		}
 		return session{}, fmt.Errorf("registry of %s was not opened at %v: %w", r.cfg.Client, r.cfg.Addresses, err)
 	}
-	// The client that go-micro makes has not been used, so it has not connected: closing it is seen by nobody.
+	// The client that go-micro makes has not been used, so it has not connected: closing it has no effect on a server.
 	inner := etcd.NewRegistry(registry.Addrs(r.cfg.Addresses...), registry.Timeout(r.cfg.Timeout))
 	made, err := exchangeClient(inner, tapped(client, life, &r.cfg, &r.calls))
 	if made != nil {
@@ -156,8 +158,8 @@ func (r *Registry) session() session {
 // Config is what the registry was made of, defaults filled in.
 func (r *Registry) Config() Config { return r.cfg }
 
-// Client is etcd's client under the registry, tapped: what is read and written with it is seen as go-micro's calls are. It is
-// another one after Reconnect.
+// Client is etcd's client under the registry, tapped: what is read and written with it is seen as go-micro's calls are.
+// It is another one after Reconnect.
 func (r *Registry) Client() *clientv3.Client { return r.session().client }
 
 // Connect waits until the client has a connection, and asks nothing over it: it pins the client to a proxy.
@@ -186,8 +188,8 @@ func (r *Registry) Reconnect(ctx context.Context) error {
 	return errors.Join(err, last.close())
 }
 
-// Close ends the client: its connection, its watches and every call under way. It deregisters nothing and revokes nothing, as a
-// process that ends does not. What is asked of r afterwards fails.
+// Close ends the client: its connection, its watches and every call under way. It deregisters nothing and revokes
+// nothing, as a process that ends does not. What is asked of r afterwards fails.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	r.closed = true
@@ -227,7 +229,8 @@ func (r *Registry) ListServices(opts ...registry.ListOption) ([]*registry.Servic
 	return r.session().ListServices(opts...)
 }
 
-// Watch is go-micro's, with its panic made an error (watcher.go). It waits, with no deadline, until the watch is established.
+// Watch is go-micro's, with its panic made an error (watcher.go). It waits, with no deadline, until the watch is
+// established.
 func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	w, err := r.session().Watch(opts...)
 	if err != nil {
@@ -239,9 +242,10 @@ func (r *Registry) Watch(opts ...registry.WatchOption) (registry.Watcher, error)
 // String is go-micro's name of it, "etcd".
 func (r *Registry) String() string { return r.session().String() }
 
-// quiet keeps go-micro's logger off the terminal, where it would print "unable to list services" into a told story: what it
-// says is in the history, as the read that failed. Its level is one variable of the process with no lock, so it is set once,
-// before anything here has started a goroutine of go-micro's. A MICRO_LOG_LEVEL in the environment is left alone.
+// quiet keeps go-micro's logger off the terminal, where it would print "unable to list services" into the story: what
+// it says is in the history, as the read that failed. Its level is one variable of the process with no lock, so it is
+// set once, before anything here has started a goroutine of go-micro's. A MICRO_LOG_LEVEL in the environment is left
+// alone.
 var quiet = sync.OnceFunc(func() {
 	if os.Getenv("MICRO_LOG_LEVEL") == "" {
 		_ = logger.Init(logger.WithLevel(logger.FatalLevel)) // it returns nil always

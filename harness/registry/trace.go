@@ -14,7 +14,7 @@ import (
 type Read struct {
 	Began        time.Duration  // on the history's clock
 	Key, End     string         // the range that was asked for; End is empty where it was one key
-	Service      string         // whose keys, "" for ListServices
+	Service      string         // the service that was read, "" for ListServices
 	Serializable bool           // as it was sent, after the read mode
 	Via          string         // the proxy that answered, "" where a member did
 	Source       history.Source // Hit, Miss or Member; "" where nothing was answered

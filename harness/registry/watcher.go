@@ -10,9 +10,9 @@ import (
 
 // watcher is go-micro's, but that it fails where go-micro's panics.
 //
-// registry/etcd/watcher.go takes the value before a delete without asking whether there is one, and there is none once the
-// revision before it has been compacted. The process would end; here that would be the whole bench. So the panic is an error of
-// Next, after which go-micro's router and cache watch anew, and a fault in the history.
+// registry/etcd/watcher.go takes the value before a delete without asking whether there is one, and there is none once
+// the revision before it has been compacted. The process would end; here that would be the whole bench. So the panic is
+// an error of Next, after which go-micro's router and cache watch anew, and a fault in the history.
 type watcher struct {
 	registry.Watcher
 	cfg *Config

@@ -1,5 +1,5 @@
-// Package tap stands between a program and etcd's client, as etcd's own clientv3/namespace does: each write goes into the history, and
-// each answer says where it came from.
+// Package tap stands between a program and etcd's client, as etcd's own clientv3/namespace does: each write goes into
+// the history, and each answer says where it came from.
 package tap
 
 import (
@@ -189,8 +189,8 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// Origin is which proxy answered, out of what, and the Seq of its record of that, by an answer's metadata. Answers about leases have none,
-// since a proxy says where KV answers came from, and no others.
+// Origin is which proxy answered, out of what, and the Seq of its record of that, by an answer's metadata. Answers
+// about leases have none, since a proxy says where KV answers came from, and no others.
 func Origin(md metadata.MD) (via string, source history.Source, event int) {
 	via, source = first(md.Get(proxy.HeaderProxy)), history.Source(first(md.Get(proxy.HeaderSource)))
 	if via == "" {

@@ -19,10 +19,12 @@ func TestLists(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	words := []string{"register", "release", "put", "revoke"}
-	for typed, meant := range map[string]string{"regsiter": "register", "reg": "register", "puts": "put", "REVOKE": "revoke", "zzz": "", "": ""} {
+	for typed, meant := range map[string]string{"regsiter": "register", "reg": "register", "puts": "put",
+		"REVOKE": "revoke", "zzz": "", "": ""} {
 		require.Equal(t, meant, text.Nearest(typed, words), typed)
 	}
-	require.EqualError(t, text.Unknown("verb", "puts", words), `there is no verb "puts": did you mean "put"? There are register, release, put and revoke`)
+	require.EqualError(t, text.Unknown("verb", "puts", words),
+		`there is no verb "puts": did you mean "put"? There are register, release, put and revoke`)
 	require.EqualError(t, text.Unknown("verb", "zzz", words[:1]), `there is no verb "zzz": there are register`)
 }
 
@@ -33,7 +35,8 @@ func TestPaint(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
-	for word, want := range map[string]string{"a/b-1.txt": "a/b-1.txt", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "$x": "'$x'"} {
+	for word, want := range map[string]string{"a/b-1.txt": "a/b-1.txt", "a b": "'a b'", "it's": `'it'\''s'`, "": "''",
+		"$x": "'$x'"} {
 		require.Equal(t, want, text.Quote(word))
 	}
 }

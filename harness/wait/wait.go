@@ -1,4 +1,5 @@
-// Package wait waits for conditions that nobody announces. What is announced is waited for by an event, see history.Wait.
+// Package wait waits for conditions that no event announces. What an event announces is waited for by that event, see
+// history.Wait.
 package wait
 
 import (

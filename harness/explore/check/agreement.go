@@ -47,8 +47,8 @@ func quiet(a, b Read, changes []change, pending []Write) bool {
 	return true
 }
 
-// agree compares two answers where their ranges meet: which keys are there and, where noted, at which revisions. A count is
-// compared with an answer of the same range only. comparable is false where they have nothing in common.
+// agree compares two answers where their ranges meet: which keys are there and, where noted, at which revisions. A
+// count is compared with an answer of the same range only. comparable is false where they have nothing in common.
 func agree(a, b Read) (key string, ok, comparable bool) {
 	sameRange := a.Key == b.Key && a.End == b.End
 	if a.Shape.Count || b.Shape.Count {

@@ -8,12 +8,12 @@ import (
 type change struct {
 	revision         int64
 	commits          []Commit
-	write            *Write        // whose it is, nil where no acknowledgement names the revision
-	earliest, latest time.Duration // both bounds hold; nobody knows more
+	write            *Write        // the write that made it, nil where no acknowledgement names the revision
+	earliest, latest time.Duration // both bounds hold; more is not known
 }
 
-// changes are the revisions in their order. A change was done after its write began and after the change before it may have
-// been; and before it was acknowledged or seen, and before the change behind it was.
+// changes are the revisions in their order. A change was done after its write began and after the change before it may
+// have been; and before it was acknowledged or seen, and before the change behind it was.
 func (rec Record) changes() []change {
 	acked := map[int64]*Write{}
 	for i := range rec.Writes {
@@ -43,7 +43,8 @@ func (rec Record) changes() []change {
 	return list
 }
 
-// pending are the writes without an answer that no change can be laid to: they may be done at any time from when they began.
+// pending are the writes without an answer that no change can be laid to: they may be done at any time from when they
+// began.
 func (rec Record) pending(changes []change) (list []Write) {
 	taken := map[int64]bool{}
 	for _, w := range rec.Writes {

@@ -1,6 +1,6 @@
 // Package check holds the promises that a registry behind proxies may keep or break, each in a file of its own, as pure
-// functions over what was recorded. None of them looks at a running bench, and none guesses: what the record does not settle
-// is unknown.
+// functions over what was recorded. None of them looks at a running bench, and none guesses: what the record does not
+// settle is unknown.
 package check
 
 import (
@@ -22,11 +22,11 @@ type Result struct {
 	Check   string
 	Promise string
 	Outcome Outcome
-	Why     string // who and where, in one sentence
+	Why     string // which client and where, in one sentence
 	Events  []int  // the places in the history that show it
 }
 
-// Error is the result as an error: the broken promise first, then who and where; nil unless it is broken.
+// Error is the result as an error: the broken promise first, then which client and where; nil unless it is broken.
 func (r Result) Error() error {
 	if r.Outcome != Broken {
 		return nil
@@ -41,7 +41,8 @@ type Check struct {
 	Judge   func(Record) Result
 }
 
-// All are the checks from the strongest to the weakest. bound is what "bounded" allows, patience how long "linearizable" may think.
+// All are the checks from the strongest to the weakest. bound is what "bounded" allows, patience how long
+// "linearizable" may think.
 func All(bound, patience time.Duration) []Check {
 	return []Check{
 		Linearizable(patience), OwnWrites(), Monotonic(), Bounded(bound), Agreement(), Digest(), Convergence(), Identity(),

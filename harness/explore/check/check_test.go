@@ -19,7 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const ms = time.Millisecond
 
-// The story of the tests: revision 2 puts instance a of s1 at 10 ms, 3 puts b at 20, 4 deletes a at 30. g1 writes through p1.
+// The story of the tests: revision 2 puts instance a of s1 at 10 ms, 3 puts b at 20, 4 deletes a at 30. g1 writes
+// through p1.
 func story() Record {
 	return Record{Base: 1, Complete: true,
 		Writes: []Write{
@@ -61,26 +62,41 @@ func TestChecks(t *testing.T) {
 		change func(*Record)
 		reads  []Read
 	}{
-		{"truth all along", Linearizable(0), Kept, "3 reads", noMind, []Read{read(12*ms, 2, "a"), read(22*ms, 3, "a", "b"), read(32*ms, 4, "b")}},
-		{"either, while it happens", Linearizable(0), Kept, "", noMind, []Read{read(29*ms, 3, "a", "b"), with(func(r *Read) { r.Client = "g3" }, read(29*ms, 4, "b"))}},
-		{"a ghost", Linearizable(0), Broken, "g2 was told " + s1 + "a, " + s1 + "b by p2 (hit) as of revision 3", noMind, []Read{read(32*ms, 3, "a", "b")}},
-		{"back and forth while it happens", Linearizable(0), Broken, "in no one order", func(r *Record) { r.Writes[2].Began, r.Writes[2].Ended, r.Commits[2].At = 28*ms, 60*ms, 60*ms },
+		{"truth all along", Linearizable(0), Kept, "3 reads", noMind,
+			[]Read{read(12*ms, 2, "a"), read(22*ms, 3, "a", "b"), read(32*ms, 4, "b")}},
+		{"either, while it happens", Linearizable(0), Kept, "", noMind,
+			[]Read{read(29*ms, 3, "a", "b"), with(func(r *Read) { r.Client = "g3" }, read(29*ms, 4, "b"))}},
+		{"a ghost", Linearizable(0), Broken, "g2 was told " + s1 + "a, " + s1 + "b by p2 (hit) as of revision 3", noMind,
+			[]Read{read(32*ms, 3, "a", "b")}},
+		{"back and forth while it happens", Linearizable(0), Broken, "in no one order",
+			func(r *Record) { r.Writes[2].Began, r.Writes[2].Ended, r.Commits[2].At = 28*ms, 60*ms, 60*ms },
 			[]Read{read(32*ms, 4, "b"), read(40*ms, 3, "a", "b")}},
-		{"a change missing", Linearizable(0), Unknown, "every change", func(r *Record) { r.Complete = false }, []Read{read(32*ms, 3, "a", "b")}},
-		{"only failures", Linearizable(0), Unknown, "no reads", noMind, []Read{with(func(r *Read) { r.Err = "unavailable" }, read(32*ms, 0))}},
-		{"a write without an answer, done", Linearizable(0), Kept, "", func(r *Record) { r.Writes[2].Err, r.Writes[2].Revision = "lost", 0 }, []Read{read(32*ms, 4, "b")}},
-		{"a write without an answer, seen late", Linearizable(0), Kept, "", func(r *Record) { r.Writes[2].Err, r.Writes[2].Revision, r.Commits[2].At = "lost", 0, 50*ms },
+		{"a change missing", Linearizable(0), Unknown, "every change", func(r *Record) { r.Complete = false },
+			[]Read{read(32*ms, 3, "a", "b")}},
+		{"only failures", Linearizable(0), Unknown, "no reads", noMind,
+			[]Read{with(func(r *Read) { r.Err = "unavailable" }, read(32*ms, 0))}},
+		{"a write without an answer, done", Linearizable(0), Kept, "",
+			func(r *Record) { r.Writes[2].Err, r.Writes[2].Revision = "lost", 0 },
+			[]Read{read(32*ms, 4, "b")}},
+		{"a write without an answer, seen late", Linearizable(0), Kept, "",
+			func(r *Record) { r.Writes[2].Err, r.Writes[2].Revision, r.Commits[2].At = "lost", 0, 50*ms },
 			[]Read{read(32*ms, 3, "a", "b"), read(40*ms, 4, "b")}},
 
 		{"forward", Monotonic(), Kept, "1 answers", noMind, []Read{read(12*ms, 2, "a"), read(22*ms, 3, "a", "b")}},
-		{"back in time", Monotonic(), Broken, "revision 2, having known revision 3 from an earlier answer", noMind, []Read{read(22*ms, 3, "a", "b"), read(32*ms, 2, "a")}},
-		{"two clients", Monotonic(), Unknown, "", noMind, []Read{read(22*ms, 3, "a", "b"), with(func(r *Read) { r.Client = "g3" }, read(32*ms, 2, "a"))}},
-		{"at the same time", Monotonic(), Unknown, "", noMind, []Read{read(22*ms, 3, "a", "b"), with(func(r *Read) { r.Seq++ }, read(22*ms, 2, "a"))}},
+		{"back in time", Monotonic(), Broken, "revision 2, having known revision 3 from an earlier answer", noMind,
+			[]Read{read(22*ms, 3, "a", "b"), read(32*ms, 2, "a")}},
+		{"two clients", Monotonic(), Unknown, "", noMind,
+			[]Read{read(22*ms, 3, "a", "b"), with(func(r *Read) { r.Client = "g3" }, read(32*ms, 2, "a"))}},
+		{"at the same time", Monotonic(), Unknown, "", noMind,
+			[]Read{read(22*ms, 3, "a", "b"), with(func(r *Read) { r.Seq++ }, read(22*ms, 2, "a"))}},
 
-		{"its own write", OwnWrites(), Kept, "", noMind, []Read{with(func(r *Read) { r.Client = "g1" }, read(32*ms, 4, "b"))}},
-		{"before its own write", OwnWrites(), Broken, "revision 3, having known revision 4 from its own write", noMind, []Read{with(func(r *Read) { r.Client = "g1" }, read(32*ms, 3, "a", "b"))}},
-		{"somebody else's write", OwnWrites(), Unknown, "", noMind, []Read{read(32*ms, 3, "a", "b")}},
-		{"a write without an answer binds nobody", OwnWrites(), Kept, "", func(r *Record) { r.Writes[2].Err = "lost" }, []Read{with(func(r *Read) { r.Client = "g1" }, read(32*ms, 3, "a", "b"))}},
+		{"its own write", OwnWrites(), Kept, "", noMind,
+			[]Read{with(func(r *Read) { r.Client = "g1" }, read(32*ms, 4, "b"))}},
+		{"before its own write", OwnWrites(), Broken, "revision 3, having known revision 4 from its own write", noMind,
+			[]Read{with(func(r *Read) { r.Client = "g1" }, read(32*ms, 3, "a", "b"))}},
+		{"another client's write", OwnWrites(), Unknown, "", noMind, []Read{read(32*ms, 3, "a", "b")}},
+		{"a write without an answer is no bound", OwnWrites(), Kept, "", func(r *Record) { r.Writes[2].Err = "lost" },
+			[]Read{with(func(r *Read) { r.Client = "g1" }, read(32*ms, 3, "a", "b"))}},
 
 		{"old, within the bound", Bounded(10 * ms), Kept, "", noMind, []Read{read(39*ms, 3, "a", "b")}},
 		{"too old", Bounded(10 * ms), Broken, "not been true for 20ms", noMind, []Read{read(50*ms, 3, "a", "b")}},
@@ -88,35 +104,61 @@ func TestChecks(t *testing.T) {
 		{"nothing asked", Bounded(10 * ms), Unknown, "", noMind, nil},
 
 		{"the truth in the end", Convergence(), Kept, "", healed, []Read{read(32*ms, 3, "a", "b"), read(41*ms, 4, "b")}},
-		{"a ghost for ever", Convergence(), Broken, "g2 is told " + s1 + "a, " + s1 + "b by p2 from its cache as of revision 3; the truth is " + s1 + "b as of revision 4", healed, []Read{read(41*ms, 3, "a", "b")}},
-		{"not yet", Convergence(), Unknown, "not from a cache", healed, []Read{with(func(r *Read) { r.Source = history.Miss }, read(41*ms, 3, "a", "b"))}},
-		{"an error in the end", Convergence(), Unknown, "unavailable", healed, []Read{with(func(r *Read) { r.Err = "unavailable" }, read(41*ms, 0))}},
+		{"a ghost for ever", Convergence(), Broken,
+			"g2 is told " + s1 + "a, " + s1 + "b by p2 from its cache as of revision 3; the truth is " + s1 +
+				"b as of revision 4",
+			healed,
+			[]Read{read(41*ms, 3, "a", "b")}},
+		{"not yet", Convergence(), Unknown, "not from a cache", healed,
+			[]Read{with(func(r *Read) { r.Source = history.Miss }, read(41*ms, 3, "a", "b"))}},
+		{"an error in the end", Convergence(), Unknown, "unavailable", healed,
+			[]Read{with(func(r *Read) { r.Err = "unavailable" }, read(41*ms, 0))}},
 		{"never healed", Convergence(), Unknown, "", noMind, []Read{read(41*ms, 3, "a", "b")}},
 		{"asked only before", Convergence(), Unknown, "", healed, []Read{read(32*ms, 3, "a", "b")}},
 
-		{"as of then", Digest(), Kept, "", noMind, []Read{read(50*ms, 3, "a", "b"), with(func(r *Read) { r.At = 2 }, read(51*ms, 4, "a"))}},
+		{"as of then", Digest(), Kept, "", noMind,
+			[]Read{read(50*ms, 3, "a", "b"), with(func(r *Read) { r.At = 2 }, read(51*ms, 4, "a"))}},
 		{"never so", Digest(), Broken, "where etcd held " + s1 + "a, " + s1 + "b", noMind, []Read{read(50*ms, 3, "a")}},
-		{"never counted so", Digest(), Broken, "", noMind, []Read{with(func(r *Read) { r.Shape.Count, r.Count = true, 3 }, read(50*ms, 3))}},
-		{"one of two, as asked", Digest(), Kept, "", noMind, []Read{with(func(r *Read) { r.Shape.Limit = 1 }, read(50*ms, 3, "a"))}},
-		{"the wrong one of two", Digest(), Broken, "", noMind, []Read{with(func(r *Read) { r.Shape.Limit = 1 }, read(50*ms, 3, "b"))}},
-		{"the right key, an old value", Digest(), Broken, "", noMind, []Read{with(func(r *Read) { r.Mods = []int64{2} }, read(50*ms, 4, "b"))}},
+		{"never counted so", Digest(), Broken, "", noMind,
+			[]Read{with(func(r *Read) { r.Shape.Count, r.Count = true, 3 }, read(50*ms, 3))}},
+		{"one of two, as asked", Digest(), Kept, "", noMind,
+			[]Read{with(func(r *Read) { r.Shape.Limit = 1 }, read(50*ms, 3, "a"))}},
+		{"the wrong one of two", Digest(), Broken, "", noMind,
+			[]Read{with(func(r *Read) { r.Shape.Limit = 1 }, read(50*ms, 3, "b"))}},
+		{"the right key, an old value", Digest(), Broken, "", noMind,
+			[]Read{with(func(r *Read) { r.Mods = []int64{2} }, read(50*ms, 4, "b"))}},
 		{"a revision beyond the record", Digest(), Unknown, "", noMind, []Read{read(50*ms, 9, "z")}},
 
 		{"one story", Agreement(), Kept, "", noMind, []Read{read(41*ms, 3, "a", "b"), with(one("a"), read(43*ms, 3, "a"))}},
-		{"two stories", Agreement(), Broken, "they differ about " + s1 + "a", noMind, []Read{read(41*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
-		{"two numbers", Agreement(), Broken, "how many", noMind, []Read{read(41*ms, 3, "a", "b"), with(func(r *Read) { r.Shape.Count, r.Count = true, 1 }, read(43*ms, 4))}},
-		{"something changed between", Agreement(), Unknown, "", noMind, []Read{read(22*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
+		{"two stories", Agreement(), Broken, "they differ about " + s1 + "a", noMind,
+			[]Read{read(41*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
+		{"two numbers", Agreement(), Broken, "how many", noMind,
+			[]Read{read(41*ms, 3, "a", "b"), with(func(r *Read) { r.Shape.Count, r.Count = true, 1 }, read(43*ms, 4))}},
+		{"something changed between", Agreement(), Unknown, "", noMind,
+			[]Read{read(22*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
 		{"something may have changed between", Agreement(), Unknown, "", func(r *Record) {
-			r.Writes = append(r.Writes, Write{Client: "g1", Began: 40 * ms, Ended: 41 * ms, Op: "put", Key: s1 + "c", Err: "lost"})
+			r.Writes = append(r.Writes, Write{Client: "g1", Began: 40 * ms, Ended: 41 * ms, Op: "put", Key: s1 + "c",
+				Err: "lost"})
 		}, []Read{read(41*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
-		{"two proxies", Agreement(), Unknown, "", noMind, []Read{read(41*ms, 3, "a", "b"), with(func(r *Read) { r.Via = "p1" }, read(43*ms, 4, "b"))}},
+		{"two proxies", Agreement(), Unknown, "", noMind,
+			[]Read{read(41*ms, 3, "a", "b"), with(func(r *Read) { r.Via = "p1" }, read(43*ms, 4, "b"))}},
 
-		{"may read it", Identity(), Kept, "", grants(Grant{User: "g2", Key: s1, End: prefixEnd(s1), Allowed: true}), []Read{read(41*ms, 4, "b")}},
-		{"may not read it", Identity(), Broken, "g2 was told " + s1 + "b by p2 (hit) and may not read it", grants(Grant{User: "g1", Key: s1, End: prefixEnd(s1), Allowed: true}), []Read{read(41*ms, 4, "b")}},
-		{"may no longer read it", Identity(), Broken, "", grants(Grant{User: "g2", Key: "\x00", End: "\x00", Allowed: true}, Grant{From: 40 * ms, User: "g2", Key: "\x00", End: "\x00"}), []Read{read(41*ms, 4, "b")}},
-		{"might still while it asked", Identity(), Kept, "", grants(Grant{User: "g2", Key: "\x00", End: "\x00", Allowed: true}, Grant{From: 41*ms + 1, User: "g2", Key: "\x00", End: "\x00"}), []Read{read(41*ms, 4, "b")}},
-		{"refused", Identity(), Unknown, "", grants(), []Read{with(func(r *Read) { r.Err = "permission denied" }, read(41*ms, 0))}},
-		{"nobody noted who may", Identity(), Unknown, "", noMind, []Read{read(41*ms, 4, "b")}},
+		{"may read it", Identity(), Kept, "", grants(Grant{User: "g2", Key: s1, End: prefixEnd(s1), Allowed: true}),
+			[]Read{read(41*ms, 4, "b")}},
+		{"may not read it", Identity(), Broken, "g2 was told " + s1 + "b by p2 (hit) and may not read it",
+			grants(Grant{User: "g1", Key: s1, End: prefixEnd(s1), Allowed: true}),
+			[]Read{read(41*ms, 4, "b")}},
+		{"may no longer read it", Identity(), Broken, "",
+			grants(Grant{User: "g2", Key: "\x00", End: "\x00", Allowed: true},
+				Grant{From: 40 * ms, User: "g2", Key: "\x00", End: "\x00"}),
+			[]Read{read(41*ms, 4, "b")}},
+		{"might still while it asked", Identity(), Kept, "",
+			grants(Grant{User: "g2", Key: "\x00", End: "\x00", Allowed: true},
+				Grant{From: 41*ms + 1, User: "g2", Key: "\x00", End: "\x00"}),
+			[]Read{read(41*ms, 4, "b")}},
+		{"refused", Identity(), Unknown, "", grants(),
+			[]Read{with(func(r *Read) { r.Err = "permission denied" }, read(41*ms, 0))}},
+		{"not recorded who may", Identity(), Unknown, "", noMind, []Read{read(41*ms, 4, "b")}},
 	} {
 		t.Run(c.check.Name+"/"+strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
@@ -180,7 +222,8 @@ func TestARecordIsMadeOfAHistory(t *testing.T) {
 	h.Add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 3, Op: "delete", Key: "k1"}})
 	h.Add(history.Event{Who: "m1", Commit: &history.Commit{Revision: 2, Op: "put", Key: "k1"}})
 	h.Add(history.Event{Who: "g1", Write: &history.Write{Op: "put", Key: "k1", Revision: 2, Via: "p1"}})
-	h.Add(history.Event{Who: "p1", Range: &history.Range{Client: "g1", Key: "k1", Shape: "limit=1 keys-only rev=2", Source: history.Hit, Revision: 3, Keys: []string{"k1"}}})
+	h.Add(history.Event{Who: "p1", Range: &history.Range{Client: "g1", Key: "k1", Shape: "limit=1 keys-only rev=2",
+		Source: history.Hit, Revision: 3, Keys: []string{"k1"}}})
 	h.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: "cut", Op: "end", Target: "m1"}})
 	rec := FromEvents(h.Events())
 	require.Len(t, rec.Faults, 1)

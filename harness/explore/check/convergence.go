@@ -7,8 +7,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Convergence checks that peace ends every disagreement: when everything is healed and nothing is pending, the last answer
-// that each client had of each range is the truth.
+// Convergence checks that peace ends every disagreement: when everything is healed and nothing is pending, the last
+// answer that each client had of each range is the truth.
 func Convergence() Check {
 	v := verdicts{"convergence", "once everything is healed and nothing is pending, every client is told the truth"}
 	return Check{v.name, v.promise, func(rec Record) Result {
@@ -35,7 +35,8 @@ func Convergence() Check {
 				pending = name(r) + " was told something else than the truth, but not from a cache"
 				continue
 			}
-			return v.broken([]int{r.Seq}, "%s is told %s by %s from its cache as of revision %d; the truth is %s as of revision %d",
+			return v.broken([]int{r.Seq},
+				"%s is told %s by %s from its cache as of revision %d; the truth is %s as of revision %d",
 				name(r), told(r), r.Via, r.Revision, list(now.keys(r.Key, r.End)), t.last())
 		}
 		if pending != "" {

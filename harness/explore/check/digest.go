@@ -27,7 +27,7 @@ func Digest() Check {
 
 func name(r Read) string {
 	if r.Client == "" {
-		return "somebody"
+		return "a client"
 	}
 	return r.Client
 }

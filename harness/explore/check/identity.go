@@ -2,9 +2,9 @@ package check
 
 import "time"
 
-// Identity checks that nobody is answered what they may not read.
+// Identity checks that no client is answered what it may not read.
 func Identity() Check {
-	v := verdicts{"identity", "nobody is told what they were at no moment of asking allowed to read"}
+	v := verdicts{"identity", "no client is told what it was not allowed to read at any moment of its call"}
 	return Check{v.name, v.promise, func(rec Record) Result {
 		if rec.Grants == nil {
 			return v.unknown("the record does not say who may read what")
@@ -27,8 +27,8 @@ func Identity() Check {
 	}}
 }
 
-// allowed says whether there was a moment between the read's begin and end at which the user was allowed to make it. What no
-// grant speaks of is not allowed.
+// allowed says whether there was a moment between the read's begin and end at which the user was allowed to make it.
+// What no grant speaks of is not allowed.
 func (rec Record) allowed(user string, r Read) bool {
 	may := false
 	var from time.Duration

@@ -12,11 +12,12 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Linearizable checks, for each service by itself, that all its reads and changes can be laid in one order in which each took
-// its place between its begin and its end. Plain keys count as one service. A service that cannot be decided within patience,
-// which is for all services together, is unknown; 0 is as long as it takes.
+// Linearizable checks, for each service by itself, that all its reads and changes can be laid in one order in which
+// each took its place between its begin and its end. Plain keys count as one service. A service that cannot be decided
+// within patience, which is for all services together, is unknown; 0 is as long as it takes.
 func Linearizable(patience time.Duration) Check {
-	v := verdicts{"linearizable", "for each service there is one order of all reads and changes that every client can believe in"}
+	v := verdicts{"linearizable",
+		"for each service there is one order of all reads and changes that every client can believe in"}
 	return Check{v.name, v.promise, func(rec Record) Result {
 		if !rec.Complete || rec.Base == 0 {
 			return v.unknown("the record does not have every change")
@@ -99,8 +100,8 @@ var serviceModel = porcupine.Model{
 	},
 }
 
-// operations are porcupine's, by service. A change has the moments between which it was done; a read those of its call. Reads
-// over several services, of the past, or that failed, are of no service.
+// operations are porcupine's, by service. A change has the moments between which it was done; a read those of its call.
+// Reads over several services, of the past, or that failed, are of no service.
 func (rec Record) operations() map[string][]porcupine.Operation {
 	groups := map[string][]porcupine.Operation{}
 	clients := map[string]int{}
@@ -115,7 +116,7 @@ func (rec Record) operations() map[string][]porcupine.Operation {
 		for _, x := range c.commits {
 			by[groupOf(x.Key)] = append(by[groupOf(x.Key)], x)
 		}
-		who := "somebody"
+		who := "a client"
 		if c.write != nil {
 			who = c.write.Client
 		}
@@ -137,8 +138,8 @@ func (rec Record) operations() map[string][]porcupine.Operation {
 	return groups
 }
 
-// blame names a read that makes the service's history impossible: the first that was true at no moment of its call. Where each
-// by itself could be, it is their order that cannot.
+// blame names a read that makes the service's history impossible: the first that was true at no moment of its call.
+// Where each by itself could be, it is their order that cannot.
 func (rec Record) blame(service string) (string, []int) {
 	changes := rec.changes()
 	var first *Read
@@ -176,8 +177,8 @@ const (
 	maxNotes = 400
 )
 
-// Visualise writes porcupine's page of one service's history: its clients in lanes, faults and the doors' answers beside them.
-// What does not fit is counted in the last note.
+// Visualise writes porcupine's page of one service's history: its clients in lanes, faults and the doors' answers
+// beside them. What does not fit is counted in the last note.
 func (rec Record) Visualise(w io.Writer, service string, patience time.Duration) error {
 	ops := rec.operations()[service]
 	if len(ops) == 0 {
@@ -193,7 +194,8 @@ func (rec Record) Visualise(w io.Writer, service string, patience time.Duration)
 			return
 		}
 		lanes[tag] = true
-		notes = append(notes, porcupine.Annotation{Tag: tag, Start: int64(began), End: int64(ended), Description: text, Details: details})
+		notes = append(notes, porcupine.Annotation{Tag: tag, Start: int64(began), End: int64(ended), Description: text,
+			Details: details})
 	}
 	for _, f := range rec.Faults {
 		add("fault: "+f.Target, f.Began, f.Ended, f.Name, "")
@@ -204,7 +206,8 @@ func (rec Record) Visualise(w io.Writer, service string, patience time.Duration)
 		}
 	}
 	if left > 0 {
-		notes = append(notes, porcupine.Annotation{Tag: "left out", Start: ops[0].Call, Description: fmt.Sprintf("%d notes", left)})
+		notes = append(notes, porcupine.Annotation{Tag: "left out", Start: ops[0].Call,
+			Description: fmt.Sprintf("%d notes", left)})
 	}
 	info.AddAnnotations(notes)
 	return porcupine.Visualize(serviceModel, info, w)

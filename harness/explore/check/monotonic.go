@@ -40,7 +40,7 @@ func (rec Record) readsOf(client string) (list []seen) {
 
 func (rec Record) writesOf(client string) (list []seen) {
 	for _, w := range rec.Writes {
-		// A write without an acknowledgement binds nobody: it may not have been done.
+		// A write without an acknowledgement is no lower bound: it may not have been done.
 		if w.Client == client && w.Err == "" && w.Revision > 0 {
 			list = append(list, seen{w.Seq, w.Ended, w.Revision})
 		}
@@ -48,8 +48,8 @@ func (rec Record) writesOf(client string) (list []seen) {
 	return list
 }
 
-// session finds a read whose answer is older than something that its client knew before the read began. With same, an older answer that
-// was still true at what the client knew is as good as a new one.
+// session finds a read whose answer is older than something that its client knew before the read began. With same, an
+// older answer that was still true at what the client knew is as good as a new one.
 func (rec Record) session(v verdicts, known func(Read) []seen, what string, same bool) Result {
 	t := rec.truth()
 	reads, checked := slices.Clone(rec.Reads), 0
@@ -75,7 +75,8 @@ func (rec Record) session(v verdicts, known func(Read) []seen, what string, same
 				continue // the past was asked for
 			}
 			if r.Revision < k.revision {
-				return v.broken([]int{k.seq, r.Seq}, "%s was told %s by %s (%s) as of revision %d, having known revision %d from %s",
+				return v.broken([]int{k.seq, r.Seq},
+					"%s was told %s by %s (%s) as of revision %d, having known revision %d from %s",
 					r.Client, told(r), r.Via, r.Source, r.Revision, k.revision, what)
 			}
 		}

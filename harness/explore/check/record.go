@@ -18,21 +18,21 @@ type Record struct {
 	Commits []Commit // in the order of revisions
 	Faults  []Band
 
-	// Base is the revision at which the store was empty and the record began, 0 where nobody knows.
+	// Base is the revision at which the store was empty and the record began, 0 where that is not known.
 	Base int64
 	// Complete says that every change from Base on is among the commits, up to the newest of them.
 	Complete bool
 	// Healed is when everything was healed and nothing was pending any more; 0 if that never came.
 	Healed time.Duration
-	// Grants says who may read what and when; nil where auth is off or nobody noted it.
+	// Grants are which user may read what and when; nil where auth is off or it was not recorded.
 	Grants []Grant
 }
 
 // Read is one answer to one client.
 type Read struct {
 	Seq          int
-	Client       string // "" where nobody knows
-	User         string // whose identity it came with, "" for the client's name
+	Client       string // "" where that is not known
+	User         string // the identity it came with, "" for the client's name
 	Via          string // the proxy or member
 	Began, Ended time.Duration
 	Key, End     string
@@ -42,7 +42,7 @@ type Read struct {
 	Source       history.Source
 	Revision     int64    // of the header
 	Keys         []string // answered, in order
-	Mods         []int64  // their revisions, nil where nobody noted them
+	Mods         []int64  // their revisions, nil where they were not recorded
 	Count        int64    // for a count
 	Err          string
 }
@@ -59,7 +59,7 @@ type Write struct {
 	Nothing      bool // it changed no key: the revision it was acknowledged with is some other change's
 }
 
-// Commit is a change of one key as a member's watch told it: it was done by At, and nobody knows how long before.
+// Commit is a change of one key as a member's watch told it: it was done by At, at most; how long before is not known.
 type Commit struct {
 	Seq      int
 	At       time.Duration
@@ -82,8 +82,8 @@ type Grant struct {
 	Allowed  bool
 }
 
-// FromEvents makes the record of a history: its Range, Write, Commit and Fault events. Base, Complete, Healed and Grants are
-// the caller's to set, from what the history does not say.
+// FromEvents makes the record of a history: its Range, Write, Commit and Fault events. Base, Complete, Healed and
+// Grants are the caller's to set, from what the history does not say.
 func FromEvents(events []history.Event) Record {
 	var r Record
 	open := map[string]int{} // fault → its band
@@ -92,7 +92,8 @@ func FromEvents(events []history.Event) Record {
 		case e.Range != nil:
 			x := e.Range
 			read := Read{Seq: e.Seq, Client: x.Client, Via: e.Who, Began: x.Began, Ended: e.At, Key: x.Key, End: x.End,
-				Linearizable: !x.Serializable, Source: x.Source, Revision: x.Revision, Keys: x.Keys, Mods: x.Mods, Count: x.Count, Err: x.Err}
+				Linearizable: !x.Serializable, Source: x.Source, Revision: x.Revision,
+				Keys: x.Keys, Mods: x.Mods, Count: x.Count, Err: x.Err}
 			read.Shape, read.At = parseShape(x.Shape)
 			r.Reads = append(r.Reads, read)
 		case e.Write != nil:
@@ -101,7 +102,8 @@ func FromEvents(events []history.Event) Record {
 				Key: x.Key, End: x.End, Revision: x.Revision, Err: x.Err, Nothing: nothing(x)})
 		case e.Commit != nil:
 			x := e.Commit
-			r.Commits = append(r.Commits, Commit{Seq: e.Seq, At: e.At, Revision: x.Revision, Key: x.Key, Delete: x.Op == "delete"})
+			r.Commits = append(r.Commits, Commit{Seq: e.Seq, At: e.At, Revision: x.Revision, Key: x.Key,
+				Delete: x.Op == "delete"})
 		case e.Fault != nil:
 			x := e.Fault
 			id := string(x.Kind) + " " + x.Target + " " + x.RPC + " " + x.Key
@@ -118,7 +120,8 @@ func FromEvents(events []history.Event) Record {
 	return r
 }
 
-// nothing says whether a write is known to have changed no key. Whose keys a revoked lease had nobody noted, so what it did is laid to nobody.
+// nothing says whether a write is known to have changed no key. Which keys a revoked lease had was not recorded, so no
+// change is attributed to it.
 func nothing(w *history.Write) bool {
 	switch w.Op {
 	case "grant", "keepalive", "compact":

@@ -74,7 +74,8 @@ func (s store) keys(key, end string) []string {
 	return list
 }
 
-// answers says whether the read's answer is the store's, as far as the record tells: keys, and their revisions where noted.
+// answers says whether the read's answer is the store's, as far as the record tells: keys, and their revisions where
+// noted.
 func (s store) answers(r Read) bool {
 	keys := s.keys(r.Key, r.End)
 	if r.Shape.Count {
@@ -83,8 +84,10 @@ func (s store) answers(r Read) bool {
 	got := slices.Clone(r.Keys)
 	if limit := r.Shape.Limit; limit > 0 && len(keys) > limit {
 		if r.Shape.Sort != "" {
-			// Which ones come first depends on values that nobody noted: they must be there, and as many as may be.
-			return len(got) == limit && !slices.ContainsFunc(got, func(k string) bool { return !slices.Contains(keys, k) }) && s.mods(r)
+			// Which ones come first depends on values that were not recorded: they must be there, and as many as may
+			// be.
+			return len(got) == limit && !slices.ContainsFunc(got, func(k string) bool { return !slices.Contains(keys, k) }) &&
+				s.mods(r)
 		}
 		keys = keys[:limit]
 	}

@@ -30,7 +30,8 @@ func (w *Wire) Range(o plan.Op) (*pb.RangeRequest, error) {
 		KeysOnly: o.KeysOnly, CountOnly: o.Count}
 	if target, order, ok := strings.Cut(o.Sort, ":"); ok {
 		r.SortTarget = pb.RangeRequest_SortTarget(pb.RangeRequest_SortTarget_value[strings.ToUpper(target)])
-		r.SortOrder = map[string]pb.RangeRequest_SortOrder{"up": pb.RangeRequest_ASCEND, "down": pb.RangeRequest_DESCEND}[order]
+		r.SortOrder = map[string]pb.RangeRequest_SortOrder{"up": pb.RangeRequest_ASCEND,
+			"down": pb.RangeRequest_DESCEND}[order]
 	}
 	if o.Past {
 		r.Revision = w.Ago(o.Ago)
@@ -124,7 +125,8 @@ func (w *Wire) Answered(h *pb.ResponseHeader, answers ...plan.Answer) plan.Obser
 func (w *Wire) Answer(via string, source history.Source, r *pb.RangeRequest, resp *pb.RangeResponse) plan.Answer {
 	shape := plan.Shape{Count: r.CountOnly, KeysOnly: r.KeysOnly, Limit: int(r.Limit)}
 	if r.SortOrder != pb.RangeRequest_NONE {
-		order := map[pb.RangeRequest_SortOrder]string{pb.RangeRequest_ASCEND: "up", pb.RangeRequest_DESCEND: "down"}[r.SortOrder]
+		order := map[pb.RangeRequest_SortOrder]string{pb.RangeRequest_ASCEND: "up",
+			pb.RangeRequest_DESCEND: "down"}[r.SortOrder]
 		shape.Sort = strings.ToLower(r.SortTarget.String()) + ":" + order
 	}
 	text := shape.String()
@@ -144,8 +146,8 @@ func (w *Wire) kv(kv *mvccpb.KeyValue) plan.KV {
 	if strings.HasPrefix(string(kv.Key), keys.Registry) {
 		value = ""
 	}
-	return plan.KV{Key: string(kv.Key), Mod: kv.ModRevision - w.Base, Create: kv.CreateRevision - w.Base, Version: kv.Version,
-		Value: value, HasLease: kv.Lease != 0}
+	return plan.KV{Key: string(kv.Key), Mod: kv.ModRevision - w.Base, Create: kv.CreateRevision - w.Base,
+		Version: kv.Version, Value: value, HasLease: kv.Lease != 0}
 }
 
 // TxnAnswers are the answers to the reads in a transaction, those in transactions inside it too.
@@ -190,8 +192,9 @@ func WritesTwice(b *plan.Branches) bool {
 	return err == nil && Duplicate(r)
 }
 
-// Duplicate is the API server's test whether a transaction writes a key twice (etcdserver/api/v3rpc/key.go, checkIntervals), which it does
-// not export. A delete from a key on is taken for an interval that ends before it begins, and so collides with nothing.
+// Duplicate is the API server's test whether a transaction writes a key twice (etcdserver/api/v3rpc/key.go,
+// checkIntervals), which it does not export. A delete from a key on is taken for an interval that ends before it
+// begins, and so collides with nothing.
 func Duplicate(r *pb.TxnRequest) bool {
 	for _, ops := range [][]*pb.RequestOp{r.Success, r.Failure} {
 		if _, _, twice := checkIntervals(ops); twice {
