@@ -1,10 +1,13 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ghostroute/harness/report"
 )
 
 // Program is how the one command is called from the repository's top.
@@ -67,5 +70,7 @@ func (v Verdicts) WriteExpected() error {
 func (v Verdicts) files() (map[string]string, error) {
 	var text strings.Builder
 	err := v.Write(&text)
-	return map[string]string{"verdicts.txt": text.String(), "matrix.md": v.Table(), "fixes.md": v.FixTable()}, err
+	matrix, err2 := v.table(matrixHead, report.WriteMatrixMarkdown)
+	fixes, err3 := v.table(fixesHead, report.WriteFixesMarkdown)
+	return map[string]string{"verdicts.txt": text.String(), "matrix.md": matrix, "fixes.md": fixes}, errors.Join(err, err2, err3)
 }

@@ -181,12 +181,7 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atA
 	began := time.Now()
 	built := BuiltWith()
 	run := report.Run{Title: "Ghostroute: every scenario against every fix", Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
-	for _, f := range fixes {
-		run.Fixes = append(run.Fixes, report.Fix{Name: f.Name, Title: f.Title, Source: f.Source, Claims: f.Claims, GivesUp: f.GivesUp})
-	}
-	for _, s := range scenarios {
-		run.Scenarios = append(run.Scenarios, report.Scenario{Name: s.Name, Theme: s.Theme, Title: s.Title, Seen: s.Seen, Text: s.Text})
-	}
+	run.Scenarios, run.Fixes = rows(scenarios), columns(fixes)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	cells := make([]report.Cell, len(scenarios)*len(fixes))

@@ -1,10 +1,10 @@
 package scenarios
 
 import (
-	"fmt"
+	"io"
 	"strings"
 
-	"ghostroute/harness/gateway"
+	"ghostroute/harness/report"
 )
 
 const written = "<!-- written by make verdicts -->\n"
@@ -12,10 +12,6 @@ const written = "<!-- written by make verdicts -->\n"
 const matrixHead = `# Every scenario against every fix
 
 ` + written + `
-**F** fresh: never wrong once the change was acknowledged. **H** heals: wrong, then right. **S** stale: wrong to the end, and provenance
-says why. Then **g** ghost, **h** hidden, **l** leak. Left of the slash gateways that resolve on every request (is the *proxy* cured?),
-right of it go-micro's own with its cache and watch (are the *users* cured?). A dash makes no sense.
-
 `
 
 const fixesHead = `# The fixes
@@ -26,58 +22,42 @@ how often it is **F**resh, **H**eals or is **S**tale, for the proxies and for go
 
 `
 
-// Table is fixtures/matrix.md: the verdicts as a Markdown table, two letters a reading: Sg is stale ghost.
-func (v Verdicts) Table() string {
-	var b strings.Builder
-	b.WriteString(matrixHead + "| |")
-	for _, f := range Fixes() {
-		fmt.Fprintf(&b, " %s |", f.Name)
-	}
-	b.WriteString("\n|---|" + strings.Repeat("---|", len(Fixes())) + "\n")
+// table is one of the Markdown files that are written from the verdicts.
+func (v Verdicts) table(head string, write func(io.Writer, report.Run) error) (string, error) {
+	run := report.Run{Scenarios: rows(All()), Fixes: columns(Fixes())}
 	for _, s := range All() {
-		fmt.Fprintf(&b, "| %s |", s.Name)
 		for _, f := range Fixes() {
-			fmt.Fprintf(&b, " %s/%s |", letters(v.cell(s, f, gateway.EachRequest)), letters(v.cell(s, f, gateway.GoMicro)))
+			c := report.Cell{Scenario: s.Name, Fix: f.Name}
+			for _, reading := range Readings {
+				if label := v.cell(s, f, reading); label == "n/a" {
+					c.NA = label
+				} else if label != "" {
+					c.Readings = append(c.Readings, report.Labelled(string(reading), label))
+				}
+			}
+			if len(c.Readings) > 0 {
+				c.NA = ""
+			}
+			run.Cells = append(run.Cells, c)
 		}
-		b.WriteString("\n")
 	}
-	return b.String()
-}
-
-func letters(label string) string {
-	outcome, symptom, _ := strings.Cut(label, " ")
-	if outcome == "n/a" || outcome == "" {
-		return "–"
-	}
-	if symptom != "" {
-		symptom = symptom[:1]
-	}
-	return strings.ToUpper(outcome[:1]) + symptom
-}
-
-// FixTable is fixtures/fixes.md: it says of each fix, as a Markdown table, what it is, whose, what it claims and gives up, and what it came to in all.
-func (v Verdicts) FixTable() string {
 	var b strings.Builder
-	b.WriteString(fixesHead + "| fix | what it is | whose, or where | it claims | it gives up | proxies | users |\n|---|---|---|---|---|---|---|\n")
-	for _, f := range Fixes() {
-		fmt.Fprintf(&b, "| **%s** | %s | %s | %s | %s | %s | %s |\n", f.Name, f.Title, f.Source, f.Claims, f.GivesUp,
-			v.sum(f, gateway.EachRequest), v.sum(f, gateway.GoMicro))
-	}
-	return b.String()
+	b.WriteString(head)
+	err := write(&b, run)
+	return b.String(), err
 }
 
-// sum counts the verdicts on a fix: "27 F, 9 S".
-func (v Verdicts) sum(f Fix, r gateway.Kind) string {
-	n := map[string]int{}
-	for _, s := range All() {
-		outcome, _, _ := strings.Cut(v.cell(s, f, r), " ")
-		n[outcome]++
+// rows are scenarios as a report has them, columns fixes.
+func rows(scenarios []Scenario) (all []report.Scenario) {
+	for _, s := range scenarios {
+		all = append(all, report.Scenario{Name: s.Name, Theme: s.Theme, Title: s.Title, Seen: s.Seen, Text: s.Text})
 	}
-	var list []string
-	for _, outcome := range []string{"fresh", "heals", "stale"} {
-		if n[outcome] > 0 {
-			list = append(list, fmt.Sprintf("%d %s", n[outcome], letters(outcome)))
-		}
+	return all
+}
+
+func columns(fixes []Fix) (all []report.Fix) {
+	for _, f := range fixes {
+		all = append(all, report.Fix{Name: f.Name, Title: f.Title, Source: f.Source, Claims: f.Claims, GivesUp: f.GivesUp})
 	}
-	return strings.Join(list, ", ")
+	return all
 }

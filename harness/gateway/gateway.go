@@ -32,8 +32,8 @@ import (
 type Kind string
 
 const (
-	EachRequest Kind = "each-request" // the registry is read on each request
-	GoMicro     Kind = "go-micro"     // go-micro's router, with its cache and its watches
+	EachRequest Kind = history.EachRequest // the registry is read on each request
+	GoMicro     Kind = history.GoMicro     // go-micro's router, with its cache and its watches
 )
 
 // Config is a gateway. Name, Registry.Addresses and History are required.

@@ -1,7 +1,7 @@
 package report
 
 import (
-	"sort"
+	"slices"
 	"time"
 
 	"ghostroute/harness/history"
@@ -19,12 +19,6 @@ type drawing struct {
 	Marks   []mark    `json:"marks"`
 	End     int64     `json:"end"`
 	Note    string    `json:"note,omitempty"`
-}
-
-// lane is one node's line.
-type lane struct {
-	Name string `json:"n"`
-	Kind string `json:"k"` // "gateway", "writer", "balancer", "proxy", "member", "truth"
 }
 
 // phase begins at T.
@@ -50,14 +44,6 @@ type entry struct {
 	Other    bool  `json:"o,omitempty"` // it is another range of the service than GetService's
 }
 
-// band is a fault, from when it was armed until it ended; U is -1 where it did not.
-type band struct {
-	Lane int    `json:"l"`
-	T    int64  `json:"t"`
-	U    int64  `json:"u"`
-	Text string `json:"x"`
-}
-
 // mark is an event, or a run of N that were alike: from T to U, Seq to Last.
 type mark struct {
 	Seq   int    `json:"q"`
@@ -76,37 +62,55 @@ type mark struct {
 	Text  string `json:"y"` // the sentence
 }
 
+// drafter is a drawing in the making.
+type drafter struct {
+	drawing
+	q       verdict.Question
+	answers map[int]verdict.Answer
+	zero    time.Duration
+	lanes   map[string]int // of each node its lane
+	keep    map[int]bool   // events that are evidence stand alone
+	runs    map[string]run // of each stream of events the last mark: the next event joins it if it is alike
+	read    map[int]time.Duration
+	open    []int // bands that have not ended
+}
+
+// run is a mark that more events may join.
+type run struct {
+	mark  int
+	alike string
+}
+
 // draw turns a history into a drawing. q says what a right answer is; evidence are events that must stay visible by themselves.
 func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
-	events = append([]history.Event(nil), events...)
-	sort.SliceStable(events, func(i, j int) bool { return events[i].Seq < events[j].Seq })
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b history.Event) int { return a.Seq - b.Seq })
 	if q.Service == "" {
 		q.Service = mostAsked(events)
 	}
 	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{}, runs: map[string]run{},
-		twin: map[int]time.Duration{}}
+		read: map[int]time.Duration{}}
 	for _, seq := range evidence {
 		d.keep[seq] = true
 	}
-	if len(events) > 0 {
-		d.zero = events[0].At
-	}
-	for _, e := range events {
-		d.zero = min(d.zero, began(e))
+	for i, e := range events {
+		if began := began(e); i == 0 || began < d.zero {
+			d.zero = began
+		}
+		if r := e.Resolve; r != nil && r.Source != history.ClientCache {
+			d.read[r.Range] = e.At
+		}
 	}
 	d.lay(events)
 	d.truth(events)
-	for _, e := range events { // a read and the proxy's record of it are drawn at one time
-		if r := e.Resolve; r != nil && r.Source != history.ClientCache {
-			d.twin[r.Range] = e.At
-		}
-	}
 	for _, e := range events {
 		d.event(e)
 	}
-	d.End = 0
 	for _, m := range d.Marks {
 		d.End = max(d.End, m.T, m.U)
+		if len(d.Truth) > 0 && d.Truth[0].Revision == 0 { // before the first registration: the first revision that an event shows
+			d.Truth[0].Revision = m.Rev
+		}
 	}
 	return d.drawing
 }
@@ -136,15 +140,24 @@ func began(e history.Event) time.Duration {
 		return e.Resolve.Began
 	case e.Request != nil:
 		return e.Request.Began
-	default:
-		return e.At
 	}
+	return e.At
 }
 
-func kindsOf(lanes []lane) map[string]string {
-	kinds := map[string]string{}
-	for _, l := range lanes {
-		kinds[l.Name] = l.Kind
+// us is a time of the history in the drawing's.
+func (d *drafter) us(t time.Duration) int64 { return int64((t - d.zero) / time.Microsecond) }
+
+func (d *drafter) truth(events []history.Event) {
+	truths, err := verdict.Truths(events, d.q.Service)
+	if err != nil {
+		d.Note = "truth contradicts itself: " + err.Error()
+		return
 	}
-	return kinds
+	for _, t := range truths {
+		s := segment{T: max(0, d.us(t.From)), Revision: t.Revision, IDs: []string{}}
+		for _, e := range t.Endpoints {
+			s.IDs = append(s.IDs, e.ID)
+		}
+		d.Truth = append(d.Truth, s)
+	}
 }

@@ -2,85 +2,113 @@ package report
 
 import (
 	"fmt"
-	"html"
 	"io"
+	"strconv"
 	"strings"
 )
 
-// Markdown writes the matrix as tables that GitHub renders: the verdicts, what the fixes cost, and what is not as expected.
+// Markdown writes the run as tables that GitHub renders: the verdicts, the fixes and what they cost, and what is not as expected.
 func Markdown(w io.Writer, run Run) error {
-	if err := run.Check(); err != nil {
+	return run.markdown(w, func(t table, b *strings.Builder) {
+		fmt.Fprintf(b, "# %s\n\n%s\n\n", md(run.Title), md(run.about()))
+		t.matrix(b)
+		b.WriteString("\n## The fixes\n\n")
+		t.fixes(b)
+		b.WriteString("\n## What they cost\n\n")
+		t.costs(b)
+		if len(t.Moved) > 0 {
+			b.WriteString("\n## Not as expected\n\n")
+		}
+		for _, m := range t.Moved {
+			fmt.Fprintf(b, "- `%s`: %s\n", m.Key, md(m.Text))
+		}
+	})
+}
+
+// WriteMatrixMarkdown writes the verdicts as a table, two letters a reading, and what the letters mean. The run needs no more than
+// names and labels, see Labelled.
+func WriteMatrixMarkdown(w io.Writer, run Run) error {
+	return run.markdown(w, func(t table, b *strings.Builder) { t.matrix(b) })
+}
+
+// WriteFixesMarkdown writes of each fix, as a table, what it is, whose, what it claims and gives up, and what it came to in all.
+func WriteFixesMarkdown(w io.Writer, run Run) error {
+	return run.markdown(w, func(t table, b *strings.Builder) { t.fixes(b) })
+}
+
+func (run Run) markdown(w io.Writer, write func(table, *strings.Builder)) error {
+	t, err := run.table()
+	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	p("# %s\n\n%s\n\n", md(run.Title), md(run.about()))
-
-	p("| scenario |")
-	for i := range run.Fixes {
-		p(" %d |", i+1)
-	}
-	p("\n|---|%s\n", strings.Repeat(":-:|", len(run.Fixes)))
-	cell := run.cell()
-	for _, th := range run.themes() {
-		p("| **%s** |%s\n", md(th.Name), strings.Repeat(" |", len(run.Fixes)))
-		for _, s := range th.Scenarios {
-			p("| %s |", md(orElse(s.Title, s.Name)))
-			for _, f := range run.Fixes {
-				c, ok := cell(s.Name, f.Name)
-				switch {
-				case !ok:
-					p("  |")
-				case c.NA != "":
-					p(" – |")
-				case c.Moved():
-					p(" **%s!** |", c.code())
-				default:
-					p(" %s |", c.code())
-				}
-			}
-			p("\n")
-		}
-	}
-	p("\n")
-	for _, l := range legend() {
-		p("    %s\n", l)
-	}
-
-	tallies := run.tallies()
-	p("\n## The fixes and what they cost\n\n")
-	p("| | fix | fresh | read p50, ms | read p99, ms | Ranges at etcd per 1,000 reads | errors when a proxy dies | recovery, ms | members stay hidden | gives up |\n")
-	p("|--:|---|--:|--:|--:|--:|--:|--:|:-:|---|\n")
-	for i, f := range run.Fixes {
-		t := tallies[f.Name]
-		p("| %d | %s | %d/%d |", i+1, md(orElse(f.Title, f.Name)), t.Fresh, t.applies())
-		if c := f.Costs; c != nil {
-			p(" %s | %s | %s | %s | %s | %s |", c.p50(), c.p99(), c.ranges(), c.errors(), c.recovery(), c.hidden())
-		} else {
-			p(" | | | | | |")
-		}
-		p(" %s |\n", md(orElse(f.GivesUp, "–")))
-	}
-
-	if all := run.surprises(); len(all) > 0 {
-		p("\n## Not as expected\n\n")
-		for _, s := range all {
-			p("- `%s`: expected %s, got %s\n", s.name(), md(s.Reading.Expected), md(s.Reading.Verdict.String()))
-		}
-	}
-	_, err := io.WriteString(w, b.String())
+	write(t, &b)
+	_, err = io.WriteString(w, b.String())
 	return err
 }
 
-func orElse(s, other string) string {
-	if s == "" {
-		return other
+func (t table) matrix(b *strings.Builder) {
+	head := []string{"scenario"}
+	for _, c := range t.Columns {
+		head = append(head, c.Name)
 	}
-	return s
+	heading(b, head...)
+	for _, th := range t.Themes {
+		if th.Name != "" {
+			line(b, append([]string{"**" + md(th.Name) + "**"}, make([]string, len(t.Columns))...)...)
+		}
+		for _, r := range th.Rows {
+			cells := []string{r.Name}
+			for _, q := range r.Squares {
+				code := q.pair()
+				if q.Moved {
+					code = "**" + code + "!**"
+				}
+				cells = append(cells, code)
+			}
+			line(b, cells...)
+		}
+	}
+	b.WriteString("\nBefore the stroke: gateways that resolve on each request. After it: go-micro's own gateway, with its cache and watch.\n\n")
+	for _, l := range legend {
+		fmt.Fprintf(b, "    %s %-8s %s\n", l.Letter, l.Word, l.Text)
+	}
+}
+
+func (t table) fixes(b *strings.Builder) {
+	heading(b, "fix", "what it is", "whose, or where", "it claims", "it gives up", "proxies", "users")
+	for _, c := range t.Columns {
+		line(b, "**"+c.Name+"**", md(c.Title), md(c.Source), md(c.Claims), md(c.GivesUp), c.Proxies.String(), c.Users.String())
+	}
+}
+
+func (t table) costs(b *strings.Builder) {
+	head := []string{"", "fix", "fresh"}
+	for _, c := range costColumns {
+		head = append(head, strings.TrimSpace(c.Title+" "+c.Unit))
+	}
+	heading(b, head...)
+	for _, c := range t.Columns {
+		costs := c.Costs
+		if costs == nil {
+			costs = make([]string, len(costColumns))
+		}
+		line(b, append([]string{strconv.Itoa(c.Number), c.Name, c.Both.Fresh()}, costs...)...)
+	}
+}
+
+func heading(b *strings.Builder, cells ...string) {
+	line(b, cells...)
+	fmt.Fprintf(b, "|%s\n", strings.Repeat("---|", len(cells)))
+}
+
+func line(b *strings.Builder, cells ...string) {
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
 }
 
 // md writes text so that Markdown takes it as it is, in a table's cell too.
 func md(s string) string {
-	s = html.EscapeString(strings.Join(strings.Fields(clean(s)), " "))
-	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`).Replace(s)
+	return escape.Replace(strings.Join(strings.Fields(clean(s)), " "))
 }
+
+var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "|", `\|`, "*", `\*`, "`", "\\`", "[", `\[`, "]", `\]`)

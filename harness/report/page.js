@@ -18,14 +18,15 @@
   }
   const s = (name, attributes, ...children) => element('svg:' + name, attributes, ...children);
 
-  const unpacked = new Map();
-  function unpack(key) {
-    if (!unpacked.has(key)) {
-      const bytes = Uint8Array.from(atob(data.cells[key]), (c) => c.charCodeAt(0));
+  // unpack gives a row's cells, by fix.
+  const rows = new Map();
+  function unpack(scenario) {
+    if (!rows.has(scenario)) {
+      const bytes = Uint8Array.from(atob(data.rows[scenario]), (c) => c.charCodeAt(0));
       const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-      unpacked.set(key, new Response(plain).json());
+      rows.set(scenario, new Response(plain).json());
     }
-    return unpacked.get(key);
+    return rows.get(scenario);
   }
 
   const ms = (us) => (us < 10000 ? (us / 1000).toFixed(2) : us < 100000 ? (us / 1000).toFixed(1) : Math.round(us / 1000).toString());
@@ -111,7 +112,7 @@
     (d.truth || []).forEach((t, i, all) => {
       const from = x(t.t), to = i + 1 < all.length ? x(all[i + 1].t) : right;
       if (to - from < 1) return;
-      const text = (t.r ? `r${t.r}: ` : '') + (t.ids.length ? t.ids.join(' ') : 'nobody'), room = to - from - 10;
+      const text = `r${t.r}: ` + (t.ids.length ? t.ids.join(' ') : 'no instance'), room = to - from - 10;
       bars.append(s('g', {}, s('title', {}, text), s('rect', { x: from, y: truth.mid - 11, width: Math.max(1, to - from - 1.5), height: 22, rx: 3, class: 'seg' + (i % 2 ? ' b' : '') }),
         s('text', { x: from + 6, y: truth.mid + 4, class: 'seg' }, room > 70 ? fits(text, room) : [text, 'r' + t.r].find((w) => widthOf(w) <= room) || '')));
     });
@@ -269,7 +270,7 @@
   // ---- a page of one timeline ----------------------------------------------------------------------------------------------------
 
   if ($('single')) {
-    unpack('/').then((cell) => {
+    unpack('').then(({ '': cell }) => {
       const box = $('single').appendChild(element('div'));
       const padding = parseFloat(getComputedStyle(box).paddingLeft) * 2;
       box.append(reading(cell.readings[0], cell, box.clientWidth - padding - 2));
@@ -339,22 +340,48 @@
 
   // ---- filters -------------------------------------------------------------------------------------------------------------------
 
+  const groups = [...matrix.tBodies].map((body) => [...body.rows].slice(1)); // after each theme's own row
+  const lines = groups.flat();
+  const unfiltered = document.querySelectorAll('#outcome input').length;
+
+  // found says which of these have every word that was typed somewhere in their name, title or text.
+  function found(list, typed) {
+    const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
+    return list.map((x) => words.every((w) => [x.name, x.title, x.text, x.from].join(' ').toLowerCase().includes(w)));
+  }
+
+  // filter dims cells that are not asked for, and hides rows and columns in which no cell is left.
   function filter() {
-    const theme = $('theme').value;
-    document.querySelectorAll('tbody[data-theme]').forEach((b, i) => { b.hidden = theme !== '' && theme !== String(i); });
     const which = document.querySelector('input[name=reading]:checked').value;
     matrix.classList.toggle('reading-each-request', which === 'each-request');
     matrix.classList.toggle('reading-go-micro', which === 'go-micro');
-    const outcomes = new Set([...document.querySelectorAll('#outcome input:checked')].map((i) => i.value));
-    const moved = $('moved')?.checked;
-    for (const b of buttons) {
+    const outcomes = [...document.querySelectorAll('#outcome input:checked')].map((i) => i.value);
+    const moved = Boolean($('moved')?.checked), some = moved || outcomes.length < unfiltered;
+    const asked = (b) => {
+      if (!b) return false;
       const halves = [...b.querySelectorAll('.half[data-reading]')].filter((h) => !which || h.dataset.reading === which);
-      const shown = b.classList.contains('na') || halves.some((h) => [...outcomes].some((o) => h.classList.contains(o)));
-      b.classList.toggle('dim', !shown || (Boolean(moved) && !b.classList.contains('moved')));
+      return halves.some((h) => outcomes.some((o) => h.classList.contains(o))) && (!moved || b.classList.contains('moved'));
+    };
+    const cells = lines.map((_, r) => data.fixes.map((_, c) => at(r, c)));
+    const theme = $('theme').value;
+    const showRow = found(data.scenarios, $('find-scenario').value), showColumn = found(data.fixes, $('find-fix').value);
+    groups.forEach((group, g) => { for (const tr of group) if (theme !== '' && theme !== String(g)) showRow[lines.indexOf(tr)] = false; });
+    for (const b of buttons) b.classList.toggle('dim', some && !asked(b));
+    if (some) {
+      cells.forEach((list, r) => { showRow[r] &&= list.some((b, c) => showColumn[c] && asked(b)); });
+      showColumn.forEach((show, c) => { showColumn[c] = show && cells.some((list, r) => showRow[r] && asked(list[c])); });
     }
+    lines.forEach((tr, r) => { tr.hidden = !showRow[r]; });
+    groups.forEach((group) => { group[0].parentElement.hidden = group.every((tr) => tr.hidden); });
+    const columns = showColumn.filter(Boolean).length;
+    for (const tr of matrix.rows) {
+      if (tr.classList.contains('theme')) tr.cells[0].colSpan = Math.max(1, columns);
+      else showColumn.forEach((show, c) => { tr.cells[c + 1].hidden = !show; });
+    }
+    $('count').textContent = `${showRow.filter(Boolean).length} of ${lines.length} scenarios, ${columns} of ${data.fixes.length} fixes.`;
     if (current && !visible(current)) moveTo(buttons.find(visible), false);
   }
-  document.querySelector('.filters').addEventListener('change', filter);
+  for (const event of ['change', 'input']) document.querySelector('.filters').addEventListener(event, filter);
   document.querySelector('.filters').addEventListener('submit', (ev) => ev.preventDefault());
   filter(); // a reload keeps what was ticked
 
@@ -364,9 +391,9 @@
   async function open(key, name) {
     const [sc, fx] = key.split('/');
     const scenario = data.scenarios[row.get(sc)], fix = data.fixes[column.get(fx)];
-    if (!scenario || !fix || !(key in data.cells)) return;
+    if (!scenario || !fix || !byKey.has(key)) return;
     shown = key;
-    const cell = await unpack(key);
+    const { [fx]: cell } = await unpack(sc);
     if (shown !== key) return; // another was opened meanwhile
     const readings = cell.readings || [];
     const selected = readings.find((r) => r.name === name) || readings[0];

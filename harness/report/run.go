@@ -1,5 +1,5 @@
-// Package report lays a run of scenarios against fixes before a reader: as a table for the terminal, as Markdown, as JSON for a
-// machine, and as one page that needs no network, in which every cell opens its timeline.
+// Package report shows a run of scenarios against fixes: as a table for the terminal, as Markdown, as JSON, and as one page that
+// needs no network, in which each cell opens its timeline. table.go lays the run out once; each writer prints that.
 //
 // It reads verdicts and histories and changes neither. Names, answers and log lines are text that instances chose: they are
 // escaped everywhere, and the page's script never makes markup of them.
@@ -10,21 +10,17 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/text"
 	"ghostroute/harness/verdict"
 )
 
 // Schema is the version of Run's form. It changes when a field changes its meaning or goes, not when one is added.
-const Schema = "ghostroute/report/1"
-
-// The two readings of a cell.
-const (
-	EachRequest = "each-request" // by gateways that resolve on every request: is the proxy cured?
-	GoMicro     = "go-micro"     // by go-micro's own gateway, with its cache and its watch: are the users cured?
-)
+const Schema = "ghostroute/report/2"
 
 // Run is every scenario against every fix, once.
 type Run struct {
@@ -86,11 +82,17 @@ type Cell struct {
 
 // Reading is a cell as one kind of gateway saw it.
 type Reading struct {
-	Name     string           `json:"name"`               // EachRequest or GoMicro
+	Name     string           `json:"name"`               // history.EachRequest or history.GoMicro
 	Question verdict.Question `json:"question"`           // what was judged; its Service is needed to tell right answers from wrong ones
 	Verdict  verdict.Verdict  `json:"verdict"`            //
 	Expected string           `json:"expected,omitempty"` // the expected verdict's Label; "" where none is written down
-	Events   []history.Event  `json:"events,omitempty"`
+	Events   []history.Event  `json:"-"`                  // what is drawn; a history is saved as a file of its own, see history.Encode
+}
+
+// Labelled is a reading of which no more is known than its verdict's label, "stale ghost".
+func Labelled(name, label string) Reading {
+	outcome, symptom, _ := strings.Cut(label, " ")
+	return Reading{Name: name, Verdict: verdict.Verdict{Outcome: verdict.Outcome(outcome), Symptom: verdict.Symptom(symptom)}}
 }
 
 // Moved says whether the verdict is another than the expected one.
@@ -104,16 +106,6 @@ func (c Cell) Reading(name string) (Reading, bool) {
 		}
 	}
 	return Reading{}, false
-}
-
-// Moved says whether a reading of the cell is another than expected.
-func (c Cell) Moved() bool {
-	for _, r := range c.Readings {
-		if r.Moved() {
-			return true
-		}
-	}
-	return false
 }
 
 // named is what a name looks like: it stands in URL fragments, in commands and in tables, and needs escaping in none.
@@ -151,8 +143,9 @@ func (run Run) Check() error {
 		}
 		cells[at] = true
 		for i, r := range c.Readings {
-			if r.Name != EachRequest && r.Name != GoMicro || i > 0 && r.Name == c.Readings[i-1].Name {
-				wrong = append(wrong, fmt.Sprintf("cell %s/%s, reading %q: it may be %s or %s, once each", c.Scenario, c.Fix, r.Name, EachRequest, GoMicro))
+			if !slices.Contains(readings[:], r.Name) || i > 0 && r.Name == c.Readings[i-1].Name {
+				wrong = append(wrong, fmt.Sprintf("cell %s/%s, reading %q: it may be %s, once each",
+					c.Scenario, c.Fix, r.Name, text.Or(readings[:])))
 			}
 		}
 	}
@@ -162,37 +155,21 @@ func (run Run) Check() error {
 	return nil
 }
 
-// cell finds a cell; ok is false where it was not run.
-func (run Run) cell() func(scenario, fix string) (Cell, bool) {
-	cells := map[[2]string]Cell{}
-	for _, c := range run.Cells {
-		cells[[2]string{c.Scenario, c.Fix}] = c
-	}
-	return func(scenario, fix string) (Cell, bool) {
-		c, ok := cells[[2]string{scenario, fix}]
-		return c, ok
-	}
-}
-
-// theme is the scenarios that stand together.
-type theme struct {
-	Name      string
-	Scenarios []Scenario
-}
-
-func (run Run) themes() []theme {
-	var all []theme
-	for _, s := range run.Scenarios {
-		if len(all) == 0 || all[len(all)-1].Name != s.Theme {
-			all = append(all, theme{Name: s.Theme})
+// about is what was run, in a line.
+func (run Run) about() string {
+	parts := []string{fmt.Sprintf("%d scenarios × %d fixes", len(run.Scenarios), len(run.Fixes))}
+	for _, v := range [...]struct{ what, version string }{{"etcd ", run.Etcd}, {"go-micro ", run.GoMicro}, {"", run.Go}} {
+		if v.version != "" {
+			parts = append(parts, v.what+v.version)
 		}
-		last := &all[len(all)-1]
-		last.Scenarios = append(last.Scenarios, s)
 	}
-	return all
+	if run.Took > 0 {
+		parts = append(parts, run.Took.Round(100*time.Millisecond).String())
+	}
+	return strings.Join(parts, " · ")
 }
 
-// JSON writes the run, whole, with its histories.
+// JSON writes the run without its histories: verdicts, evidence, costs.
 func JSON(w io.Writer, run Run) error {
 	if err := run.Check(); err != nil {
 		return err
@@ -202,16 +179,4 @@ func JSON(w io.Writer, run Run) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", " ")
 	return enc.Encode(run)
-}
-
-// ReadJSON reads what JSON wrote. Another schema is an error.
-func ReadJSON(r io.Reader) (Run, error) {
-	var run Run
-	if err := json.NewDecoder(r).Decode(&run); err != nil {
-		return Run{}, fmt.Errorf("this is no run: %w", err)
-	}
-	if run.Schema != Schema {
-		return Run{}, fmt.Errorf("the run is of schema %q, and this is %q", run.Schema, Schema)
-	}
-	return run, run.Check()
 }

@@ -5,13 +5,13 @@ import (
 	"strings"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/text"
 	"ghostroute/harness/verdict"
 )
 
-// The sentences of the list below a timeline: what the picture shows, for whoever reads rather than looks.
+// The sentences of the list below a timeline say in words what the picture shows.
 
-func (d *drafter) saysResolve(e history.Event, a verdict.Answer) string {
-	r := e.Resolve
+func saysResolve(r *history.Resolve, a verdict.Answer) string {
 	what := "reads " + r.Service
 	if r.List {
 		what = "lists services"
@@ -26,8 +26,7 @@ func (d *drafter) saysResolve(e history.Event, a verdict.Answer) string {
 	return s + differs(a)
 }
 
-func (d *drafter) saysRange(e history.Event, a verdict.Answer) string {
-	r := e.Range
+func saysRange(who string, r *history.Range, a verdict.Answer) string {
 	what := r.Key
 	if r.End != "" {
 		what += " …"
@@ -50,12 +49,12 @@ func (d *drafter) saysRange(e history.Event, a verdict.Answer) string {
 	if r.Member != "" {
 		from = " from " + r.Member
 	}
-	origin := history.Origin{Source: r.Source, Via: e.Who, Revision: r.Revision, Truth: a.Truth}
-	return fmt.Sprintf("answers a %s Range of %s%s: %s%s → %s%s", how, what, whose, origin, from, count(len(r.Keys), "key"), differs(a))
+	origin := history.Origin{Source: r.Source, Via: who, Revision: r.Revision, Truth: a.Truth}
+	return fmt.Sprintf("answers a %s Range of %s%s: %s%s → %s%s", how, what, whose, origin, from,
+		text.Count(len(r.Keys), "key"), differs(a))
 }
 
-func saysRequest(e history.Event) string {
-	r := e.Request
+func saysRequest(r *history.Request) string {
 	s := "passes a request for " + r.Service
 	if r.Target != "" {
 		s += " to " + r.Target
@@ -75,8 +74,7 @@ func saysRequest(e history.Event) string {
 	return s
 }
 
-func saysWrite(e history.Event) string {
-	w := e.Write
+func saysWrite(w *history.Write) string {
 	s := w.Op
 	if w.Key != "" {
 		s += " " + w.Key
@@ -95,20 +93,18 @@ func saysWrite(e history.Event) string {
 	}
 }
 
-func saysCommit(e history.Event) string {
-	return fmt.Sprintf("has applied r%d: %s %s", e.Commit.Revision, e.Commit.Op, e.Commit.Key)
+func saysCommit(c *history.Commit) string {
+	return fmt.Sprintf("has applied r%d: %s %s", c.Revision, c.Op, c.Key)
 }
 
-func saysTruth(e history.Event) string {
-	t := e.Truth
+func saysTruth(t *history.Truth) string {
 	if t.Err != "" {
 		return fmt.Sprintf("truth of %s could not be read: %s", t.Service, t.Err)
 	}
 	return fmt.Sprintf("truth of %s at r%d: %s", t.Service, t.Revision, list(t.Endpoints))
 }
 
-func saysConn(e history.Event) string {
-	c := e.Conn
+func saysConn(c *history.Conn) string {
 	s := c.Op
 	if c.Client != "" || c.Proxy != "" {
 		s += fmt.Sprintf(" %s → %s", c.Client, c.Proxy)
@@ -119,8 +115,7 @@ func saysConn(e history.Event) string {
 	return s
 }
 
-func saysFault(e history.Event) string {
-	f := e.Fault
+func saysFault(f *history.Fault) string {
 	s := f.String() + ": " + map[history.FaultOp]string{history.Arm: "armed", history.Fire: "fired", history.End: "ended"}[f.Op]
 	if f.Key != "" {
 		s += ", " + f.Key
@@ -140,20 +135,13 @@ func through(via string) string {
 
 func list(endpoints []history.Endpoint) string {
 	if len(endpoints) == 0 {
-		return "nobody"
+		return "none"
 	}
 	var s []string
 	for _, e := range endpoints {
 		s = append(s, e.ID)
 	}
 	return strings.Join(s, ", ")
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // differs says how an answer differs from truth.

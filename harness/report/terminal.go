@@ -6,41 +6,49 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"ghostroute/harness/text"
 	"ghostroute/harness/verdict"
 )
 
 // Options says how the terminal's table is written.
 type Options struct {
-	Width int  // columns to keep within; 0 means 120, and less than 80 is taken as 80
-	Color bool // the caller's to decide: a terminal, and no NO_COLOR
+	Width int        // columns to keep within; 0 means 120, and less than 80 is taken as 80
+	Paint text.Paint // the caller's to decide: a terminal, and no NO_COLOR
 }
 
-// The least and the most that a scenario's name gets of a line, and what a cell takes: three letters and a space or a "!".
+// The least that a scenario's name gets of a line, and what a cell takes: three letters and a space or a "!".
 const (
 	leastName = 20
-	mostName  = 44
 	cellWidth = 4
 )
 
-// Terminal writes the matrix as a table that keeps within the width, with what the fixes cost and what is not as expected below it.
-// The letters say all that the colours do.
+// Terminal writes the matrix as a table that keeps within the width, with what the fixes cost and what is not as expected below
+// it. The letters say all that the colours do.
 func Terminal(w io.Writer, run Run, o Options) error {
-	if err := run.Check(); err != nil {
+	laid, err := run.table()
+	if err != nil {
 		return err
 	}
 	if o.Width == 0 {
 		o.Width = 120
 	}
 	o.Width = max(o.Width, 80)
-	t := &terminal{run: run, Options: o}
-	t.print("%s\n", t.bold(clean(run.Title)))
+	t := &terminal{table: laid, Options: o}
+	t.print("%s\n", t.Paint.In(text.Bold, clean(run.Title)))
 	t.print("%s\n\n", run.about())
-	for _, l := range legend() {
-		t.fold("", l)
+	for _, l := range legend {
+		t.print("%s %-8s %s\n", l.Letter, l.Word, l.Text)
 	}
+	t.fold("A cell's first letter: gateways that resolve on each request; its second: go-micro's own gateway, with its cache and " +
+		"watch. The third is the symptom, + one of each.")
 	t.matrix()
 	t.costs()
-	t.surprises()
+	if len(t.Moved) > 0 {
+		t.print("\n%s\n", t.Paint.In(text.Bold, fmt.Sprintf("not as expected: %d", len(t.Moved))))
+	}
+	for _, m := range t.Moved {
+		t.fold("  " + m.Key + ": " + clean(m.Text))
+	}
 	for line := range strings.Lines(t.b.String()) {
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
 			return err
@@ -50,63 +58,54 @@ func Terminal(w io.Writer, run Run, o Options) error {
 }
 
 type terminal struct {
+	table
 	Options
-	run Run
-	b   strings.Builder
+	b strings.Builder
 }
 
 func (t *terminal) print(format string, args ...any) { fmt.Fprintf(&t.b, format, args...) }
 
-func (t *terminal) paint(sgr, s string) string {
-	if !t.Color || s == "" {
-		return s
-	}
-	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
+// fold writes a line broken at the width; what goes on is indented by two more.
+func (t *terminal) fold(s string) {
+	indent := s[:len(s)-len(strings.TrimLeft(s, " "))]
+	lines := text.Wrap(s, t.Width-len(indent)-2)
+	t.print("%s%s\n", indent, strings.Join(lines, "\n  "+indent))
 }
 
-func (t *terminal) bold(s string) string { return t.paint("1", s) }
-
-// colour is an outcome's: blue, yellow and red are told apart by whoever cannot tell green from red.
-func (t *terminal) colour(o verdict.Outcome, s string) string {
-	switch o {
-	case verdict.Fresh:
-		return t.paint("34", s)
-	case verdict.Heals:
-		return t.paint("33", s)
-	case verdict.Stale:
-		return t.paint("1;31", s)
-	default:
-		return t.paint("1;35", s)
-	}
+// colours of outcomes: blue, amber and red are told apart by a reader who cannot tell green from red.
+var colours = map[string]string{
+	string(verdict.Fresh): text.Blue, string(verdict.Heals): text.Amber, string(verdict.Stale): text.BoldRed,
+	string(verdict.Unknown): text.BoldMagenta,
 }
 
-// matrix writes the table, in as many blocks of columns as the width asks for.
+// matrix writes the table, in as many blocks of columns as the width asks for, each as wide as the others.
 func (t *terminal) matrix() {
+	all := len(t.Columns)
+	if all == 0 {
+		return
+	}
+	most := (t.Width - leastName) / cellWidth
+	blocks := (all + most - 1) / most
+	fit := (all + blocks - 1) / blocks
 	name := leastName
-	for _, s := range t.run.Scenarios {
-		name = max(name, utf8.RuneCountInString(s.Name)+2)
+	for _, th := range t.Themes {
+		for _, r := range th.Rows {
+			name = max(name, min(len(r.Name)+2, t.Width-fit*cellWidth))
+		}
 	}
-	all := len(t.run.Fixes)
-	if left := t.Width - all*cellWidth; left < name {
-		name = max(left, leastName)
-	}
-	name = min(name, mostName)
-	fit := (t.Width - name) / cellWidth
-	cell := t.run.cell()
 	for first := 0; first < all; first += fit {
-		fixes := t.run.Fixes[first:min(first+fit, all)]
+		last := min(first+fit, all)
 		t.print("\n%*s", name, "")
-		for i := range fixes {
-			t.print("%-*d", cellWidth, first+i+1)
+		for _, c := range t.Columns[first:last] {
+			t.print("%-*d", cellWidth, c.Number)
 		}
 		t.print("\n")
-		for _, th := range t.run.themes() {
-			t.print("%s\n", t.bold(cut(clean(th.Name), t.Width)))
-			for _, s := range th.Scenarios {
-				t.print("  %-*s", name-2, cut(s.Name, name-3))
-				for _, f := range fixes {
-					c, ok := cell(s.Name, f.Name)
-					t.cell(c, ok)
+		for _, th := range t.Themes {
+			t.print("%s\n", t.Paint.In(text.Bold, cut(clean(th.Name), t.Width)))
+			for _, r := range th.Rows {
+				t.print(" %-*s", name-1, cut(r.Name, name-2))
+				for _, q := range r.Squares[first:last] {
+					t.square(q)
 				}
 				t.print("\n")
 			}
@@ -114,95 +113,68 @@ func (t *terminal) matrix() {
 	}
 }
 
-// cell writes a cell's letters, each in its outcome's colour.
-func (t *terminal) cell(c Cell, ran bool) {
-	if !ran {
-		t.print("%-*s", cellWidth, "")
+// square writes a cell's letters, each in its outcome's colour.
+func (t *terminal) square(q square) {
+	code := q.code()
+	room := cellWidth - len(code)
+	if q.NA {
+		code = t.Paint.In(text.Dim, code)
+	} else if q.Ran {
+		letters, third := "", ""
+		for i, h := range q.Halves {
+			letters += t.Paint.In(colours[h.Outcome], code[i:i+1])
+			if h.Symptom != "" {
+				third = colours[h.Outcome]
+			}
+		}
+		code = letters + t.Paint.In(third, code[len(q.Halves):])
+	}
+	if q.Moved {
+		t.print("%s%*s%s", code, room-1, "", t.Paint.In(text.Inverse, "!"))
 		return
 	}
-	code := c.code()
-	var symptom verdict.Outcome
-	for i, name := range [...]string{EachRequest, GoMicro} {
-		r, ok := c.Reading(name)
-		if !ok || i >= len(code) {
-			continue
-		}
-		if r.Verdict.Symptom != verdict.None {
-			symptom = r.Verdict.Outcome
-		}
-	}
-	width := len(code)
-	if c.NA != "" {
-		t.print("%s", t.paint("2", code))
-	} else {
-		for i, name := range [...]string{EachRequest, GoMicro} {
-			r, _ := c.Reading(name)
-			t.print("%s", t.colour(r.Verdict.Outcome, code[i:i+1]))
-		}
-		if len(code) > 2 {
-			t.print("%s", t.colour(symptom, code[2:]))
-		}
-	}
-	if c.Moved() {
-		t.print("%*s%s", 3-width, "", t.paint("7", "!"))
-		return
-	}
-	t.print("%*s", cellWidth-width, "")
+	t.print("%s%*s", code, room, "")
 }
 
 // costs writes the columns' legend: each fix, how much of it is fresh by both readings, and what it costs.
 func (t *terminal) costs() {
-	tallies := t.run.tallies()
-	const figures = "%7s%8s%8s%8s%13s%10s%9s"
-	name := t.Width - 4 - 63
-	t.print("\n%s\n", t.bold(strings.TrimRight(fmt.Sprintf("%3s %-*s"+figures, "", name, "fix", "fresh", "p50 ms", "p99 ms", "Ranges", "errors when", "recovery", "members"), " ")))
-	t.print("%s\n", strings.TrimRight(fmt.Sprintf("%3s %-*s"+figures, "", name, "", "", "", "", "/1000", "a proxy dies", "ms", "hidden"), " "))
-	for i, f := range t.run.Fixes {
-		tl := tallies[f.Name]
-		fresh := fmt.Sprintf("%d/%d", tl.Fresh, tl.applies())
-		label := clean(f.Title)
-		if label == "" {
-			label = f.Name
-		}
-		t.print("%3d %-*s", i+1, name, cut(label, name-1))
-		if c := f.Costs; c != nil {
-			t.print(figures, fresh, c.p50(), c.p99(), c.ranges(), c.errors(), c.recovery(), c.hidden())
-		} else {
-			t.print("%7s  not measured", fresh)
-		}
-		t.print("\n")
+	heads := [2][]string{{"fresh"}, {""}}
+	for _, c := range costColumns {
+		heads[0], heads[1] = append(heads[0], c.Short), append(heads[1], c.Unit)
 	}
-}
-
-// surprises writes what is not as expected, and why it is as it is.
-func (t *terminal) surprises() {
-	all := t.run.surprises()
-	if len(all) == 0 {
-		return
+	rows, short := [][]string{}, 0
+	for _, c := range t.Columns {
+		rows = append(rows, append([]string{c.Both.Fresh()}, c.Costs...))
+		short = max(short, len(c.Name))
 	}
-	t.print("\n%s\n", t.bold(fmt.Sprintf("not as expected: %d", len(all))))
-	for _, s := range all {
-		t.fold("  ", fmt.Sprintf("%s: expected %s, got %s", s.name(), clean(s.Reading.Expected), clean(s.Reading.Verdict.String())))
-	}
-}
-
-// fold writes a line that is broken at spaces where it gets too long; what goes on is indented by two more.
-func (t *terminal) fold(indent, s string) {
-	line := indent
-	for _, word := range strings.SplitAfter(s, " ") {
-		if utf8.RuneCountInString(line)+utf8.RuneCountInString(strings.TrimRight(word, " ")) > t.Width && strings.TrimSpace(line) != "" {
-			t.print("%s\n", strings.TrimRight(line, " "))
-			line = indent + "  "
+	widths, room := make([]int, len(heads[0])), t.Width-4
+	for i := range widths {
+		for _, r := range append(rows, heads[:]...) {
+			if i < len(r) {
+				widths[i] = max(widths[i], utf8.RuneCountInString(r[i])+2)
+			}
 		}
-		for utf8.RuneCountInString(line)+utf8.RuneCountInString(strings.TrimRight(word, " ")) > t.Width {
-			r := []rune(word)
-			n := t.Width - utf8.RuneCountInString(line)
-			t.print("%s%s\n", line, string(r[:n]))
-			line, word = indent+"  ", string(r[n:])
-		}
-		line += word
+		room -= widths[i]
 	}
-	t.print("%s\n", strings.TrimRight(line, " "))
+	line := func(number, fix string, cells []string) string {
+		s := fmt.Sprintf("%3s %-*s", number, room, cut(fix, room))
+		for i, c := range cells {
+			s += fmt.Sprintf("%*s", widths[i], c)
+		}
+		return s
+	}
+	t.print("\n%s\n", t.Paint.In(text.Bold, line("", "fix", heads[0])))
+	t.print("%s\n", line("", "", heads[1]))
+	for i, c := range t.Columns {
+		label := c.Name
+		if room > short+20 {
+			label = fmt.Sprintf("%-*s  %s", short, c.Name, clean(c.Title))
+		}
+		if len(rows[i]) == 1 {
+			rows[i] = append(rows[i], "–")
+		}
+		t.print("%s\n", line(fmt.Sprint(c.Number), label, rows[i]))
+	}
 }
 
 // cut shortens s to n runes.

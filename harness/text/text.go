@@ -85,7 +85,12 @@ const (
 	Red   = "31"
 	Green = "32"
 	Amber = "33"
+	Blue  = "34"
 	Cyan  = "36"
+
+	Inverse     = "7"
+	BoldRed     = "1;31"
+	BoldMagenta = "1;35"
 )
 
 // Paint colours a text for a terminal, or leaves it as it is.

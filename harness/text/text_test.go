@@ -40,3 +40,8 @@ func TestQuote(t *testing.T) {
 		require.Equal(t, want, text.Quote(word))
 	}
 }
+
+func TestWrap(t *testing.T) {
+	require.Empty(t, text.Wrap(" ", 10))
+	require.Equal(t, []string{"a proxy", "äöüß-of-ca", "ches ends"}, text.Wrap("a proxy\n äöüß-of-caches ends", 10))
+}

@@ -85,7 +85,7 @@ func (t *trial) prove(a answer) (e Evidence, doubt string) {
 		return t.proveCopy(a, e)
 	case r.Source == "":
 		return e, "the answer has no provenance"
-	case r.Revision > 0 && r.Revision >= a.Truth && r.Reading == goMicro:
+	case r.Revision > 0 && r.Revision >= a.Truth && r.Reading == history.GoMicro:
 		return t.proveCopy(a, e) // the registry answered right and go-micro's cache did not pass it on
 	case r.Source == history.Hit && r.Revision == 0:
 		return e, "the hit at " + r.Via + " does not say its entry's revision"
@@ -101,9 +101,6 @@ func (t *trial) prove(a answer) (e Evidence, doubt string) {
 			a.Truth)
 	}
 }
-
-// goMicro is the reading whose gateways keep a copy of what the registry answered.
-const goMicro = "go-micro"
 
 // failuresAfter counts the reads of the same stream that failed after a.
 func (t *trial) failuresAfter(a answer) int {

@@ -145,7 +145,8 @@ func (c *command) draw() *cobra.Command {
 			if page == "" {
 				page = strings.TrimSuffix(args[0], filepath.Ext(args[0])) + ".html"
 			}
-			if err := writeFile(page, func(w io.Writer) error { return report.Timeline(w, s.Events, filepath.Base(args[0])) }); err != nil {
+			draw := func(w io.Writer) error { return report.Draw(w, filepath.Base(args[0]), s.Events, *s.Question) }
+			if err := writeFile(page, draw); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.out, "the page: %s\n", page)

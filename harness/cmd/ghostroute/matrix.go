@@ -191,7 +191,7 @@ func (c *command) writeReport(out scenarios.Output, run report.Run) error {
 	if c.json.value == "json" {
 		return report.JSON(out, run)
 	}
-	return report.Terminal(out, run, report.Options{Width: columns(c.out), Color: out.Colour})
+	return report.Terminal(out, run, report.Options{Width: columns(c.out), Paint: text.Paint(out.Colour)})
 }
 
 func writeFile(name string, write func(io.Writer) error) error {

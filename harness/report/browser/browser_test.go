@@ -7,7 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -160,7 +160,7 @@ func (p *tab) shot(name string, whole bool) {
 	require.NoError(p, os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644))
 }
 
-// printed prints the page and returns the PDF's size.
+// printed prints the page and returns how many sheets it takes.
 func (p *tab) printed(name string) int {
 	p.Helper()
 	pdf, err := chromedp.Run(p.ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
@@ -168,8 +168,11 @@ func (p *tab) printed(name string) int {
 	if folder := os.Getenv("GHOSTROUTE_SHOTS"); folder != "" {
 		require.NoError(p, os.WriteFile(filepath.Join(folder, name+".pdf"), pdf, 0o644))
 	}
-	return len(pdf)
+	return len(sheet.FindAll(pdf, -1))
 }
+
+// sheet is a page of a PDF.
+var sheet = regexp.MustCompile(`/Type\s*/Page\b[^s]`)
 
 // contrasts returns, of all elements with text that a selector finds, those whose text stands out too little from what is behind
 // it (WCAG 2.2, 1.4.3: 4.5 to 1).
@@ -219,7 +222,7 @@ func TestMatrix(t *testing.T) {
 		p.readable(".half, .half .sym, .legend li, .matrix th a, .matrix td, .about, .unit, .source")
 		p.shot("light", false)
 		p.shot("light-whole", true)
-		p.do(`scrollTo(0, 500)`)
+		p.do(`scrollTo(0, 800)`)
 		p.is(`document.querySelector("#matrix thead .fix").getBoundingClientRect().top === 0`, "the head sticks")
 		p.shot("light-scrolled", false)
 	})
@@ -300,7 +303,7 @@ func TestMatrix(t *testing.T) {
 		p.is(`document.getElementById("tab-go-micro").getAttribute("aria-selected") === "true"`, "the reading is the fragment's")
 		p.do(`location.hash = "#` + cells[0] + `"`)
 		p.waitFor(opened(cells[0]))
-		require.Greater(t, p.printed("print-cell"), 10_000)
+		require.Positive(t, p.printed("print-cell"))
 		p.press(kb.Escape)
 		p.waitFor(closed)
 		p.do(`location.hash = "#no/such/cell"`)
@@ -311,34 +314,77 @@ func TestMatrix(t *testing.T) {
 	t.Run("filters", func(t *testing.T) {
 		p := open(t, browser, path, "")
 		shown := `document.querySelectorAll("#matrix .cell:not(.dim)").length`
-		all := eval[int](p, shown)
+		rows := `[...document.querySelectorAll("#matrix tbody tr:not(.theme)")].filter((r) => r.offsetParent).length`
+		columns := `[...document.querySelectorAll("#matrix thead .fix")].filter((c) => c.offsetParent).length`
+		find := func(field, words string) {
+			p.do(fmt.Sprintf(`const f = document.getElementById(%q); f.value = %q; f.dispatchEvent(new Event("input", { bubbles: true }))`, field, words))
+		}
+		all, allRows, allColumns := eval[int](p, shown), eval[int](p, rows), eval[int](p, columns)
 		p.click(`#outcome input[value=stale]`)
-		p.is(`[...document.querySelectorAll("#matrix .cell:not(.dim):not(.na)")].every((b) => b.querySelector(".half:not(.stale)"))`, "a cell that is only stale is dimmed")
+		p.is(`[...document.querySelectorAll("#matrix .cell:not(.dim):not(.na)")].every((b) => b.querySelector(".half:not(.stale)"))`,
+			"a cell that is only stale is dimmed")
 		p.click(`#outcome input[value=stale]`)
 		require.Equal(t, all, eval[int](p, shown))
+
+		scenario, fix, _ := strings.Cut(p.cells()[0], "/")
+		find("find-scenario", strings.ToUpper(scenario))
+		find("find-fix", fix)
+		require.Equal(t, []int{1, 1}, []int{eval[int](p, rows), eval[int](p, columns)}, "one of each has that name")
+		p.is(`document.getElementById("count").textContent.startsWith("1 of ")`, "it says how many are left")
+		p.shot("found", false)
+		find("find-scenario", "no such words")
+		require.Zero(t, eval[int](p, rows))
+		find("find-scenario", "")
+		find("find-fix", "")
+		require.Equal(t, []int{allRows, allColumns}, []int{eval[int](p, rows), eval[int](p, columns)})
+
+		if moved := eval[int](p, `document.querySelectorAll("#matrix .moved").length`); moved > 0 {
+			p.click(`#moved`)
+			require.Equal(t, moved, eval[int](p, shown), "only what moved is left")
+			require.LessOrEqual(t, eval[int](p, rows)*eval[int](p, columns), moved*moved, "in its rows and columns")
+			p.click(`#moved`)
+		}
 		p.click(`input[name=reading][value=go-micro]`)
 		p.is(`document.querySelector("#matrix .half[data-reading=each-request]").offsetParent === null`, "one reading is hidden")
-		p.do(`{ const s = document.getElementById("theme"); s.value = "0"; s.dispatchEvent(new Event("change", { bubbles: true })); }`)
-		p.is(`[...document.querySelectorAll("tbody[data-theme]")].filter((b) => !b.hidden).length === 1`, "one theme is left")
+		p.do(`const s = document.getElementById("theme"); s.value = "0"; s.dispatchEvent(new Event("change", { bubbles: true }))`)
+		p.is(`[...document.querySelectorAll("#matrix tbody")].filter((b) => !b.hidden).length === 1`, "one theme is left")
 		p.shot("filtered", false)
 	})
 
-	t.Run("narrow", func(t *testing.T) {
+	for _, width := range []int64{360, 1024, 1440} {
+		t.Run(fmt.Sprintf("%d pixels", width), func(t *testing.T) {
+			p := open(t, browser, path, "")
+			p.run(chromedp.EmulateViewport(width, 800))
+			p.is(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`, "nothing but the matrix scrolls sideways")
+			p.is(`[...document.querySelectorAll(".legend li")].every((l) => l.getBoundingClientRect().right <= innerWidth && l.scrollWidth <= l.clientWidth)`,
+				"the legend is whole")
+			p.shot(fmt.Sprintf("page-%d", width), true)
+			p.do(`const b = document.querySelector("#matrix tbody tr:nth-child(3) td:last-child .cell"); b.scrollIntoView({ block: "center", inline: "end" })`)
+			p.is(`(() => {
+				const cell = document.querySelector("#matrix tbody tr:nth-child(3) td:last-child .cell").getBoundingClientRect();
+				const name = document.querySelector("#matrix tbody tr:nth-child(3) th").getBoundingClientRect();
+				return cell.right <= innerWidth && name.left >= 0 && name.right <= cell.left;
+			})()`, "the last fix is reached, beside the scenario's name")
+			p.shot(fmt.Sprintf("last-%d", width), false)
+			cell := p.cells()[0]
+			p.do(`document.querySelector("#matrix .cell").click()`)
+			p.waitFor(opened(cell))
+			p.is(`document.querySelector("#dialog").getBoundingClientRect().width <= innerWidth`, "a cell keeps within the page")
+			p.shot(fmt.Sprintf("cell-%d", width), false)
+		})
+	}
+
+	t.Run("opens in a second", func(t *testing.T) {
 		p := open(t, browser, path, "")
-		p.run(chromedp.EmulateViewport(420, 800))
-		cell := p.cells()[0]
-		p.is(`document.querySelector(".intro").getBoundingClientRect().width <= 420`, "text keeps within a telephone")
-		p.shot("narrow", false)
-		p.do(`document.querySelector("#matrix .cell").click()`)
-		p.waitFor(opened(cell))
-		p.is(`document.querySelector("#dialog").getBoundingClientRect().width <= 420`, "and so does a cell")
-		p.shot("narrow-cell", false)
+		took := eval[float64](p, `performance.getEntriesByType("navigation")[0].loadEventEnd`)
+		t.Logf("%.0f ms", took)
+		require.Less(t, took, 1000.0)
 	})
 
-	t.Run("print", func(t *testing.T) {
+	t.Run("prints on three pages", func(t *testing.T) {
 		p := open(t, browser, path, "")
-		p.scheme("dark") // paper is white for everybody
-		require.Greater(t, p.printed("print"), 50_000)
+		p.scheme("dark") // paper is white all the same
+		require.LessOrEqual(t, p.printed("print"), 3)
 	})
 
 	t.Run("every cell", func(t *testing.T) {
@@ -373,5 +419,5 @@ func TestTimeline(t *testing.T) {
 	p.is(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`, "it scrolls in its box and not as a page")
 	p.shot("single", false)
 	names := eval[[]string](p, `[...document.querySelectorAll("#single .names text.name")].map((t) => t.textContent)`)
-	require.True(t, slices.Contains(names, "p2") && slices.Contains(names, "g2") && slices.Contains(names, "truth"), "lanes are %v", names)
+	require.Subset(t, names, []string{"p2", "g2", "truth"})
 }
