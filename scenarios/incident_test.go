@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,9 @@ func TestIncident(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := harness.Context(t)
 	defer cancel()
-	require.NoError(t, Incident(ctx, Output{Writer: t.Output(), Dir: t.ArtifactDir()}))
+	var told strings.Builder
+	require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}))
+	requireInReadme(t, told.String())
 }
 
 // TestIncidentNatural is step 2 with go-micro's own gateway as it ships: its cache follows a watch, so nothing is wrong at first; then its

@@ -30,6 +30,8 @@ var (
 	comment       = regexp.MustCompile(`\s+#.*$`)
 	tableRow      = regexp.MustCompile(`(?m)^\| (.+) \|$`)
 	threadNumber  = regexp.MustCompile(`\b\d{5}\b`)
+	ports         = regexp.MustCompile(`:\d{4,5}\b`)
+	answerShown   = regexp.MustCompile(`\n {4}g\d is told(?:.+\n)+`)
 	benchCall     = regexp.MustCompile(`\bb\.([A-Z]\w*)`)
 	linkTo        = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading       = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
@@ -67,6 +69,18 @@ func TestReadmeMatrix(t *testing.T) {
 	}
 }
 
+// requireInReadme holds the lines of the incident that the README shows to the story, but for ports.
+func requireInReadme(t *testing.T, story string) {
+	t.Helper()
+	told := strings.Split(ports.ReplaceAllString(story, ":0"), "\n")
+	blocks := readmeOf(t, readmeEnglish).blocks
+	shown := slices.IndexFunc(blocks, func(b string) bool { return strings.Contains(b, " is told: ") })
+	require.NotEqual(t, -1, shown, "the README shows nothing of the incident")
+	for _, line := range strings.Split(ports.ReplaceAllString(strings.Trim(blocks[shown], "\n"), ":0"), "\n") {
+		require.Contains(t, told, line, "the README shows a line that the incident does not print")
+	}
+}
+
 // TestReadmeThreads wants a row in the READMEs for each issue and pull request of etcd that a scenario, a fix or a variant names.
 func TestReadmeThreads(t *testing.T) {
 	var sources []string
@@ -89,15 +103,20 @@ func TestReadmeThreads(t *testing.T) {
 	}
 }
 
-// TestReadmeChapters wants every chapter in the list of the notebooks' README. TestReadmeLinks follows the list.
+// TestReadmeChapters wants every chapter in the list of the notebooks' README, and in one of them the answer that it shows.
+// TestReadmeLinks follows the list.
 func TestReadmeChapters(t *testing.T) {
 	chapters, err := filepath.Glob("../fixtures/notebooks/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, chapters)
-	readme := readmeOf(t, "../fixtures/notebooks/README.md")
+	readme, told := readmeOf(t, "../fixtures/notebooks/README.md"), false
 	for _, c := range chapters {
 		assert.Contains(t, readme.prose, "("+filepath.Base(c)+")", "%s does not list it", readme.file)
+		text, err := os.ReadFile(c)
+		require.NoError(t, err)
+		told = told || strings.Contains(string(text), strings.ReplaceAll(answerShown.FindString(readme.prose), "\n    ", "\n"))
 	}
+	assert.True(t, told, "%s shows an answer that no chapter prints", readme.file)
 }
 
 // TestReadmeBench looks for each method and field of a bench that the harness' README names.

@@ -128,7 +128,8 @@ func (g *Gateway) Kind() Kind { return g.cfg.Kind }
 // Config is what the gateway was made of, defaults filled in.
 func (g *Gateway) Config() Config { return g.cfg }
 
-// URL is where a service is asked for: "http://127.0.0.1:port/greeter". Anybody may; what is asked is in the history.
+// URL is where a service is asked for: "http://127.0.0.1:port/greeter". Any client may ask; each request is in the
+// history.
 func (g *Gateway) URL(service string) string { return "http://" + g.address + "/" + service }
 
 // Registry is the registry that it reads. It is another one after Restart.

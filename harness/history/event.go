@@ -53,19 +53,20 @@ const (
 
 // Range is a Range that a proxy answered, with its provenance.
 type Range struct {
-	Began        time.Duration `json:"began"`            // when the request reached the proxy
-	Client       string        `json:"client,omitempty"` // the client whose connection it came over, "" where unknown
-	Key          string        `json:"key"`
-	End          string        `json:"end,omitempty"`
-	Shape        string        `json:"shape,omitempty"` // what else it asked for, "limit=1 keys-only"; part of the cache's key
-	Serializable bool          `json:"serializable"`
-	Source       Source        `json:"source"`           // Hit or Miss
-	Revision     int64         `json:"revision"`         // the revision the answer was true at, from its header
-	Member       string        `json:"member,omitempty"` // on a miss: the member that answered
-	Keys         []string      `json:"keys"`             // the keys answered, in the answer's order
-	Mods         []int64       `json:"mods,omitempty"`   // of each of Keys the revision of its last change
-	Count        int64         `json:"count,omitempty"`  // how many keys the range held, with those a limit left out
-	Err          string        `json:"err,omitempty"`
+	Began  time.Duration `json:"began"`            // when the request reached the proxy
+	Client string        `json:"client,omitempty"` // the client whose connection it came over, "" where unknown
+	Key    string        `json:"key"`
+	End    string        `json:"end,omitempty"`
+	// what else it asked for, "limit=1 keys-only"; part of the cache's key
+	Shape        string   `json:"shape,omitempty"`
+	Serializable bool     `json:"serializable"`
+	Source       Source   `json:"source"`           // Hit or Miss
+	Revision     int64    `json:"revision"`         // the revision the answer was true at, from its header
+	Member       string   `json:"member,omitempty"` // on a miss: the member that answered
+	Keys         []string `json:"keys"`             // the keys answered, in the answer's order
+	Mods         []int64  `json:"mods,omitempty"`   // of each of Keys the revision of its last change
+	Count        int64    `json:"count,omitempty"`  // how many keys the range held, with those a limit left out
+	Err          string   `json:"err,omitempty"`
 }
 
 // Write is a change of truth as its client saw it: acknowledged at Revision, or failed with Err, its outcome then
@@ -139,8 +140,8 @@ type Request struct {
 // Conn is a connection through the balancer.
 type Conn struct {
 	Op     string `json:"op"`               // "open", "close", "drain", "refuse", "weights"
-	Client string `json:"client,omitempty"` // whose VIP
+	Client string `json:"client,omitempty"` // the client of the VIP
 	Proxy  string `json:"proxy,omitempty"`  // the backend it went to
-	N      int    `json:"n,omitempty"`      // the how-manieth new connection of the schedule it was, from 1
+	N      int    `json:"n,omitempty"`      // its ordinal among the new connections of the schedule, from 1
 	Detail string `json:"detail,omitempty"`
 }
