@@ -22,10 +22,10 @@ func Example() {
 	if err := b.Prime(ctx); err != nil {
 		fmt.Println(err)
 	}
-	if err := b.Deregister(ctx, "v1-a"); err != nil {
+	if err := b.Leave(ctx, "v1-a"); err != nil {
 		fmt.Println(err)
 	}
-	truth, err := b.Settle(ctx)
+	truth, err := b.Truth(ctx)
 	if err != nil {
 		fmt.Println(err)
 	}

@@ -3,7 +3,7 @@
 //
 //	b := harness.Start(t, harness.Topology{})
 //	b.Prime(ctx)                         // every gateway has read once
-//	b.Deregister(ctx, "v1-a")            // through whichever proxy the balancer gave it
+//	b.Leave(ctx, "v1-a")                 // through whichever proxy the balancer gave it
 //	answer, calls := b.Look(ctx, "g2")   // whom g2 is told of now, and what becomes of calling them
 //
 // What a test does not set has a default that makes sense; what it sets is what matters to it. See Topology and Bench.

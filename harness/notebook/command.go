@@ -86,9 +86,9 @@ func commandNamed(name string) (*Command, error) {
 	}
 	hint := didYouMean(name, names)
 	if hint == "" || name != strings.ToLower(name) {
-		return nil, fmt.Errorf("there is no command %q (make notebook-help lists all); a line of prose begins with #", name)
+		return nil, fmt.Errorf("there is no command %q (ghostroute notebook --commands lists all); a line of prose begins with #", name)
 	}
-	return nil, fmt.Errorf("there is no command %q%s (make notebook-help lists all)", name, hint)
+	return nil, fmt.Errorf("there is no command %q%s (ghostroute notebook --commands lists all)", name, hint)
 }
 
 // didYouMean is the end of an error about a word: the nearest of those that may be, if one is near.
@@ -106,4 +106,22 @@ func (c Command) Usage() string {
 		words = append(words, a.Form)
 	}
 	return strings.Join(words, " ")
+}
+
+// each runs a command that does the same for each value of an argument, or where there is none for each that there may be.
+func each(arg string, do func(*call, string) error) func(*call) error {
+	return func(c *call) error {
+		values := c.all(arg)
+		for _, a := range c.command.Args {
+			if a.name() == arg && len(values) == 0 {
+				values = a.Kind.names(c.nb)
+			}
+		}
+		for _, v := range values {
+			if err := do(c, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }

@@ -21,57 +21,32 @@ import (
 
 func connectionCommands() []Command {
 	return []Command{{
-		Name:    "weights",
-		Does:    "Tells the balancer how many of the new connections each proxy gets. With weight 0 it gets none; those it has stay.",
-		Example: "weights 1 0 0",
-		Args:    []Arg{{"WEIGHT…", aNumber(), "one for each proxy"}},
-		act:     true,
-		run:     (*call).weights,
+		Name: "weights", Example: "weights 1 0 0", act: true,
+		Does: "Tells the balancer how many of the new connections each proxy gets. With weight 0 it gets none; those it has stay.",
+		Args: []Arg{{"WEIGHT…", aNumber(), "one for each proxy"}},
+		run:  (*call).weights,
 	}, {
-		Name: "drain",
+		Name: "drain", Example: "drain p2", act: true,
 		Does: "Closes every connection to a proxy, one after another: each client makes a new one, and the balancer says where to. Give the proxy " +
 			"weight 0 first, or they may come back.",
-		Example: "drain p2",
-		Args:    []Arg{{"PROXY", aProxy(), ""}},
-		act:     true,
-		run:     (*call).drain,
+		Args: []Arg{{"PROXY", aProxy(), ""}},
+		run:  (*call).drain,
 	}, {
-		Name:    "reconnect",
-		Does:    "Closes the connections of clients, one after another: each makes a new one, and the balancer says where to.",
-		Example: "reconnect g1",
-		Args:    []Arg{{"CLIENT…", connected(), ""}},
-		act:     true,
-		run: func(c *call) error {
-			for _, client := range c.all("client") {
-				if err := c.reconnect(client); err != nil {
-					return err
-				}
-				c.say("%s", c.pinned([]string{client}))
-			}
-			return nil
-		},
+		Name: "reconnect", Example: "reconnect g1", act: true,
+		Does: "Closes the connections of clients, one after another: each makes a new one, and the balancer says where to.",
+		Args: []Arg{{"CLIENT…", connected(), ""}},
+		run:  each("client", (*call).reconnect),
 	}, {
-		Name: "restart-proxy",
+		Name: "restart-proxy", Example: "restart-proxy p2", act: true,
 		Does: "A proxy ends and starts again with nothing remembered. Each client that was connected to it makes a new connection, one after " +
 			"another, and the balancer says where to.",
-		Example: "restart-proxy p2",
-		Args:    []Arg{{"PROXY…", aProxy(), ""}},
-		act:     true,
-		run: func(c *call) error {
-			for _, p := range c.all("proxy") {
-				if err := c.restartProxy(p); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		Args: []Arg{{"PROXY…", aProxy(), ""}},
+		run:  each("proxy", (*call).restartProxy),
 	}, {
-		Name:    "narrow",
-		Does:    "Has a proxy ask only these members from now on; with no member, every one again. etcd's proxies ask all of them in turn.",
-		Example: "narrow p1 m3",
-		Args:    []Arg{{"PROXY", aProxy(), ""}, {"[MEMBER…]", aMember(), ""}},
-		act:     true,
-		run:     (*call).narrow,
+		Name: "narrow", Example: "narrow p1 m3", act: true,
+		Does: "Has a proxy ask only these members from now on; with no member, every one again. etcd's proxies ask all of them in turn.",
+		Args: []Arg{{"PROXY", aProxy(), ""}, {"[MEMBER…]", aMember(), ""}},
+		run:  (*call).narrow,
 	}}
 }
 
@@ -85,7 +60,7 @@ func (c *call) weights() error {
 		weights[proxies[i]], _ = strconv.Atoi(w) // parse has seen that it is a number
 		says = append(says, proxies[i]+" "+w)
 	}
-	if err := c.b().Balancer.SetWeights(weights); err != nil {
+	if err := c.b().SetWeights(weights); err != nil {
 		return c.wrong("%v", err)
 	}
 	c.say("weights are %s", strings.Join(says, ", "))
@@ -96,11 +71,21 @@ func (c *call) drain() error {
 	p := c.one("proxy")
 	moved := c.nb.pinnedTo(p)
 	for _, client := range moved {
-		if err := c.reconnect(client); err != nil {
+		c.awaits("the balancer to give %s a connection", client)
+		if err := c.b().Reconnect(c.ctx(), client); err != nil {
 			return err
 		}
 	}
 	c.say("%s is drained: %s", p, c.pinned(moved))
+	return nil
+}
+
+func (c *call) reconnect(client string) error {
+	c.awaits("the balancer to give %s a connection", client)
+	if err := c.b().Reconnect(c.ctx(), client); err != nil {
+		return err
+	}
+	c.say("%s", c.pinned([]string{client}))
 	return nil
 }
 
@@ -122,24 +107,25 @@ func (c *call) pinned(clients []string) string {
 	}))
 }
 
-// reconnect closes a client's connection and waits until it has another.
-func (c *call) reconnect(client string) error {
-	c.awaits("the balancer to give %s a connection", client)
-	return c.b().Reconnect(c.ctx(), client)
-}
-
-// comesBack waits until a client that had no way to the balancer when the history had n events has a connection again. One that is held
-// while it registers comes back by itself.
-func (c *call) comesBack(n int, client string) error {
+// comesBack mends a client's way to the balancer, and waits until it has a connection again. One that is held while it registers comes
+// back by itself.
+func (c *call) comesBack(client string) error {
+	n := c.b().History.Len()
+	if err := c.b().Mend(c.ctx(), client); err != nil {
+		return err
+	}
 	c.awaits("%s to be connected", client)
-	if slices.Contains(slices.Concat(c.nb.gatewayNames(), c.nb.instances, c.nb.clients), client) {
-		client, err := c.connect(client)
+	if c.nb.kindOf(client) != "" {
+		over, err := c.connect(client)
 		if err != nil {
 			return err
 		}
-		if err := conn.Ready(c.ctx(), client.ActiveConnection()); err != nil {
+		if err := conn.Ready(c.ctx(), over.ActiveConnection()); err != nil {
 			return err
 		}
+	}
+	if c.b().Topology.Direct {
+		return nil
 	}
 	_, err := c.b().History.Wait(c.ctx(), n, func(e history.Event) bool {
 		return e.Conn != nil && e.Conn.Op == "open" && e.Conn.Client == client
@@ -152,19 +138,17 @@ func (c *call) restartProxy(p string) error {
 	w := c.nb.lookout()
 	clients := c.nb.pinnedTo(p)
 	for _, client := range clients {
-		if err := c.b().VIP(client).Cut(); err != nil {
+		if err := c.b().Cut(c.ctx(), client); err != nil {
 			return err
 		}
 	}
 	c.awaits("%s to be back", p)
-	if err := c.b().Proxy(p).Restart(c.ctx()); err != nil {
+	if err := c.b().RestartProxy(c.ctx(), p); err != nil {
 		return err
 	}
 	delete(c.nb.gates, p) // a proxy that stops loses what it held
 	for _, client := range clients {
-		m := c.b().History.Len()
-		c.b().VIP(client).Mend()
-		if err := c.comesBack(m, client); err != nil {
+		if err := c.comesBack(client); err != nil {
 			return err
 		}
 	}
@@ -179,7 +163,7 @@ func (c *call) restartProxy(p string) error {
 
 func (c *call) narrow() error {
 	p, members := c.one("proxy"), c.all("member")
-	if err := c.b().Proxy(p).Narrow(members...); err != nil {
+	if err := c.b().Narrow(c.ctx(), p, members...); err != nil {
 		return err
 	}
 	if len(members) == 0 {

@@ -15,62 +15,51 @@ func faultCommands() []Command {
 	way := anyOf(aProxy(), aGateway(), anInstance(), aClient())
 	node := anyOf(aMember(), aProxy(), aGateway(), anInstance(), aClient())
 	return []Command{{
-		Name: "hold",
+		Name: "hold", Example: "hold p1 delete before", act: true,
 		Does: "A proxy will hold the next read, put, delete, txn or revoke that passes it: before etcd sees it, or after etcd has done it and before " +
 			"the proxy hears of that. A command that is held prints so, and the notebook goes on; release prints what became of it, and so does lose. Of a " +
 			"watch everything is held that it delivers.",
-		Example: "hold p1 delete before",
 		Args: []Arg{
 			{"PROXY", aProxy(), ""},
 			{"RPC", oneOf(named(rpcs[:], func(r rpc) string { return r.word })...), ""},
 			{"[POINT]", oneOf(string(history.BeforeMember), string(history.AfterMember)), "after if it is not said"},
 		},
-		act: true,
 		run: (*call).hold,
 	}, {
-		Name:    "release",
-		Does:    "A proxy releases all that it holds, and holds no more. What became of the commands that were held is printed.",
-		Example: "release p1",
-		Args:    holder,
-		run:     func(c *call) error { return c.holdsNoMore((*proxy.Gate).Release) },
+		Name: "release", Example: "release p1",
+		Does: "A proxy releases all that it holds, and holds no more. What became of the commands that were held is printed.",
+		Args: holder,
+		run:  func(c *call) error { return c.holdsNoMore((*proxy.Gate).Release) },
 	}, {
-		Name: "lose",
+		Name: "lose", Example: "lose p1", act: true,
 		Does: "A proxy loses all that it holds, as a connection that breaks does, and holds no more. A command that was held prints what its client is " +
 			"told: an error, whether etcd has done it or not.",
-		Example: "lose p1",
-		Args:    holder,
-		act:     true,
-		run:     func(c *call) error { return c.holdsNoMore((*proxy.Gate).Lose) },
+		Args: holder,
+		run:  func(c *call) error { return c.holdsNoMore((*proxy.Gate).Lose) },
 	}, {
-		Name: "cut",
+		Name: "cut", Example: "cut m3", act: true,
 		Does: "Cuts a node off. A member hears no other member, and still answers serializable reads from what it has. A proxy hears no member, or " +
 			"not the one that from names. A gateway, an instance or a client has no way to any proxy. Connections are reset, or with silently they stay and " +
 			"nothing comes through.",
-		Example: "cut m3",
 		Args: []Arg{
 			{"NODE", node, ""},
 			{"[silently]", aFlag(), "for a proxy or a client: neither side is told"},
 			{"[from=…]", aMember(), "for a proxy: the one member it no longer hears"},
 		},
-		act: true,
 		run: (*call).cut,
 	}, {
-		Name:    "mend",
-		Does:    "Ends cut and delay at a node, and waits until it is connected again: a member until it has caught up with the others.",
-		Example: "mend m3",
-		Args:    []Arg{{"NODE", node, ""}, {"[from=…]", aMember(), "for a proxy: the one member to hear again"}},
-		act:     true,
-		run:     (*call).mend,
+		Name: "mend", Example: "mend m3", act: true,
+		Does: "Ends cut and delay at a node, and waits until it is connected again: a member until it has caught up with the others.",
+		Args: []Arg{{"NODE", node, ""}, {"[from=…]", aMember(), "for a proxy: the one member to hear again"}},
+		run:  (*call).mend,
 	}, {
-		Name:    "delay",
-		Does:    "Makes a way slow, each time and in both directions: from a proxy to the members, or from a client to the balancer. 0s ends it, as mend does.",
-		Example: "delay p2 by=50ms",
+		Name: "delay", Example: "delay p2 by=50ms", act: true,
+		Does: "Makes a way slow, each time and in both directions: from a proxy to the members, or from a client to the balancer. 0s ends it, as mend does.",
 		Args: []Arg{
 			{"NODE", way, ""},
 			{"by=…", aDuration(), ""},
 			{"[from=…]", aMember(), "for a proxy: the one member it is far from"},
 		},
-		act: true,
 		run: (*call).delay,
 	}, waitForCommand()}
 }
@@ -142,190 +131,128 @@ func (c *call) holdsNoMore(end func(*proxy.Gate)) error {
 }
 
 func (c *call) cut() error {
-	name := c.one("node")
-	if slices.Contains(c.nb.memberNames(), name) {
+	name, from := c.one("node"), c.all("from")
+	if c.nb.kindOf(name) == "member" {
 		return c.cutMember(name)
 	}
-	links, to, err := c.links()
+	to, err := c.leadsTo()
 	if err != nil {
 		return err
 	}
-	for _, l := range links {
-		if c.has("silently") {
-			l.Blackhole(link.Both)
-			c.nb.silent[l] = true
-			c.b().Fault(history.Blackhole, history.Fire, l.Name(), "")
-			continue
-		}
-		if err := l.Cut(); err != nil {
-			return err
-		}
-		c.b().Fault(history.Cut, history.Fire, l.Name(), "")
-	}
 	if c.has("silently") {
 		c.say("%s is cut off from %s, and neither side is told: what is sent is lost", name, to)
-		return nil
-	}
-	if err := c.noticed(links); err != nil {
-		return err
+		return c.b().Blackhole(c.ctx(), name, from...)
 	}
 	c.say("%s is cut off from %s", name, to)
-	return nil
-}
-
-// noticed waits until a proxy has noticed that it hears no member, once all of its links are cut.
-func (c *call) noticed(links []*link.Link) error {
-	name := c.one("node")
-	if !slices.Contains(c.nb.proxyNames(), name) || len(links) != len(c.nb.memberNames()) {
-		return nil
+	if err := c.b().Cut(c.ctx(), name, from...); err != nil {
+		return err
 	}
-	c.awaits("%s to notice that it hears no member", name)
-	return c.b().Proxy(name).Reach(c.ctx(), false)
+	return c.noticed()
 }
 
-// cutMember cuts a member off from the others. It hands leadership over first if it leads: which member leads is chance, and what a
-// notebook tells must not depend on it.
 func (c *call) cutMember(name string) error {
-	cluster := c.b().Cluster
 	switch {
 	case c.has("from"):
 		return c.wrong("from is for proxies: %s is cut off from every other member", name)
 	case c.has("silently"):
 		return c.wrong("silently is for proxies and clients: a member that is cut off is never told")
-	case len(cluster.Members) == 1:
+	case len(c.b().Cluster.Members) == 1:
 		return c.wrong("%s is the only member: there is none to cut it off from", name)
 	}
-	for _, m := range cluster.Members {
-		if m.Name != name && m.Running() && !m.IsCut() {
-			c.awaits("%s to lead", m.Name)
-			if err := cluster.MoveLeader(c.ctx(), m); err != nil {
-				return err
-			}
-			break
-		}
-	}
-	if err := c.settle(); err != nil {
-		return err
-	}
-	if err := cluster.Member(name).Cut(); err != nil {
+	c.awaits("another member to lead")
+	if err := c.b().CutOff(c.ctx(), name); err != nil {
 		return err
 	}
 	c.say("%s is cut off from the other members", name)
 	return nil
 }
 
-// links are the ways that cut, mend and delay are about, and where they lead.
-func (c *call) links() (links []*link.Link, to string, err error) {
-	name := c.one("node")
-	if !slices.Contains(c.nb.proxyNames(), name) {
+// leadsTo is where the ways lead that cut, mend and delay are about.
+func (c *call) leadsTo() (string, error) {
+	if name := c.one("node"); c.nb.kindOf(name) != "proxy" {
 		if c.has("from") {
-			return nil, "", c.wrong("from is for proxies: %s has one way only", name)
+			return "", c.wrong("from is for proxies: %s has one way only", name)
 		}
-		v := c.b().VIP(name)
-		if v == nil {
-			return nil, "", fmt.Errorf("%s has no way through the balancer", name)
+		if c.b().Topology.Direct {
+			return "the members", nil
 		}
-		return []*link.Link{v.Link}, "the balancer", nil
+		return "the balancer", nil
 	}
-	members := c.allOr("from", c.nb.memberNames())
-	for _, m := range members {
-		if l := c.b().Proxy(name).Link(m); l != nil {
-			links = append(links, l)
-		}
+	return list(c.allOr("from", c.nb.memberNames())), nil
+}
+
+// noticed waits until both ends know of a node's cut: the balancer that a client is gone, or a proxy that it hears no member, where it
+// hears none.
+func (c *call) noticed() error {
+	name := c.one("node")
+	if c.nb.kindOf(name) != "proxy" {
+		return c.disconnected(name)
 	}
-	return links, list(members), nil
+	c.awaits("%s to notice which members it hears", name)
+	return c.b().Reached(c.ctx(), name)
 }
 
 func (c *call) mend() error {
-	name := c.one("node")
-	if slices.Contains(c.nb.memberNames(), name) {
+	name, from := c.one("node"), c.all("from")
+	kind := c.nb.kindOf(name)
+	if kind == "member" {
 		return c.mendMember(name)
 	}
-	links, to, err := c.links()
+	to, err := c.leadsTo()
 	if err != nil {
 		return err
 	}
-	if err := c.reset(links); err != nil {
+	links, err := c.b().Links(name, from...)
+	if err != nil {
 		return err
 	}
-	n := c.b().History.Len()
-	for _, l := range links {
-		l.Mend()
-		kind := history.Cut
-		if c.nb.silent[l] {
-			kind = history.Blackhole
+	if slices.ContainsFunc(links, func(l *link.Link) bool { _, hole, _ := l.Broken(); return hole }) {
+		// What lost bytes cannot go on, and which of several connections did is chance: all end, and that is noticed first.
+		if err := c.b().Cut(c.ctx(), name, from...); err != nil {
+			return err
 		}
-		delete(c.nb.silent, l)
-		c.b().Fault(kind, history.End, l.Name(), "")
+		if err := c.noticed(); err != nil {
+			return err
+		}
 	}
-	if !slices.Contains(c.nb.proxyNames(), name) {
-		if c.b().PinnedTo(name) == "" {
-			if err := c.comesBack(n, name); err != nil {
-				return err
-			}
-		}
+	if kind != "proxy" && c.b().PinnedTo(name) == "" {
+		err = c.comesBack(name)
+	} else {
+		err = c.b().Mend(c.ctx(), name, from...)
+	}
+	if err != nil {
+		return err
+	}
+	if kind != "proxy" {
 		c.say("%s has its way back: %s", name, c.pinned([]string{name}))
 		return nil
 	}
 	c.awaits("%s to be connected to etcd", name)
-	if err := c.b().Proxy(name).Reach(c.ctx(), true); err != nil {
-		return err
-	}
 	c.say("%s hears %s again", name, to)
-	return nil
-}
-
-// reset has the connections that a silent cut kept end, and waits until that is noticed. One that lost bytes could not go on, and which of
-// several did is chance.
-func (c *call) reset(links []*link.Link) error {
-	var silent []*link.Link
-	for _, l := range links {
-		if !c.nb.silent[l] {
-			continue
-		}
-		silent = append(silent, l)
-		if err := l.Cut(); err != nil {
-			return err
-		}
-	}
-	if name := c.one("node"); len(silent) > 0 && !slices.Contains(c.nb.proxyNames(), name) {
-		return c.disconnected(name)
-	}
-	return c.noticed(silent)
+	return c.b().Reached(c.ctx(), name)
 }
 
 func (c *call) mendMember(name string) error {
 	if c.has("from") {
 		return c.wrong("from is for proxies: %s hears every other member again", name)
 	}
-	if err := c.b().Cluster.Member(name).Mend(); err != nil {
-		return err
-	}
 	c.awaits("%s to catch up", name)
-	if err := c.settle(); err != nil {
+	if err := c.b().Rejoin(c.ctx(), name); err != nil {
 		return err
 	}
 	c.say("%s hears the others again, and has caught up", name)
-	return nil
+	return c.settle()
 }
 
 func (c *call) delay() error {
-	links, to, err := c.links()
+	to, err := c.leadsTo()
 	if err != nil {
 		return err
 	}
-	op := history.Fire
 	if c.duration("by") == 0 {
-		op = history.End
-	}
-	for _, l := range links {
-		l.SetDelay(c.duration("by"))
-		c.b().Fault(history.Delay, op, l.Name(), c.one("by"))
-	}
-	if op == history.End {
 		c.say("what goes between %s and %s is late no more", c.one("node"), to)
-		return nil
+	} else {
+		c.say("what goes between %s and %s now takes %s longer each way", c.one("node"), to, c.one("by"))
 	}
-	c.say("what goes between %s and %s now takes %s longer each way", c.one("node"), to, c.one("by"))
-	return nil
+	return c.b().Delay(c.ctx(), c.duration("by"), c.one("node"), c.all("from")...)
 }

@@ -4,36 +4,31 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"time"
 
-	"ghostroute/harness"
-	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/trial"
 	"ghostroute/harness/verdict"
 )
 
 func judgeCommands() []Command {
 	return []Command{{
-		Name: "arrange",
+		Name: "arrange", Example: "arrange",
 		Does: "Begins a trial: every gateway asks once and its answer must be the truth. What is changed from here on, and what the gateways are told " +
 			"after it, is what report judges.",
-		Example: "arrange",
-		run:     (*call).arrange,
+		run: (*call).arrange,
 	}, {
-		Name: "report",
+		Name: "report", Example: "report",
 		Does: "Ends a trial that arrange began, and says what it came to: fresh (no answer was wrong), heals (some were, and then none), stale (some " +
 			"still are, and nothing will change that), or unknown. It is judged as the matrix is.",
-		Example: "report",
-		Args:    []Arg{{"[scenario=…]", aScenario(), "which of the matrix this is: the tests see that both come to the same"}},
-		run:     (*call).report,
+		Args: []Arg{{"[scenario=…]", aScenario(), "which of the matrix this is: the tests see that both come to the same"}},
+		run:  (*call).report,
 	}}
 }
 
 func (c *call) arrange() error {
 	c.awaits("every gateway to be told the truth")
-	c.nb.arranged, c.nb.stayed = c.b().History.Len(), nil
-	c.nb.begin(history.PhaseArrange)
-	if err := c.b().Prime(c.ctx()); err != nil {
+	c.nb.trial, c.nb.phase, c.nb.stayed = trial.New(c.ctx(), c.b(), trial.Plan{}), history.PhaseArrange, nil
+	if err := c.nb.trial.Arrange(); err != nil {
 		return err
 	}
 	c.nb.before = c.nb.now()
@@ -64,22 +59,11 @@ func (nb *Notebook) judge(scenario string) (verdict.Verdict, error) {
 		return verdict.Verdict{}, fmt.Errorf("no trial was begun: arrange begins one")
 	}
 	nb.begin(history.PhaseEnd)
-	top := nb.bench.Topology
-	v := verdict.Judge(nb.bench.History.Since(nb.arranged), verdict.Question{
-		Service: top.Service, Gateways: nb.gatewayNames(), Reading: string(top.Reading), HealsWithin: healsWithin(top), Registered: nb.stayed,
-	})
+	nb.trial.Registered = nb.stayed
+	v, top := nb.trial.Judge(), nb.bench.Topology
 	fix := cmp.Or(nb.fix, top.Variant.Name, "none") // a fix that is a variant has its name
 	nb.verdicts = append(nb.verdicts, Verdict{Scenario: scenario, Fix: fix, Reading: string(top.Reading), Label: v.Label()})
 	return v, nil
-}
-
-// healsWithin is the longest that the topology may take to heal by itself.
-func healsWithin(top harness.Topology) time.Duration {
-	d := top.Scrub
-	if top.Reading == gateway.GoMicro {
-		d = max(d, top.CacheTTL)
-	}
-	return d
 }
 
 // evidence is an answer as the other commands print it.

@@ -33,11 +33,11 @@ func aMember() kind    { return kind{word: "a member", names: (*Notebook).member
 func aGateway() kind   { return kind{word: "a gateway", names: (*Notebook).gatewayNames} }
 func anInstance() kind { return kind{word: "an instance", names: (*Notebook).instanceNames} }
 func aClient() kind    { return kind{word: "a client", names: (*Notebook).clientNames} }
-func aFix() kind       { return kind{word: "a fix", names: (*Notebook).matrixFixes} }
+func aFix() kind       { return kind{word: "a fix", names: (*Notebook).fixNames} }
 func aScenario() kind  { return kind{word: "a scenario", names: (*Notebook).scenarioNames} }
 
 // aTopologyFix is a fix that is a matter of topology, and needs no operator.
-func aTopologyFix() kind { return kind{word: "a fix", names: (*Notebook).fixNames} }
+func aTopologyFix() kind { return kind{word: "a fix", names: (*Notebook).topologyFixNames} }
 
 // connected is what has a connection through the balancer.
 func connected() kind { return anyOf(aGateway(), anInstance(), aClient()) }

@@ -17,43 +17,17 @@ func named[T any](all []T, name func(T) string) []string {
 	return names
 }
 
-func (nb *Notebook) proxyNames() []string {
-	if nb.bench == nil {
-		return nil
-	}
-	return named(nb.bench.Proxies(), (*proxy.Proxy).Name)
-}
-
+func (nb *Notebook) proxyNames() []string { return named(nb.bench.Proxies(), (*proxy.Proxy).Name) }
 func (nb *Notebook) memberNames() []string {
-	if nb.bench == nil {
-		return nil
-	}
 	return named(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
 }
-
 func (nb *Notebook) gatewayNames() []string {
-	if nb.bench == nil {
-		return nil
-	}
 	return named(nb.bench.Gateways(), (*gateway.Gateway).Name)
 }
-
-func (nb *Notebook) instanceNames() []string { return slices.Clone(nb.instances) }
-func (nb *Notebook) clientNames() []string   { return slices.Clone(nb.clients) }
-func (nb *Notebook) fixNames() []string {
-	return named(nb.opts.Fixes, func(f Fix) string { return f.Name })
-}
-
-func (nb *Notebook) matrixFixes() []string {
-	if nb.opts.Matrix == nil {
-		return nil
-	}
-	return nb.opts.Matrix.Fixes()
-}
-
-func (nb *Notebook) scenarioNames() []string {
-	if nb.opts.Matrix == nil {
-		return nil
-	}
-	return nb.opts.Matrix.Scenarios()
+func (nb *Notebook) instanceNames() []string { return nb.instances }
+func (nb *Notebook) clientNames() []string   { return nb.clients }
+func (nb *Notebook) scenarioNames() []string { return nb.opts.Scenarios }
+func (nb *Notebook) fixNames() []string      { return named(nb.opts.Fixes, Fix.name) }
+func (nb *Notebook) topologyFixNames() []string {
+	return named(slices.DeleteFunc(slices.Clone(nb.opts.Fixes), func(f Fix) bool { return f.Operator }), Fix.name)
 }

@@ -14,11 +14,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/tap"
 	"ghostroute/harness/text"
 )
 
@@ -26,16 +26,14 @@ func lookCommands() []Command {
 	service := Arg{"[service=…]", aText(), "another service than the bench's"}
 	gateways := Arg{"[GATEWAY…]", aGateway(), "all of them if none is named"}
 	return []Command{{
-		Name:    "truth",
-		Does:    "What etcd's members agree on, read past every proxy: which instances are registered, and at which revision.",
-		Example: "truth",
-		Args:    []Arg{service},
-		run:     (*call).truth,
+		Name: "truth", Example: "truth",
+		Does: "What etcd's members agree on, read past every proxy: which instances are registered, and at which revision.",
+		Args: []Arg{service},
+		run:  (*call).truth,
 	}, {
-		Name: "get",
+		Name: "get", Example: "get ops mode=serializable",
 		Does: "Reads etcd, as etcdctl get --prefix does: over the connection of a client, a gateway or an instance, or straight at a proxy or a " +
 			"member. Linearizably, as etcdctl does, unless mode says otherwise. Beware: a linearizable read through a proxy changes what that proxy remembers.",
-		Example: "get ops mode=serializable",
 		Args: []Arg{
 			{"WHO", asker(), ""},
 			{"[mode=…]", oneOf("linearizable", "serializable"), "linearizable if it is not said"},
@@ -48,53 +46,32 @@ func lookCommands() []Command {
 		},
 		run: (*call).get,
 	}, {
-		Name: "resolve",
+		Name: "resolve", Example: "resolve g1 g2", look: true,
 		Does: "Gateways ask the registry which instances run the service, and call none. The second line says where the answer came from and how it " +
 			"stands to truth.",
-		Example: "resolve g1 g2",
-		Args:    []Arg{gateways, service},
-		look:    true,
-		run: func(c *call) error {
-			return c.eachGateway(func(g *gateway.Gateway) error {
-				return c.told(g.Name(), g.Resolve(c.ctx(), c.service()), c.service())
-			})
-		},
+		Args: []Arg{gateways, service},
+		run:  each("gateway", (*call).resolve),
 	}, {
-		Name: "call",
+		Name: "call", Example: "call g2", look: true,
 		Does: "Gateways ask the registry which instances run the service, and then really call each instance of the answer, as they would for a " +
 			"user.",
-		Example: "call g2",
-		Args:    []Arg{gateways, service},
-		look:    true,
-		run: func(c *call) error {
-			return c.eachGateway(func(g *gateway.Gateway) error {
-				r, requests := g.CallEach(c.ctx(), c.service())
-				if err := c.told(g.Name(), r, c.service()); err != nil {
-					return err
-				}
-				c.outcomes(requests)
-				return nil
-			})
-		},
+		Args: []Arg{gateways, service},
+		run:  each("gateway", (*call).call),
 	}, {
-		Name: "list",
+		Name: "list", Example: "list g1", look: true,
 		Does: "Gateways ask the registry for every service there is. That is another question than resolve's, so a proxy remembers its answer " +
 			"apart.",
-		Example: "list g1",
-		Args:    []Arg{gateways},
-		look:    true,
-		run:     func(c *call) error { return c.eachGateway(c.list) },
+		Args: []Arg{gateways},
+		run:  each("gateway", (*call).list),
 	}, {
-		Name:    "cache",
-		Does:    "What each proxy remembers: the question, its answer, and the revision that was true at. Looking this way changes nothing.",
-		Example: "cache p1 p2",
-		Args:    []Arg{{"[PROXY…]", aProxy(), "all of them if none is named"}},
-		run:     (*call).cache,
+		Name: "cache", Example: "cache p1 p2",
+		Does: "What each proxy remembers: the question, its answer, and the revision that was true at. Looking this way changes nothing.",
+		Args: []Arg{{"[PROXY…]", aProxy(), "all of them if none is named"}},
+		run:  each("proxy", (*call).cache),
 	}, {
-		Name:    "pins",
-		Does:    "Which connection goes to which proxy. A connection stays where the balancer put it until it is closed.",
-		Example: "pins",
-		run:     (*call).pins,
+		Name: "pins", Example: "pins",
+		Does: "Which connection goes to which proxy. A connection stays where the balancer put it until it is closed.",
+		run:  (*call).pins,
 	}}
 }
 
@@ -113,33 +90,26 @@ const patience = 5 * time.Second
 
 func (c *call) get() error {
 	who := c.one("who")
-	conn, err := c.connect(who)
+	client, err := c.connect(who)
 	if err != nil {
 		return err
 	}
-	wait := c.duration("patience")
-	if wait == 0 {
-		wait = patience
-	}
-	req := c.readRequest()
+	op := c.read()
+	req := &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: c.one("mode") == "serializable"}
 	c.awaits("an answer to %s", who)
-	ctx, cancel := context.WithTimeout(c.ctx(), wait)
+	ctx, cancel := context.WithTimeout(c.ctx(), cmp.Or(c.duration("patience"), patience))
 	defer cancel()
 	var md metadata.MD
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}
-	resp, err := clientv3.RetryKVClient(conn).Range(ctx, req, grpc.Header(&md)) // past the tap of a registry's client
-	late := ctx.Err() != nil
+	resp, err := clientv3.RetryKVClient(client).Range(ctx, req, grpc.Header(&md)) // a registry's client would use its own read mode
 	switch {
-	case (late || err != nil) && c.ctx().Err() != nil:
-		return err
-	case late:
+	case ctx.Err() != nil && c.ctx().Err() == nil:
 		c.say("%s has no answer: nobody gave one as long as it waited", who)
 		return nil
 	case err != nil:
-		c.say("%s is told nothing: %s", who, c.nb.clean(err.Error()))
-		return nil
+		return c.fails(err, "%s is told nothing", who)
 	}
-	r.Via, r.Source = provenance(md)
+	r.Via, r.Source, r.Range = tap.Origin(md)
 	r.Revision = resp.Header.GetRevision()
 	whole := string(req.Key) == keys.Service(r.Service) && len(req.RangeEnd) > 1
 	for _, one := range resp.Kvs {
@@ -167,31 +137,32 @@ func (c *call) get() error {
 	return nil
 }
 
-// readRequest is the read that the arguments describe; GetService's if they describe none.
-func (c *call) readRequest() *pb.RangeRequest {
-	op := clientv3.OpGet(keys.Service(c.service()), clientv3.WithPrefix())
+// read is the read that the arguments describe; GetService's if they describe none.
+func (c *call) read() clientv3.Op {
 	switch {
 	case c.has("instance"):
-		op = clientv3.OpGet(keys.Node(c.service(), c.one("instance")))
+		return clientv3.OpGet(keys.Node(c.service(), c.one("instance")))
 	case c.has("key"):
-		op = clientv3.OpGet(c.one("key"))
+		return clientv3.OpGet(c.one("key"))
 	case c.has("prefix"):
-		op = clientv3.OpGet(c.one("prefix"), clientv3.WithPrefix())
+		return clientv3.OpGet(c.one("prefix"), clientv3.WithPrefix())
 	case c.has("from"):
-		op = clientv3.OpGet(c.one("from"), clientv3.WithFromKey())
+		return clientv3.OpGet(c.one("from"), clientv3.WithFromKey())
 	}
-	return &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: c.one("mode") == "serializable"}
+	return clientv3.OpGet(keys.Service(c.service()), clientv3.WithPrefix())
 }
 
-// eachGateway asks the gateways that the command names, or all.
-func (c *call) eachGateway(ask func(*gateway.Gateway) error) error {
-	for _, name := range c.allOr("gateway", c.nb.gatewayNames()) {
-		c.awaits("an answer to %s", name)
-		if err := ask(c.b().Gateway(name)); err != nil {
-			return err
-		}
-	}
-	return nil
+func (c *call) resolve(gateway string) error {
+	c.awaits("an answer to %s", gateway)
+	return c.told(gateway, c.b().Gateway(gateway).Resolve(c.ctx(), c.service()), c.service())
+}
+
+func (c *call) call(gateway string) error {
+	c.awaits("an answer to %s", gateway)
+	r, requests := c.b().Gateway(gateway).CallEach(c.ctx(), c.service())
+	err := c.told(gateway, r, c.service())
+	c.outcomes(requests)
+	return err
 }
 
 // outcomes says what became of the calls, those that ended alike on one line.
@@ -224,8 +195,9 @@ func outcome(q history.Request) string {
 }
 
 // list has a gateway's registry list every service, and compares what it says of the bench's.
-func (c *call) list(g *gateway.Gateway) error {
-	reg := g.Registry()
+func (c *call) list(gateway string) error {
+	c.awaits("an answer to %s", gateway)
+	reg := c.b().Gateway(gateway).Registry()
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), List: true, Mode: string(reg.Config().Mode),
 		Reading: string(c.b().Topology.Reading), Endpoints: []history.Endpoint{}}
 	var services []*micro.Service
@@ -240,31 +212,27 @@ func (c *call) list(g *gateway.Gateway) error {
 	all := named(services, func(s *micro.Service) string { return s.Name })
 	slices.Sort(all)
 	r.Endpoints = registry.Endpoints(slices.DeleteFunc(services, func(s *micro.Service) bool { return s.Name != r.Service }))
-	c.b().History.Add(history.Event{Who: g.Name(), Resolve: &r})
+	c.b().History.Add(history.Event{Who: gateway, Resolve: &r})
 	if r.Err == "" {
-		c.say("%s lists: %s", g.Name(), strings.Join(slices.Compact(all), ", "))
+		c.say("%s lists: %s", gateway, strings.Join(slices.Compact(all), ", "))
 	}
-	return c.told(g.Name(), r, r.Service)
+	return c.told(gateway, r, r.Service)
 }
 
-func (c *call) cache() error {
+func (c *call) cache(p string) error {
 	c.awaits("the truth, from a member")
 	truth, err := c.b().Truth(c.ctx())
 	if err != nil {
 		return err
 	}
-	for _, p := range c.allOr("proxy", c.nb.proxyNames()) {
-		found := false
-		for _, e := range c.b().Proxy(p).Cache(c.ctx()) {
-			if strings.HasPrefix(e.Key, probePrefix) {
-				continue // the notebook's own
-			}
-			found = true
-			c.entry(p, e, truth)
-		}
-		if !found {
-			c.say("%s remembers nothing", p)
-		}
+	entries := slices.DeleteFunc(c.b().Proxy(p).Cache(c.ctx()), func(e proxy.Entry) bool {
+		return strings.HasPrefix(e.Key, probePrefix) // the notebook's own
+	})
+	for _, e := range entries {
+		c.entry(p, e, truth)
+	}
+	if len(entries) == 0 {
+		c.say("%s remembers nothing", p)
 	}
 	return nil
 }
@@ -280,7 +248,7 @@ func (c *call) entry(p string, e proxy.Entry, truth history.Truth) {
 	for _, k := range e.Keys {
 		name := keyName(k)
 		if service, id, ok := keys.Parse(k); ok && service == truth.Service {
-			answer.Endpoints = append(answer.Endpoints, history.Endpoint{ID: id, Address: addressOf(truth, id)})
+			answer.Endpoints = append(answer.Endpoints, history.Endpoint{ID: id}) // where it runs an entry's keys do not say
 			name = id
 		}
 		names = append(names, name)
@@ -289,16 +257,6 @@ func (c *call) entry(p string, e proxy.Entry, truth history.Truth) {
 	if e.Key == c.b().ServicePrefix() && e.End != "" && e.Shape == "" && !answer.Agrees(truth) {
 		c.compare(answer, truth)
 	}
-}
-
-// addressOf is where truth has an instance, for an entry's keys do not say; one that truth lacks is somewhere else.
-func addressOf(truth history.Truth, id string) string {
-	for _, e := range truth.Endpoints {
-		if e.ID == id {
-			return e.Address
-		}
-	}
-	return "gone"
 }
 
 func (c *call) pins() error {

@@ -9,38 +9,37 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness"
 	"ghostroute/harness/history"
-	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/trial"
 	"ghostroute/harness/verdict"
 )
 
 // Options are what a notebook is played with.
 type Options struct {
-	Deadline time.Duration // of the whole notebook; 0 means three minutes
-	Fixes    []Fix         // the fixes that are a matter of topology, for bench and try
-	Matrix   Matrix        // what try asks for a scenario by its name; nil where there is none
-	Player   *Player       // shows it in a terminal; nil shows nothing
-	Write    bool          // the files are made to say what was printed
-	Dir      string        // where histories are saved; "" means nowhere
+	Deadline  time.Duration // of the whole notebook; 0 means three minutes
+	Scenarios []string      // those of the matrix, for report and try
+	Fixes     []Fix         // for bench and try
+	Try       Try           // required where there are scenarios
+	Player    *Player       // shows it in a terminal; nil shows nothing
+	Write     bool          // the files are made to say what was printed
+	Dir       string        // where histories are saved; "" means nowhere
 }
 
 // Fix is a fix as a notebook knows it: a name, and what it does to a topology.
 type Fix struct {
-	Name  string
-	Apply func(*harness.Topology)
+	Name     string
+	Apply    func(*harness.Topology)
+	Operator bool // an operator has to do something, too: it can be tried with a scenario only
 }
 
-// Matrix is the matrix of scenarios and fixes, as try asks it.
-type Matrix interface {
-	Scenarios() []string
-	Fixes() []string
-	// Try runs one cell under the worst schedule that the scenario knows for the fix. na says why it makes no sense, if it makes none.
-	Try(ctx context.Context, scenario, fix, reading string) (v verdict.Verdict, na string, err error)
-}
+func (f Fix) name() string { return f.Name }
+
+// Try runs one cell of the matrix under the worst schedule that the scenario knows for the fix. na says why it makes no sense, if it makes
+// none.
+type Try func(ctx context.Context, scenario, fix, reading string) (v verdict.Verdict, na string, err error)
 
 // Verdict is what a report command came to.
 type Verdict struct {
@@ -70,14 +69,12 @@ type Notebook struct {
 	users     map[string]string // client → user
 	denied    map[string]bool   // users who may not read the registry
 	gates     map[string][]*gate
-	held      []*call                     // commands that an RPC of theirs keeps from going on
-	phase     history.Phase               // of the trial that arrange began last
-	arranged  int                         // how long the history was then
-	stayed    []string                    // instances that have registered since, and neither left nor died
-	before    int64                       // the revision that truth was at then
-	silent    map[*link.Link]bool         // those that cut made swallow what is sent
-	probes    int                         // reads made by narrow, each of another key
-	roots     map[string]*clientv3.Client // member → a client of it as root, on a bench with auth
+	held      []*call       // commands that an RPC of theirs keeps from going on
+	trial     *trial.Trial  // that arrange began last
+	phase     history.Phase // of that
+	stayed    []string      // instances that have registered since, and neither left nor died
+	before    int64         // the revision that truth was at then
+	probes    int           // reads made by narrow, each of another key
 
 	verdicts []Verdict
 }

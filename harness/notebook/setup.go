@@ -14,17 +14,16 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/stage"
 )
 
 func setupCommands() []Command {
 	return []Command{{
-		Name: "bench",
+		Name: "bench", Example: "bench proxies=2 instances=(v1-a, v1-b)",
 		Does: "Starts everything: etcd's members, the proxies, the balancer, instances of the service, gateways. Without arguments it is the " +
 			"incident's bench: 3 members, 3 proxies, 3 gateways, v1-a and v1-b. A bench that runs already is ended first.",
-		Example: "bench proxies=2 instances=(v1-a, v1-b)",
 		Args: []Arg{
 			{"[members=…]", oneOf("1", "3", "5"), "how many etcd members"},
 			{"[proxies=…]", aNumber(), "how many grpc-proxies"},
@@ -50,21 +49,18 @@ func setupCommands() []Command {
 		},
 		run: (*call).bench,
 	}, {
-		Name:    "client",
-		Does:    "Connects one more client of etcd through the balancer: an operator, a cron job, another team. One called ops is there already.",
-		Example: "client eve user=eve",
-		Args:    []Arg{{"NAME", aText(), "what to call it"}, {"[user=…]", aText(), "the user it logs in as, on a bench with auth"}},
-		run:     (*call).client,
+		Name: "client", Example: "client eve user=eve",
+		Does: "Connects one more client of etcd through the balancer: an operator, a cron job, another team. One called ops is there already.",
+		Args: []Arg{{"NAME", aText(), "what to call it"}, {"[user=…]", aText(), "the user it logs in as, on a bench with auth"}},
+		run:  (*call).client,
 	}, {
-		Name:    "user",
-		Does:    "Adds a user to etcd, or takes the user's right or the user away again. Only on a bench with auth.",
-		Example: "user eve may=nothing",
+		Name: "user", Example: "user eve may=nothing", act: true,
+		Does: "Adds a user to etcd, or takes the user's right or the user away again. Only on a bench with auth.",
 		Args: []Arg{
 			{"NAME", aText(), "the user's name"},
 			{"[may=…]", oneOf("read", "nothing"), "read is: the registry. nothing takes the right away again"},
 			{"[delete]", aFlag(), "removes the user"},
 		},
-		act: true,
 		run: (*call).user,
 	}}
 }
@@ -95,12 +91,11 @@ func (c *call) bench() error {
 	top = b.Topology
 	nb.bench, nb.fix, nb.phase, nb.probes = b, c.one("fix"), "", 0
 	nb.instances, nb.users, nb.denied = slices.Clone(top.Instances), map[string]string{}, map[string]bool{}
-	nb.roots, nb.silent = map[string]*clientv3.Client{}, map[*link.Link]bool{}
 	nb.clients, nb.stayed = nil, nil
 	if !top.Direct {
 		nb.clients = []string{"ops"} // the operator's, which the bench connects
 	}
-	truth, err := b.Settle(c.ctx())
+	truth, err := b.Truth(c.ctx())
 	if err != nil {
 		return err
 	}
@@ -176,7 +171,7 @@ func readings(top harness.Topology) string {
 func (c *call) client() error {
 	name, user := c.one("name"), c.one("user")
 	nb := c.nb
-	if slices.Contains(slices.Concat(nb.clients, nb.instances, nb.gatewayNames(), nb.proxyNames(), nb.memberNames()), name) {
+	if nb.kindOf(name) != "" {
 		return c.wrong("there is a %s already", name)
 	}
 	c.awaits("%s to be connected", name)
@@ -206,17 +201,6 @@ func (c *call) user() error {
 	if err := c.nb.setUser(c.ctx(), name, c.one("may"), c.has("delete")); err != nil {
 		return err
 	}
-	// What changes a user is no revision, so it cannot be seen from outside that a member has applied it; but a member that answers a
-	// linearizable read has caught up first.
-	for _, m := range c.nb.memberNames() {
-		conn, err := c.connect(m)
-		if err != nil {
-			return err
-		}
-		if _, err := conn.Get(c.ctx(), probePrefix, clientv3.WithCountOnly()); err != nil {
-			return err
-		}
-	}
 	switch {
 	case c.has("delete"):
 		c.say("etcd knows no user %s any more", name)
@@ -230,26 +214,26 @@ func (c *call) user() error {
 
 // setUser brings about what etcd knows of a user.
 func (nb *Notebook) setUser(ctx context.Context, name, may string, gone bool) error {
-	root, err := nb.bench.Cluster.Dial(harness.Root, harness.Root)
-	if err != nil {
-		return err
-	}
 	_, known := nb.denied[name]
 	nb.denied[name] = gone || may == "nothing"
-	switch {
-	case gone:
-		_, err = root.UserDelete(ctx, name)
-	case may == "nothing" && known:
-		_, err = root.UserRevokeRole(ctx, name, name+"-reads")
-	case may == "nothing":
-		_, err = root.UserAdd(ctx, name, name)
-	case known:
-		_, err = root.UserGrantRole(ctx, name, name+"-reads")
-	default:
-		err = nb.bench.User(ctx, name)
+	if !known && !nb.denied[name] {
+		return nb.bench.User(ctx, name)
 	}
+	err := nb.bench.Administer(ctx, func(root *clientv3.Client) (err error) {
+		switch {
+		case gone:
+			_, err = root.UserDelete(ctx, name)
+		case may != "nothing":
+			_, err = root.UserGrantRole(ctx, name, stage.RoleOf(name))
+		case known:
+			_, err = root.UserRevokeRole(ctx, name, stage.RoleOf(name))
+		default:
+			_, err = root.UserAdd(ctx, name, name)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("etcd did not change what it knows of %s: %w", name, err)
 	}
-	return root.Close()
+	return nil
 }

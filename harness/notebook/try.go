@@ -41,9 +41,9 @@ func (c *call) try() error {
 	case c.has("reading") && c.input != "":
 		return c.wrong("with commands of your own, reading is said to bench")
 	}
-	fixes, run := c.allOr("fix", c.nb.fixNames()), c.trial
+	fixes, run := c.allOr("fix", c.nb.topologyFixNames()), c.trial
 	if c.has("scenario") {
-		fixes, run = c.allOr("fix", c.nb.matrixFixes()), c.cell
+		fixes, run = c.allOr("fix", c.nb.fixNames()), c.cell
 	}
 	c.awaits("%d trials", len(fixes))
 	results := make([]result, len(fixes))
@@ -87,7 +87,7 @@ type result struct {
 // cell has the matrix run one of its own.
 func (c *call) cell(fix string) (Verdict, string, error) {
 	reading := cmp.Or(c.one("reading"), string(gateway.EachRequest))
-	v, na, err := c.nb.opts.Matrix.Try(c.ctx(), c.one("scenario"), fix, reading)
+	v, na, err := c.nb.opts.Try(c.ctx(), c.one("scenario"), fix, reading)
 	switch {
 	case err != nil:
 		return Verdict{}, "", fmt.Errorf("the trial of %s: %w", fix, err)
@@ -107,7 +107,7 @@ func says(v verdict.Verdict) string {
 
 // trial runs the script on a bench of its own.
 func (c *call) trial(fix string) (_ Verdict, _ string, err error) {
-	if !slices.Contains(c.nb.fixNames(), fix) {
+	if !slices.Contains(c.nb.topologyFixNames(), fix) {
 		return Verdict{}, "", c.wrong("%s is something an operator does, and no topology: say a scenario, or do it yourself", fix)
 	}
 	o := c.nb.opts

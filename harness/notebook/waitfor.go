@@ -1,8 +1,6 @@
 package notebook
 
 import (
-	"slices"
-
 	"ghostroute/harness/history"
 	"ghostroute/harness/wait"
 )
@@ -25,13 +23,7 @@ func waitForCommand() Command {
 
 func (c *call) waitFor() error {
 	name, condition := c.one("node"), c.one("condition")
-	node := "gateway"
-	switch {
-	case slices.Contains(c.nb.instances, name):
-		node = "instance"
-	case slices.Contains(c.nb.proxyNames(), name):
-		node = "proxy"
-	}
+	node := c.nb.kindOf(name)
 	switch condition {
 	case "held":
 		if node != "proxy" {
@@ -43,12 +35,10 @@ func (c *call) waitFor() error {
 			return c.wrong("gone is for an instance, and %s is none", name)
 		}
 		c.awaits("%s to be gone from etcd", name)
-		truth, err := c.b().WaitGone(c.ctx(), name)
-		if err != nil {
+		if err := c.b().Expire(c.ctx(), name); err != nil {
 			return err
 		}
-		c.say("truth is %s (revision %d)", ids(truth.Endpoints), c.nb.revision(truth.Revision))
-		return nil
+		return c.truth()
 	}
 	if node != "gateway" {
 		return c.wrong("%s is for a gateway, and %s is none", condition, name)
@@ -74,7 +64,7 @@ func (c *call) waitHeld(p string) error {
 // waitTold resolves until a gateway's answer is as the condition says.
 func (c *call) waitTold(name, condition string) error {
 	c.awaits("the truth, from a member")
-	truth, err := c.b().Settle(c.ctx())
+	truth, err := c.b().Truth(c.ctx())
 	if err != nil {
 		return err
 	}

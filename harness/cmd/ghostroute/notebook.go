@@ -96,7 +96,7 @@ func (c *command) play(ctx context.Context, o notebook.Options, chapter notebook
 		return err
 	}
 	known := scenarios.ForNotebooks(pool)
-	o.Fixes, o.Matrix = known.Fixes, known.Matrix
+	o.Scenarios, o.Fixes, o.Try = known.Scenarios, known.Fixes, known.Try
 	_, err = notebook.Play(ctx, o, chapter.Paths...)
 	err = errors.Join(err, pool.Close())
 	if stopped := unfinished(ctx, chapter.Name+" was not played to its end"); stopped != nil {
