@@ -39,7 +39,7 @@ func TestExploration(t *testing.T) {
 			ctx := within(t, time.Minute)
 			var found *hunt.Finding
 			var tally hunt.Tally
-			cfg := lab.Config{Dir: t.TempDir()}
+			cfg := lab.Config{}
 			var told strings.Builder
 			err := hunt.Run(ctx, hunt.Config{Lab: cfg, Checks: checks, Seed: seed, Workers: 1, Dir: t.ArtifactDir(), Out: &told,
 				Command: Program + " explore ", Enough: func(f hunt.Finding) bool { found = &f; return true }}, &tally)

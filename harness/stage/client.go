@@ -147,25 +147,25 @@ func (s *Stage) Reconnect(ctx context.Context, client string, c *clientv3.Client
 // moment is how long a client that scatters waits for one proxy before it passes it over.
 const moment = 300 * time.Millisecond
 
-// Scatter deletes a key through every proxy, one after another: one that cannot reach etcd is passed over. It is what the fix "scatter"
+// Scatter deletes a key, or with an option a range, through every proxy, one after another: one that cannot reach etcd is passed over. It is what the fix "scatter"
 // does.
-func (s *Stage) Scatter(ctx context.Context, key string) error {
+func (s *Stage) Scatter(ctx context.Context, key string, opts ...clientv3.OpOption) error {
 	for _, p := range s.proxies {
-		if err := s.scatter(ctx, p, key); err != nil && ctx.Err() != nil {
+		if err := s.scatter(ctx, p, key, opts); err != nil && ctx.Err() != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Stage) scatter(ctx context.Context, p *proxy.Proxy, key string) error {
+func (s *Stage) scatter(ctx context.Context, p *proxy.Proxy, key string, opts []clientv3.OpOption) error {
 	ctx, cancel := context.WithTimeout(ctx, moment)
 	defer cancel()
 	c, err := s.At(ctx, p.Name())
 	if err != nil {
 		return err
 	}
-	_, err = c.Delete(ctx, key)
+	_, err = c.Delete(ctx, key, opts...)
 	return err
 }
 

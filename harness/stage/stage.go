@@ -28,6 +28,9 @@ type Stage struct {
 	Cluster  *etcd.Cluster
 	Balancer *balancer.Balancer // nil until StartBalancer
 
+	// ClientOf says whose connection to a proxy comes from an address, where it did not come by way of the balancer; nil knows of none.
+	ClientOf func(addr string) string
+
 	upstream []*etcd.Member // the members that proxies, or clients without proxies, may ask
 	proxies  []*proxy.Proxy
 	auth     bool // authentication is on: the stage's own clients are root
@@ -79,11 +82,14 @@ func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, me
 	if len(members) > 0 {
 		up = slices.DeleteFunc(slices.Clone(s.Cluster.Members), func(m *etcd.Member) bool { return !slices.Contains(members, m.Name) })
 	}
-	cfg := proxy.Config{Name: name, Variant: v, History: s.History, ClientOf: func(addr string) string {
-		if s.Balancer == nil {
-			return ""
+	cfg := proxy.Config{Name: name, Variant: v, History: s.History, ClientOf: func(addr string) (client string) {
+		if s.Balancer != nil {
+			client = s.Balancer.ClientOf(name, addr)
 		}
-		return s.Balancer.ClientOf(name, addr)
+		if client == "" && s.ClientOf != nil {
+			client = s.ClientOf(addr)
+		}
+		return client
 	}}
 	for _, m := range up {
 		cfg.Upstream = append(cfg.Upstream, proxy.Upstream{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()})

@@ -23,7 +23,7 @@ import (
 // Config says what to hunt for and how.
 type Config struct {
 	Lab     lab.Config
-	Plans   plan.Config // what plans are drawn from; Auth is set for one in four where Mixed
+	Plans   plan.Config // what plans are drawn from; Auth is set for one in four where Mixed, if the variant bears it
 	Mixed   bool
 	Checks  []check.Check // see Checks
 	Seed    uint64        // of the first plan; the others follow
@@ -130,7 +130,7 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 	for ctx.Err() == nil && (h.Time == 0 || time.Since(h.began) < h.Time) {
 		seed := h.tally.Next.Add(1) - 1
 		c := h.Plans
-		if h.Mixed {
+		if h.Mixed && h.Lab.Topology.Variant.NeedsUser == "" {
 			c.Auth = seed%4 == 0
 		}
 		p := plan.Random(c, seed)

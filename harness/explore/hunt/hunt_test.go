@@ -64,7 +64,7 @@ func first(t testing.TB) (f hunt.Finding) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err = hunt.Run(ctx, hunt.Config{Lab: lab.Config{Dir: t.TempDir()}, Checks: checks, Seed: uint64(time.Now().UnixNano()), Workers: 1,
+	err = hunt.Run(ctx, hunt.Config{Lab: lab.Config{}, Checks: checks, Seed: uint64(time.Now().UnixNano()), Workers: 1,
 		Enough: func(g hunt.Finding) bool { f = g; return true }}, &hunt.Tally{})
 	require.NoError(t, err)
 	require.NotZero(t, f.Check, "a minute of plans broke nothing")
@@ -105,7 +105,7 @@ func BenchmarkSchedules(b *testing.B) {
 	n, began := int64(0), time.Now()
 	done := make(chan error, 1)
 	go func() {
-		done <- hunt.Run(ctx, hunt.Config{Lab: lab.Config{Dir: b.TempDir()}, Plans: plan.Config{Steps: 45}, Checks: checks, Seed: 1,
+		done <- hunt.Run(ctx, hunt.Config{Lab: lab.Config{}, Plans: plan.Config{Steps: 45}, Checks: checks, Seed: 1,
 			Once: true, Enough: func(hunt.Finding) bool { return false }}, &tally)
 	}()
 	for b.Loop() {

@@ -7,6 +7,7 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 
 	"ghostroute/harness/explore/plan"
@@ -14,141 +15,223 @@ import (
 	"ghostroute/harness/proxy"
 )
 
-// call makes one call through a proxy, the client's VIP or on a member, and waits until it is answered or held.
-func (m *Machine) call(s plan.Step) (plan.Observation, error) {
-	none := plan.Observation{}
-	via := m.enters(s.Via)
-	at := via // who answers
-	if via == plan.VIP {
-		var err error
-		if at, err = m.place(s.Client); err != nil {
-			return none, err
-		}
-		if at == "" || m.cut[s.Client+"-vip"] {
-			return plan.Observation{Err: plan.ErrUnavailable}, nil // there is no connection to ask through
+// way is where a call goes, and what can come of it.
+type way struct {
+	client string
+	via    string       // the endpoint that is dialled: "p1", "m1" or "vip"
+	at     string       // the proxy or member that answers; "" where there is no connection to ask through
+	proxy  *proxy.Proxy // nil where a member is asked directly
+	member string       // that is asked in the end
+}
+
+// way resolves an endpoint. A client that has not come to its VIP yet comes to it now.
+func (m *Machine) way(client, endpoint string) (w way, err error) {
+	w = way{client: client, via: m.enters(endpoint)}
+	if w.at = w.via; w.via == plan.VIP {
+		if w.at, err = m.place(client); err != nil || w.at == "" || m.cut[client+"-vip"] {
+			w.at = ""
+			return w, err
 		}
 	}
-	if s.Hold != plan.NotHeld && m.held[s.Name] != nil {
+	if w.member = w.at; w.at[0] == 'p' {
+		w.proxy, w.member = m.stage.Proxy(w.at), m.asks[plan.Number(w.at)]
+	}
+	return w, nil
+}
+
+// enters is the endpoint that a plan's leads to under the lab's topology: with every client at one proxy p1, with none a member.
+func (m *Machine) enters(endpoint string) string {
+	switch {
+	case m.lab.cfg.Topology.Direct && endpoint == plan.VIP:
+		return "m1"
+	case m.lab.cfg.Topology.Direct && endpoint[0] == 'p':
+		return plan.Name('m', plan.Number(endpoint)%m.plan.Members)
+	case m.lab.cfg.OneProxy && endpoint[0] != 'm':
+		return "p1"
+	}
+	return endpoint
+}
+
+// unlinked says whether the way's proxy cannot reach the member that it asks now.
+func (m *Machine) unlinked(w way) bool { return w.proxy != nil && m.unlinkedFrom(w.at) }
+
+func (m *Machine) unlinkedFrom(proxy string) bool { return m.cut[proxy+"-"+m.asks[plan.Number(proxy)]] }
+
+// alone says whether the member at the way's end is cut off from its peers: what needs a quorum is never answered there.
+func (m *Machine) alone(w way) bool {
+	if w.proxy != nil {
+		return m.cut[m.asks[plan.Number(w.at)]]
+	}
+	return m.cut[w.member]
+}
+
+// holding is a call that is held.
+type holding struct {
+	way
+	gate   *proxy.Gate
+	cancel context.CancelFunc
+	quorum bool // it needs one
+	done   chan outcome
+}
+
+type outcome struct {
+	obs plan.Observation
+	err error
+}
+
+// call makes one call and waits until it is answered, held or given up.
+func (m *Machine) call(_ context.Context, s plan.Step) (plan.Observation, error) {
+	w, err := m.way(s.Client, s.Via)
+	switch {
+	case err != nil:
+		return plan.Observation{}, err
+	case w.at == "":
+		return plan.Observation{Err: plan.ErrUnavailable}, nil
+	case s.Hold != plan.NotHeld && m.held[s.Name] != nil:
 		return plan.Observation{Err: plan.ErrSenseless}, nil
 	}
-	f, quorum, err := m.prepare(s, via, at)
+	r, err := m.prepare(s, w)
 	if err != nil {
-		return none, err
+		return plan.Observation{}, err
 	}
-	ctx, cancel := m.bound(s.Client, at)
-	quorum = quorum || !m.lab.cfg.Stock() // who knows what a variant makes of a read
-	member := at
-	if at[0] == 'p' {
-		member = m.asks[number(at)]
-	}
-	if at[0] == 'p' && s.Verb == plan.Keepalive && m.unlinked(at) {
-		cancel()
-		ctx, cancel = m.bound(s.Client, at, m.moment())
+	r.quorum = r.quorum || !m.lab.cfg.Stock() // nothing says what a variant makes of a read
+	switch {
+	case m.relayed(w): // it has no calls to hold, only bytes, and looks for a member that it lost after minutes
+		return m.ask(w, r, 10*m.moment())
+	case w.proxy != nil && rpc(s.Verb) != "" && (s.Hold != plan.NotHeld || m.unlinked(w)):
+		return m.gated(s, w, r)
+	case r.quorum && m.alone(w) || m.unlinked(w):
 		defer m.gaveUp()
+		return m.ask(w, r, m.moment())
 	}
-	if quorum && m.cut[member] {
-		defer m.gaveUp()
-		switch s.Hold {
-		case plan.NotHeld:
-			cancel()
-			ctx, cancel = m.bound(s.Client, at, m.moment())
-		case plan.AtAnswer: // an answer there may be, that etcd refuses it; what never comes is not held on its way
-			stop := time.AfterFunc(m.moment(), cancel)
-			defer stop.Stop()
-		}
+	obs, err := m.ask(w, r, 0)
+	if err == nil && obs.Err == "" && s.Verb == plan.Delete && m.lab.cfg.Topology.Scatter && w.proxy != nil {
+		err = m.scatter(s)
 	}
-	if at[0] == 'p' && m.lab.cfg.Topology.Variant.Relays { // it has no calls to hold, only bytes
-		s.Hold = plan.NotHeld
-		cancel()
-		ctx, cancel = m.bound(s.Client, at, 10*m.moment()) // one that lost its member looks for it again after minutes
-		defer cancel()
-		return f(ctx)
-	}
-	unlinked := at[0] == 'p' && m.unlinked(at) && s.Hold != plan.AtRequest && rpc(s.Verb) != ""
-	if (s.Hold == plan.NotHeld || at[0] != 'p') && !unlinked {
-		defer cancel()
-		obs, err := f(ctx)
-		if err == nil && m.lab.cfg.Topology.Scatter && s.Verb == plan.Delete && obs.Err == "" {
-			err = m.scatter(s, at)
-		}
-		return obs, err
-	}
-	p := m.proxies[number(at)]
-	h := &holding{proxy: at, cancel: cancel, quorum: quorum, done: make(chan outcome, 1)}
+	return obs, err
+}
+
+// relayed says whether the way leads through etcd's L4 gateway, or what else passes on bytes.
+func (m *Machine) relayed(w way) bool { return w.proxy != nil && w.proxy.Variant().Relays }
+
+// ask makes a call that is not held; 0 gives it as long as it takes.
+func (m *Machine) ask(w way, r request, within time.Duration) (plan.Observation, error) {
+	ctx, cancel := m.bound(w, within)
+	defer cancel()
+	return r.ask(ctx)
+}
+
+// gated makes a call through a proxy past a gate, where it is held, or given up where it would never be answered: the cache could have.
+func (m *Machine) gated(s plan.Step, w way, r request) (plan.Observation, error) {
+	dead := m.unlinked(w) && s.Hold != plan.AtRequest
 	point := history.AfterMember
-	if s.Hold == plan.AtRequest || unlinked {
+	if dead || s.Hold == plan.AtRequest {
 		point = history.BeforeMember
 	}
-	h.gate = p.Hold(proxy.Hold{RPC: rpc(s.Verb), Point: point})
-	over, end := context.WithCancel(m.ctx)
-	go func() {
-		obs, err := f(ctx)
+	h := &holding{way: w, quorum: r.quorum, gate: w.proxy.Hold(proxy.Hold{RPC: rpc(s.Verb), Point: point}), done: make(chan outcome, 1)}
+	var ctx context.Context
+	ctx, h.cancel = m.bound(w, 0)
+	if r.quorum && m.alone(w) && s.Hold == plan.AtAnswer { // an answer may come that etcd refuses it; what never comes is not held
+		defer time.AfterFunc(m.moment(), h.cancel).Stop()
+		defer m.gaveUp()
+	}
+	answered, end := context.WithCancel(m.ctx)
+	go func() { // ends with h.done, which every path below or a later step waits for
+		obs, err := r.ask(ctx)
 		h.done <- outcome{obs, err}
 		end()
 	}()
-	if caught := h.gate.Caught(over) == nil; caught && unlinked {
-		return m.letGo(h, true) // the cache could not answer it, and nobody else will
-	} else if caught {
+	switch caught := h.gate.Caught(answered) == nil; {
+	case caught && dead:
+		return m.goOn(h)
+	case caught:
 		m.held[s.Name] = h
 		return plan.Observation{Err: plan.ErrHeld}, nil
 	}
 	h.gate.Release() // it never came there: a hit, or refused
 	o := <-h.done
-	cancel()
+	h.cancel()
 	return o.obs, o.err
 }
 
+// release lets a held call go on, or loses it.
+func (m *Machine) release(_ context.Context, s plan.Step) (plan.Observation, error) {
+	h := m.held[s.Name]
+	if h == nil {
+		return plan.Observation{}, nil
+	}
+	delete(m.held, s.Name)
+	if s.Verb == plan.Release {
+		return m.goOn(h)
+	}
+	return h.lose()
+}
+
+func (h *holding) lose() (plan.Observation, error) {
+	h.gate.Lose()
+	o := <-h.done
+	h.cancel()
+	return o.obs, o.err
+}
+
+// goOn lets a held call go on and waits for what comes of it.
+func (m *Machine) goOn(h *holding) (plan.Observation, error) {
+	if h.quorum && m.alone(h.way) || m.unlinked(h.way) {
+		defer time.AfterFunc(m.moment(), h.cancel).Stop()
+		defer m.gaveUp()
+	}
+	h.gate.Release()
+	o := <-h.done
+	h.cancel()
+	return o.obs, o.err
+}
+
+// rpc is what a gate knows a verb's RPC by, "" for one that it cannot hold.
 func rpc(v plan.Verb) string {
 	return map[plan.Verb]string{plan.Read: "Range", plan.Put: "Put", plan.Delete: "DeleteRange", plan.Txn: "Txn", plan.Compact: "Compact",
 		plan.Grant: "LeaseGrant", plan.Revoke: "LeaseRevoke"}[v]
 }
 
-// bound is a context for a call by that client: with its token, and a deadline.
-func (m *Machine) bound(who, at string, within ...time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := m.ctx, context.CancelFunc(nil)
-	if len(within) > 0 {
-		ctx, cancel = context.WithTimeout(ctx, within[0])
-	} else {
-		ctx, cancel = context.WithCancel(ctx)
+// bound is a context for a call: with its client's token, and a deadline unless within is 0.
+func (m *Machine) bound(w way, within time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	if within > 0 {
+		cancel()
+		ctx, cancel = context.WithTimeout(m.ctx, within)
 	}
-	if token := m.tokenFor(who, at); token != "" {
+	if token := m.tokenFor(w); token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, rpctypes.TokenFieldNameGRPC, token)
 	}
 	return ctx, cancel
 }
 
-// scatter deletes through every other proxy too.
-func (m *Machine) scatter(s plan.Step, at string) error {
-	for i := range m.proxies {
-		via := name('p', i)
-		if via == at {
-			continue
-		}
-		f, _, err := m.prepare(s, via, via)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := m.bound(s.Client, via, 100*time.Millisecond) // a proxy that is cut off is passed over
-		_, err = f(ctx)
-		cancel()
-		if err != nil {
-			return err
-		}
+// scatter deletes the same through every proxy, as the fix of that name does.
+func (m *Machine) scatter(s plan.Step) error {
+	key, end, err := plan.Bounds(s.Keys)
+	if err != nil {
+		return err
 	}
-	return nil
+	var opts []clientv3.OpOption
+	if end != "" {
+		opts = append(opts, clientv3.WithRange(end))
+	}
+	return m.stage.Scatter(m.ctx, key, opts...)
 }
 
 // flood reads more other keys than the cache holds: cache.DefaultMaxEntries, and one.
-func (m *Machine) flood(s plan.Step) (plan.Observation, error) {
-	via := m.enters(s.Via)
-	d, err := m.doorOf(s.Client, via)
+func (m *Machine) flood(_ context.Context, s plan.Step) (plan.Observation, error) {
+	w, err := m.way(s.Client, s.Via)
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	ctx, cancel := m.bound(s.Client, via)
+	c, err := m.connOf(s.Client, w.via)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	ctx, cancel := m.bound(w, 0)
 	defer cancel()
 	for n := range 2049 {
-		if _, err := d.kv.Range(ctx, &pb.RangeRequest{Key: fmt.Appendf(nil, "flood/%d/%d", m.step, n), Serializable: true}); err != nil {
+		if _, err := c.kv.Range(ctx, &pb.RangeRequest{Key: fmt.Appendf(nil, "flood/%d/%d", m.step, n), Serializable: true}); err != nil {
 			return m.failed(err)
 		}
 	}

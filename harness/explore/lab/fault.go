@@ -2,235 +2,179 @@ package lab
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
-	"ghostroute/harness/link"
 )
 
-// fault takes the steps that make something go wrong or right again.
-func (m *Machine) fault(s plan.Step) error {
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
-	if err := m.quiet(ctx); err != nil {
+// link breaks or mends a link, or cuts a member off from its peers and mends that.
+func (m *Machine) link(ctx context.Context, s plan.Step) error {
+	from, to := plan.Ends(s.Target)
+	switch {
+	case to == "" && s.Verb == plan.Cut:
+		return m.cutOff(ctx, from)
+	case to == "" && s.Verb == plan.Mend && m.cut[from]:
+		return m.rejoin(ctx, from)
+	}
+	was := m.cut[s.Target]
+	m.cut[s.Target] = s.Verb == plan.Cut || s.Verb == plan.Blackhole
+	asked := from[0] == 'p' && plan.Number(from) < len(m.asks) && m.asks[plan.Number(from)] == to
+	if asked && was && s.Verb == plan.Mend {
+		// Whatever a black hole swallowed, the proxy is to ask over a new connection: it must have noticed that the old one is gone.
+		p := m.stage.Proxy(from)
+		p.Link(to).Drop()
+		if err := p.Reach(ctx, false); err != nil {
+			return err
+		}
+	}
+	if err := m.breakOrMend(ctx, s); err != nil {
 		return err
 	}
-	switch s.Verb {
-	case plan.Cut, plan.Mend, plan.Delay:
-		if s.Target[0] == 'm' && s.Verb != plan.Delay {
-			return m.isolate(ctx, s.Target, s.Verb == plan.Cut)
-		}
-		return m.link(ctx, s)
-	case plan.Lead:
-		m.lead = s.Target
-		return m.cluster.MoveLeader(ctx, m.cluster.Member(s.Target))
-	case plan.Narrow:
-		return m.pin(ctx, s.Target, s.Other)
-	case plan.Reboot:
-		if s.Target[0] == 'p' {
-			return m.rebootProxy(ctx, s.Target)
-		}
-		return m.rebootMember(ctx, s.Target)
+	switch {
+	case asked && (s.Verb == plan.Cut || was && s.Verb == plan.Mend):
+		return m.reach(ctx, from)
+	case from[0] == 'g' && s.Verb == plan.Cut:
+		return m.part(ctx, from)
 	}
-	return fmt.Errorf("this machine cannot %s", s.Verb)
+	return nil
 }
 
-// isolate cuts a member off from its peers, or mends it. Who leads is the plan's business: a member that leads by chance hands over
-// first, one that was given the lead is cut off with it and the others elect.
-func (m *Machine) isolate(ctx context.Context, member string, cut bool) error {
-	x := m.cluster.Member(member)
-	if !cut {
-		if !m.cut[member] {
+// breakOrMend does to the stage's links what a step does to a plan's: a proxy's to a member, a client's to its VIP, or with a member's name
+// those of all proxies to it. A plan may name a link over which it has nothing to ask: then there is none.
+func (m *Machine) breakOrMend(ctx context.Context, s plan.Step) error {
+	from, to := plan.Ends(s.Target)
+	if from[0] == 'g' {
+		if m.stage.Balancer == nil {
 			return nil
 		}
-		delete(m.cut, member)
-		delete(m.behind, member)
-		if err := x.Mend(); err != nil {
+		if _, err := m.stage.Addresses(from); err != nil { // the client has its VIP from now on
 			return err
 		}
-		_, err := m.cluster.Leader(ctx)
-		return err
+		return m.act(ctx, s, from)
 	}
-	if m.cut[member] {
-		return nil
-	}
-	lead, err := m.cluster.Leader(ctx)
-	if err != nil {
-		return err
-	}
-	if lead == x && m.lead != member {
-		for _, other := range m.cluster.Members {
-			if other != x && !m.cut[other.Name] {
-				if err := m.cluster.MoveLeader(ctx, other); err != nil {
-					return err
-				}
-				break
-			}
-		}
-	}
-	if m.lead == member {
-		m.lead = ""
-	}
-	m.cut[member] = true
-	m.behind[member] = map[string]string{}
-	for who, token := range m.tokens {
-		m.behind[member][who] = token
-	}
-	if err := x.Cut(); err != nil {
-		return err
-	}
-	_, err = m.cluster.Leader(ctx)
-	return err
-}
-
-// link cuts, mends or delays a link: a proxy's to a member, a client's to its VIP, or with a member's name those of all proxies to it.
-func (m *Machine) link(ctx context.Context, s plan.Step) error {
-	var links []*link.Link
-	from, to, _ := strings.Cut(s.Target, "-")
-	asked := "" // the proxy that asks over the link now
-	switch {
-	case s.Target[0] == 'm':
-		for _, p := range m.proxies {
-			links = append(links, p.Link(s.Target))
-		}
-	case from[0] == 'g':
-		if m.lb == nil {
-			break
-		}
-		v, err := m.lb.VIP(from)
-		if err != nil {
-			return err
-		}
-		links = append(links, v.Link)
-	case number(from) < len(m.proxies):
-		links = append(links, m.proxies[number(from)].Link(to))
-		if m.asks[number(from)] == to {
-			asked = from
-		}
-	}
-	delay := 0
-	if s.Verb == plan.Delay {
-		delay, _ = strconv.Atoi(s.Other) // the plan's grammar lets nothing else through
-	}
-	m.delay = max(m.delay, time.Duration(delay)*time.Millisecond)
-	for _, l := range links {
-		if l == nil {
-			continue // nobody asks that way in this plan
-		}
-		switch s.Verb {
-		case plan.Cut:
-			if err := l.Cut(); err != nil {
+	for _, p := range m.stage.Proxies() {
+		switch {
+		case to == "" && p.Link(from) != nil && !m.cut[p.Name()+"-"+from]:
+			if err := m.act(ctx, s, p.Name(), from); err != nil {
 				return err
 			}
-		case plan.Mend:
-			l.Mend()
-		default:
-			l.SetDelay(time.Duration(delay) * time.Millisecond)
-		}
-	}
-	op := history.Fire
-	if s.Verb == plan.Mend {
-		op = history.End
-	}
-	m.history.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: history.Cut, Op: op, Target: s.Target}})
-	was := m.cut[s.Target]
-	switch s.Verb {
-	case plan.Cut:
-		m.cut[s.Target] = true
-		if asked != "" {
-			return m.proxies[number(asked)].Reach(ctx, false)
-		}
-		if to == plan.VIP && m.lb != nil {
-			m.hangUp(from, to)
-			return m.parted(from)
-		}
-	case plan.Mend:
-		delete(m.cut, s.Target)
-		if asked != "" && was {
-			return m.proxies[number(asked)].Reach(ctx, true)
+		case from == p.Name() && p.Link(to) != nil:
+			return m.act(ctx, s, from, to)
 		}
 	}
 	return nil
 }
 
-// pin has a proxy ask one member from now on.
-func (m *Machine) pin(ctx context.Context, target, member string) error {
-	if number(target) >= len(m.proxies) || m.asks[number(target)] == member || m.lab.cfg.Topology.Variant.Relays {
-		return nil // the L4 gateway cannot be told whom to ask
+func (m *Machine) act(ctx context.Context, s plan.Step, node string, to ...string) error {
+	switch s.Verb {
+	case plan.Cut:
+		return m.stage.Cut(ctx, node, to...)
+	case plan.Blackhole:
+		return m.stage.Blackhole(ctx, node, to...)
+	case plan.Delay:
+		ms, err := strconv.Atoi(s.Other)
+		if err != nil {
+			return err
+		}
+		by := time.Duration(ms) * time.Millisecond
+		m.delay = max(m.delay, by)
+		return m.stage.Delay(ctx, by, node, to...)
 	}
-	p := m.proxies[number(target)]
-	if err := p.Narrow(member); err != nil {
-		return err
-	}
-	m.asks[number(target)] = member
-	if m.unlinked(target) {
-		return p.Reach(ctx, false)
-	}
-	return errors.Join(m.linked(ctx, target, member), p.Reach(ctx, true))
+	return m.stage.Mend(ctx, node, to...)
 }
 
-// linked waits until a proxy has a connection to a member.
-func (m *Machine) linked(ctx context.Context, p, member string) error {
-	l := m.proxies[number(p)].Link(member)
-	for len(l.Conns()) == 0 {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s never connected to %s: %w", p, member, context.Cause(ctx))
-		case <-time.After(100 * time.Microsecond): // nobody announces it
-		}
+// cutOff cuts a member off from its peers. The leader is the plan's business: a member that leads by chance hands over first, one that was
+// given the lead is cut off with it and the others elect.
+func (m *Machine) cutOff(ctx context.Context, member string) error {
+	if m.cut[member] {
+		return nil
+	}
+	m.behind[member] = maps.Clone(m.tokens)
+	cut := func() error { return m.stage.CutOff(ctx, member) }
+	if m.lead == member {
+		m.lead, cut = "", m.stage.Cluster.Member(member).Cut
+	}
+	if err := cut(); err != nil {
+		return err
+	}
+	m.cut[member] = true
+	_, err := m.stage.Cluster.Leader(ctx)
+	return err
+}
+
+func (m *Machine) rejoin(ctx context.Context, member string) error {
+	delete(m.cut, member)
+	delete(m.behind, member)
+	if err := m.stage.Rejoin(ctx, member); err != nil {
+		return err
+	}
+	_, err := m.stage.Cluster.Leader(ctx)
+	return err
+}
+
+func (m *Machine) moveLeader(ctx context.Context, s plan.Step) error {
+	m.lead = s.Target
+	return m.stage.Cluster.MoveLeader(ctx, m.stage.Cluster.Member(s.Target))
+}
+
+// reach waits until a proxy has the member that it asks, or has noticed that it cannot.
+func (m *Machine) reach(ctx context.Context, proxy string) error {
+	return m.stage.Proxy(proxy).Reach(ctx, !m.unlinkedFrom(proxy))
+}
+
+// narrow has a proxy ask one member from now on.
+func (m *Machine) narrow(ctx context.Context, s plan.Step) error {
+	i := plan.Number(s.Target)
+	if i >= len(m.asks) || m.asks[i] == s.Other || m.lab.cfg.Topology.Variant.Relays {
+		return nil
+	}
+	if err := m.stage.Narrow(ctx, s.Target, s.Other); err != nil {
+		return err
+	}
+	m.asks[i] = s.Other
+	return m.reach(ctx, s.Target)
+}
+
+func (m *Machine) reboot(ctx context.Context, s plan.Step) error {
+	if s.Target[0] == 'm' {
+		return m.rebootMember(ctx, s.Target)
+	}
+	if plan.Number(s.Target) < len(m.asks) {
+		return m.rebootProxy(ctx, s.Target)
 	}
 	return nil
 }
 
 // rebootProxy stops a proxy and starts it. What it holds is lost, its cache is gone, its clients dial again.
 func (m *Machine) rebootProxy(ctx context.Context, target string) error {
-	if number(target) >= len(m.proxies) {
-		return nil
-	}
 	for id, h := range m.held {
-		if h.proxy == target {
+		if h.at == target {
 			delete(m.held, id)
-			h.gate.Lose()
-			<-h.done
-			h.cancel()
+			_, _ = h.lose() // an error like any other of a call that is lost
 		}
 	}
-	var placed []string
-	if m.lb != nil {
-		for who, at := range m.lb.Pinned() {
-			if at[len(at)-1] == target {
-				placed = append(placed, who)
-			}
-		}
-	}
+	pinned := m.pinnedAt(target)
 	m.hangUp("", target)
-	for _, who := range placed {
-		m.hangUp(who, plan.VIP)
-		if err := m.parted(who); err != nil {
+	for _, client := range pinned {
+		if err := m.part(ctx, client); err != nil {
 			return err
 		}
 	}
-	p := m.proxies[number(target)]
-	if err := p.Restart(ctx); err != nil {
+	if err := m.stage.Proxy(target).Restart(ctx); err != nil {
 		return err
 	}
-	if m.unlinked(target) {
-		return p.Reach(ctx, false)
-	}
-	return p.Reach(ctx, true)
+	return m.reach(ctx, target)
 }
 
-// rebootMember stops a member and starts it with its data. Whoever asked it dials again.
+// rebootMember stops a member and starts it with its data. What asked it dials again.
 func (m *Machine) rebootMember(ctx context.Context, target string) error {
-	x := m.cluster.Member(target)
-	if x == nil {
-		return nil
-	}
+	x := m.stage.Cluster.Member(target)
 	m.hangUp("", target)
 	if err := x.Stop(ctx); err != nil {
 		return err
@@ -241,20 +185,63 @@ func (m *Machine) rebootMember(ctx context.Context, target string) error {
 	if err := x.Restart(ctx); err != nil {
 		return err
 	}
-	if _, err := m.cluster.Leader(ctx); err != nil {
+	if _, err := m.stage.Cluster.Leader(ctx); err != nil {
 		return err
 	}
-	for user := range m.tokens { // tokens are kept in memory, and this member has lost what it had
+	for user := range m.tokens { // a member keeps tokens in memory, and has lost what it had
 		if err := m.fetchToken(ctx, user); err != nil {
 			return err
 		}
 	}
-	for i, p := range m.proxies {
-		if at := name('p', i); m.asks[i] == target && !m.unlinked(at) {
+	for i, p := range m.stage.Proxies() {
+		if m.asks[i] == target && !m.unlinkedFrom(p.Name()) {
 			if err := p.Reach(ctx, true); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// expire ends a lease. etcd's leader looks twice a second for leases whose time is over and has EtcdServer.LeaseRevoke end each of them
+// (etcdserver/server.go, revokeExpiredLeases); that call is made here at the plan's word, in the leader and past its API, so that the
+// plan and not the clock says when. Leases live for an hour.
+func (m *Machine) expire(ctx context.Context, s plan.Step) (plan.Observation, error) {
+	none := plan.Observation{}
+	lead, err := m.stage.Cluster.Leader(ctx)
+	if err != nil {
+		return none, err
+	}
+	root, c, err := m.stage.Cluster.Root(ctx)
+	if err != nil {
+		return none, err
+	}
+	// What ends is recorded at the instance whose lease it is, or at the leader, which ends it.
+	f := history.Fault{Kind: history.Expire, Op: history.Fire, Target: lead.Name, Detail: "lease " + s.Lease}
+	var id int64
+	if strings.Contains(s.Lease, "/") {
+		key, _, err := plan.Bounds(s.Lease)
+		if err != nil {
+			return none, err
+		}
+		r, err := c.Get(root, key)
+		if err != nil {
+			return none, err
+		}
+		if len(r.Kvs) == 0 || r.Kvs[0].Lease == 0 {
+			return plan.Observation{Err: plan.ErrNoLease}, nil
+		}
+		id, f.Target = r.Kvs[0].Lease, s.Lease
+	} else {
+		id = m.leaseID(s.Lease)
+	}
+	began := m.history.Now()
+	r, err := c.Revoke(root, clientv3.LeaseID(id))
+	if err != nil {
+		return m.failed(err)
+	}
+	m.history.Add(history.Event{Who: "bench", Fault: &f})
+	m.history.Add(history.Event{Who: lead.Name,
+		Write: &history.Write{Began: began, Via: lead.Name, Op: "revoke", Lease: id, Revision: r.Header.Revision}})
+	return plan.Observation{Revision: r.Header.Revision - m.base}, nil
 }

@@ -25,6 +25,9 @@ type instance struct {
 // attempts is how often a go-micro server tries to register before it waits for its next interval (server/grpc/grpc.go, regFunc).
 const attempts = 3
 
+// ofInstances is the client whose VIP instances use, where the plan says "vip".
+const ofInstances = "g1"
+
 // serviceOf is what an instance, "s1/a", registers.
 func serviceOf(in string) *micro.Service {
 	service, id, _ := strings.Cut(in, "/")
@@ -44,136 +47,125 @@ func value(key string, step int) string {
 	return string(b)
 }
 
-// micro takes the steps that go-micro's registry takes. Where the plan says "vip" it goes to the proxy that the balancer led g1 to,
-// or the client who asks.
-func (m *Machine) micro(s plan.Step) (plan.Observation, error) {
-	none := plan.Observation{}
-	if s.Verb == plan.Crash {
-		return none, m.crash(s.Target)
+// resolve is a gateway's read of one service, or of all.
+func (m *Machine) resolve(_ context.Context, s plan.Step) (plan.Observation, error) {
+	w, err := m.way(s.Client, s.Via)
+	if err != nil || w.at == "" {
+		return plan.Observation{Err: plan.ErrUnavailable}, err
 	}
-	client := s.Client
-	if client == "" {
-		client = "g1"
-	}
-	via := m.enters(s.Via)
-	if via == plan.VIP {
-		at, err := m.place(client)
-		if err != nil {
-			return none, err
+	id := s.Client + " " + w.at
+	r := m.readers[id]
+	if r == nil {
+		if r, err = m.registry(s.Client, w); err != nil {
+			return plan.Observation{}, err
 		}
-		if via = at; at == "" || m.cut[client+"-vip"] {
-			if s.Verb != plan.Resolve && s.Verb != plan.List && s.Verb != plan.Call && s.Verb != plan.Register {
-				err = m.crash(s.Target)
-			}
-			return plan.Observation{Err: plan.ErrUnavailable}, err
-		}
+		m.readers[id] = r
 	}
-	addr, err := m.address(client, via)
-	if err != nil {
-		return none, err
-	}
-	switch s.Verb {
-	case plan.Resolve, plan.Call, plan.List:
-		r, err := m.reader(client, via, addr)
-		if err != nil {
-			return none, err
-		}
-		return m.watched(r, via, func() error {
-			if s.Verb == plan.List {
-				_, err := r.ListServices()
-				return err
-			}
-			_, err := r.GetService(s.Keys)
-			if errors.Is(err, micro.ErrNotFound) {
-				return nil
-			}
+	return m.traced(r, w, func() error {
+		if s.Verb == plan.List {
+			_, err := r.ListServices()
 			return err
-		})
-	case plan.Deregister:
-		in, err := m.process(s.Target, via, addr)
-		if err != nil {
-			return none, err
 		}
-		obs, err := m.watched(in.reg, via, func() error { return in.reg.Deregister(serviceOf(s.Target)) })
-		return obs, errors.Join(err, m.crash(s.Target))
-	case plan.Restart, plan.Replace:
-		if err := m.crash(s.Target); err != nil {
-			return none, err
+		_, err := r.GetService(s.Keys)
+		if errors.Is(err, micro.ErrNotFound) {
+			return nil
 		}
-		if s.Verb == plan.Replace {
-			s.Target = s.Other
-		}
+		return err
+	})
+}
+
+func (m *Machine) register(_ context.Context, s plan.Step) (obs plan.Observation, err error) {
+	in, w, err := m.process(s.Target, s.Via)
+	if err != nil || in == nil {
+		return plan.Observation{Err: plan.ErrUnavailable}, err
 	}
-	in, err := m.process(s.Target, via, addr)
-	if err != nil {
-		return none, err
-	}
-	var obs plan.Observation
 	for range attempts {
-		again, err := m.watched(in.reg, via, func() error { return in.reg.Register(serviceOf(s.Target), micro.RegisterTTL(time.Hour)) })
+		again, err := m.traced(in.reg, w, func() error { return in.reg.Register(serviceOf(s.Target), micro.RegisterTTL(time.Hour)) })
 		obs.Err, obs.Answers = again.Err, append(obs.Answers, again.Answers...)
-		if err != nil || obs.Err != plan.ErrUnavailable || via[0] == 'm' || m.cut[m.asks[number(via)]] || m.unlinked(via) {
+		if err != nil || obs.Err != plan.ErrUnavailable || w.proxy == nil || m.alone(w) || m.unlinked(w) {
 			return obs, err
 		}
 	}
 	return obs, nil
 }
 
-// crash ends an instance's process without a word.
-func (m *Machine) crash(id string) error {
-	in := m.instances[id]
+func (m *Machine) deregister(ctx context.Context, s plan.Step) (plan.Observation, error) {
+	in, w, err := m.process(s.Target, s.Via)
+	if err != nil || in == nil {
+		return plan.Observation{Err: plan.ErrUnavailable}, errors.Join(err, m.crashes(ctx, s))
+	}
+	obs, err := m.traced(in.reg, w, func() error { return in.reg.Deregister(serviceOf(s.Target)) })
+	return obs, errors.Join(err, m.crashes(ctx, s))
+}
+
+// restart is an instance that crashes, and it or another that registers.
+func (m *Machine) restart(ctx context.Context, s plan.Step) (plan.Observation, error) {
+	if err := m.crashes(ctx, s); err != nil {
+		return plan.Observation{}, err
+	}
+	if s.Verb == plan.Replace {
+		s.Target = s.Other
+	}
+	return m.register(ctx, s)
+}
+
+// crashes ends an instance's process without a word.
+func (m *Machine) crashes(_ context.Context, s plan.Step) error {
+	in := m.instances[s.Target]
 	if in == nil {
 		return nil
 	}
-	delete(m.instances, id)
+	delete(m.instances, s.Target)
 	return in.reg.Close()
 }
 
-// process is the instance's, begun if it does not run, asking there from now on.
-func (m *Machine) process(id, at, addr string) (*instance, error) {
-	if in := m.instances[id]; in != nil {
-		if in.at != at {
-			in.reg.Client().SetEndpoints(addr)
-			in.at = at
-		}
-		return in, nil
+// process is the instance's, begun if it does not run, asking there from now on; nil where no way leads there.
+func (m *Machine) process(id, endpoint string) (*instance, way, error) {
+	w, err := m.way(ofInstances, endpoint)
+	if err != nil || w.at == "" {
+		return nil, w, err
 	}
-	r, err := registry.New(m.ctx, registry.Config{Client: id, Addresses: []string{addr}, Mode: m.lab.cfg.Topology.Mode, History: m.history})
+	in := m.instances[id]
+	switch {
+	case in == nil:
+		r, err := m.registry(id, w)
+		if err != nil {
+			return nil, w, err
+		}
+		in = &instance{r, w.at}
+		m.instances[id] = in
+	case in.at != w.at:
+		addr, err := m.address("", w.at)
+		if err != nil {
+			return nil, w, err
+		}
+		in.reg.Client().SetEndpoints(addr)
+		in.at = w.at
+	}
+	return in, w, nil
+}
+
+// registry is go-micro's, past the balancer at the proxy that it led to.
+func (m *Machine) registry(client string, w way) (*registry.Registry, error) {
+	addr, err := m.address(client, w.at)
 	if err != nil {
 		return nil, err
 	}
-	in := &instance{reg: r, at: at}
-	m.instances[id] = in
-	return in, nil
+	return registry.New(m.ctx, registry.Config{Client: client, Addresses: []string{addr}, Mode: m.lab.cfg.Topology.Mode, History: m.history})
 }
 
-// reader is a gateway's registry, one for each proxy that it asks.
-func (m *Machine) reader(who, at, addr string) (*registry.Registry, error) {
-	id := who + " " + at
-	if r := m.readers[id]; r != nil {
-		return r, nil
-	}
-	r, err := registry.New(m.ctx, registry.Config{Client: who, Addresses: []string{addr}, Mode: m.lab.cfg.Topology.Mode, History: m.history})
-	if err == nil {
-		m.readers[id] = r
-	}
-	return r, err
-}
-
-// watched has go-micro do something, and takes what it read from the proxy's records of that.
-func (m *Machine) watched(r *registry.Registry, at string, do func() error) (plan.Observation, error) {
+// traced has go-micro do something, and takes what it read from the proxy's records of that.
+func (m *Machine) traced(r *registry.Registry, w way, do func() error) (obs plan.Observation, err error) {
 	within := patience
-	if at[0] == 'p' && (m.cut[m.asks[number(at)]] || m.unlinked(at)) {
+	if w.proxy != nil && (m.alone(w) || m.unlinked(w)) {
 		within = 20 * m.moment()
 		defer m.gaveUp() // go-micro's client tries again and again; a cached answer comes at once
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, within)
 	defer cancel()
-	var err error
-	obs := plan.Observation{}
 	for _, read := range r.Trace(ctx, func() { err = do() }) {
 		if read.Event > 0 {
-			obs.Answers = append(obs.Answers, m.answerOf(m.history.Event(read.Event)))
+			obs.Answers = append(obs.Answers, m.recorded(m.history.Event(read.Event)))
 		}
 	}
 	if err == nil {
@@ -184,10 +176,11 @@ func (m *Machine) watched(r *registry.Registry, at string, do func() error) (pla
 	return obs, err
 }
 
-// answerOf is what a proxy noted of an answer, as far as that goes.
-func (m *Machine) answerOf(e history.Event) plan.Answer {
+// recorded is a proxy's record of an answer, as far as that goes.
+func (m *Machine) recorded(e history.Event) plan.Answer {
 	r := e.Range
-	a := plan.Answer{Via: e.Who, Keys: plan.BoundsText(r.Key, r.End), Shape: r.Shape, Source: r.Source, Revision: r.Revision - m.base, Count: r.Count}
+	a := plan.Answer{Via: e.Who, Keys: plan.BoundsText(r.Key, r.End), Shape: r.Shape, Source: r.Source, Revision: r.Revision - m.base,
+		Count: r.Count}
 	for i, key := range r.Keys {
 		a.KVs = append(a.KVs, plan.KV{Key: key, Mod: r.Mods[i] - m.base})
 	}

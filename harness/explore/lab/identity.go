@@ -8,47 +8,43 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/stage"
 )
 
 // everything is the role that may read and write every key.
 const everything = "everything"
 
-// enableAuth makes each client a user, turns authentication on, and has everybody fetch a token.
-func (m *Machine) enableAuth() error {
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
-	root, c, err := m.cluster.Root(ctx)
-	if err != nil {
+// enableAuth makes each client a user, turns authentication on, and has every user fetch a token.
+func (m *Machine) enableAuth(ctx context.Context) error {
+	if err := m.stage.EnableAuth(ctx); err != nil {
 		return err
 	}
+	m.granted(stage.Root, true)
 	users := []string{stage.Root}
-	for i := range m.plan.Clients {
-		users = append(users, name('g', i))
-	}
-	if _, err := c.RoleAdd(root, everything); err != nil {
-		return err
-	}
-	if _, err := c.RoleGrantPermission(root, everything, "\x00", "\x00", clientv3.PermissionType(clientv3.PermReadWrite)); err != nil {
-		return err
-	}
-	for _, user := range users {
-		role := everything
-		if user == stage.Root {
-			role = stage.Root
-		}
-		if _, err := c.UserAdd(root, user, user); err != nil {
+	err := m.asRoot(ctx, func(root context.Context, c *clientv3.Client) error {
+		if _, err := c.RoleAdd(root, everything); err != nil {
 			return err
 		}
-		if _, err := c.UserGrantRole(root, user, role); err != nil {
+		all := clientv3.PermissionType(clientv3.PermReadWrite)
+		if _, err := c.RoleGrantPermission(root, everything, "\x00", keys.FromKey, all); err != nil {
 			return err
 		}
-		m.granted(user, true)
-	}
-	if _, err := c.AuthEnable(root); err != nil {
-		return err
-	}
-	if err := m.cluster.Settle(ctx); err != nil {
+		for i := range m.plan.Clients {
+			user := plan.Name('g', i)
+			if _, err := c.UserAdd(root, user, user); err != nil {
+				return err
+			}
+			if _, err := c.UserGrantRole(root, user, everything); err != nil {
+				return err
+			}
+			m.granted(user, true)
+			users = append(users, user)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	for _, user := range users {
@@ -56,20 +52,32 @@ func (m *Machine) enableAuth() error {
 			return err
 		}
 	}
-	return m.cluster.Settle(ctx)
+	return m.stage.Cluster.Settle(ctx)
+}
+
+// asRoot does something in the leader with root's rights, and waits until every member has applied it.
+func (m *Machine) asRoot(ctx context.Context, do func(context.Context, *clientv3.Client) error) error {
+	root, c, err := m.stage.Cluster.Root(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(root, c); err != nil {
+		return err
+	}
+	return m.stage.Cluster.Settle(ctx)
 }
 
 // fetchToken has a user log in at a member that has a leader.
 func (m *Machine) fetchToken(ctx context.Context, user string) error {
-	for _, x := range m.cluster.Members {
+	for _, x := range m.stage.Cluster.Members {
 		if m.cut[x.Name] {
 			continue
 		}
-		d, err := m.doorOf(user, x.Name)
+		c, err := m.connOf(user, x.Name)
 		if err != nil {
 			return err
 		}
-		r, err := pb.NewAuthClient(d.conn).Authenticate(ctx, &pb.AuthenticateRequest{Name: user, Password: user})
+		r, err := pb.NewAuthClient(c).Authenticate(ctx, &pb.AuthenticateRequest{Name: user, Password: user})
 		if err != nil {
 			return fmt.Errorf("%s got no token: %w", user, err)
 		}
@@ -81,60 +89,51 @@ func (m *Machine) fetchToken(ctx context.Context, user string) error {
 
 // tokenFor is the token that a client sends: one that the member which may be asked knows. etcd's client finds out by being refused
 // and logging in again, and asks a second time; a plan asks once.
-func (m *Machine) tokenFor(who, at string) string {
-	if !m.plan.Auth {
-		return ""
+func (m *Machine) tokenFor(w way) string {
+	if known, ok := m.behind[w.member]; ok {
+		return known[user(w.client)]
 	}
-	if who == "" {
-		who = stage.Root
+	return m.tokens[user(w.client)]
+}
+
+// user is whose identity a call has: where the plan names no client it is root's.
+func user(client string) string {
+	if client == "" {
+		return stage.Root
 	}
-	if at != "" && at[0] == 'p' {
-		at = m.asks[number(at)]
-	}
-	if known, ok := m.behind[at]; ok {
-		return known[who]
-	}
-	return m.tokens[who]
+	return client
 }
 
 func (m *Machine) granted(user string, may bool) {
-	m.grants = append(m.grants, check.Grant{From: m.history.Now(), User: user, Key: "\x00", End: "\x00", Allowed: may})
+	m.grants = append(m.grants, check.Grant{From: m.history.Now(), User: user, Key: "\x00", End: keys.FromKey, Allowed: may})
 }
 
 // permit gives a user the role, or takes it.
-func (m *Machine) permit(user string, may bool) error {
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
-	root, c, err := m.cluster.Root(ctx)
-	if err != nil {
+func (m *Machine) permit(ctx context.Context, s plan.Step) error {
+	err := m.asRoot(ctx, func(root context.Context, c *clientv3.Client) (err error) {
+		if s.Verb == plan.Permit {
+			_, err = c.UserGrantRole(root, s.Target, everything)
+		} else {
+			_, err = c.UserRevokeRole(root, s.Target, everything)
+		}
 		return err
-	}
-	if may {
-		_, err = c.UserGrantRole(root, user, everything)
-	} else {
-		_, err = c.UserRevokeRole(root, user, everything)
-	}
+	})
 	if err != nil {
-		return fmt.Errorf("%s's role did not change: %w", user, err)
+		return fmt.Errorf("%s's role did not change: %w", s.Target, err)
 	}
-	m.granted(user, may)
+	m.granted(s.Target, s.Verb == plan.Permit)
 	return nil
 }
 
 // expireToken has the members forget a user's token, as they do after five minutes and at once when the password is changed, and has
 // the user log in again.
-func (m *Machine) expireToken(user string) error {
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
-	root, c, err := m.cluster.Root(ctx)
+func (m *Machine) expireToken(ctx context.Context, s plan.Step) error {
+	err := m.asRoot(ctx, func(root context.Context, c *clientv3.Client) error {
+		_, err := c.UserChangePassword(root, s.Target, s.Target)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if _, err := c.UserChangePassword(root, user, user); err != nil {
-		return err
-	}
-	if err := m.cluster.Settle(ctx); err != nil {
-		return err
-	}
-	return m.fetchToken(ctx, user)
+	return m.fetchToken(ctx, s.Target)
 }

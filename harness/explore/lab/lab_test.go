@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +21,6 @@ func TestMain(m *testing.M) {
 
 func newLab(t testing.TB, cfg lab.Config) *lab.Lab {
 	t.Helper()
-	cfg.Dir = t.TempDir()
 	l, err := lab.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
@@ -45,11 +46,8 @@ func TestTheModelAgreesWithTheBench(t *testing.T) {
 		}
 		require.NoError(t, err, "%s\nPLAN='%s'", p, p.Line())
 	}
-	t.Logf("seed %d: %d steps of %d plans in %v, %d of them run again, %.0f steps/s: %+v", seed, steps, plans, time.Since(began).Round(time.Millisecond), again,
-		float64(steps)/time.Since(began).Seconds(), l.Clock)
-	for v, s := range l.Clock.Verbs {
-		t.Logf("%-12s %6d times %10v in all", v, s.N, s.Took.Round(time.Millisecond))
-	}
+	t.Logf("seed %d: %d steps of %d plans in %v, %d of them run again, %.0f steps/s", seed, steps, plans,
+		time.Since(began).Round(time.Millisecond), again, float64(steps)/time.Since(began).Seconds())
 }
 
 // TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy gives no time at all to a member that would refuse what nobody can write.
@@ -81,4 +79,70 @@ func TestAPlanMeansOneRun(t *testing.T) {
 		}
 		require.Equal(t, first, seen, "run %d", i+1)
 	}
+}
+
+// run runs a plan and gives its history.
+func run(t *testing.T, text string) []history.Event {
+	t.Helper()
+	p, err := plan.Parse(text)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := newLab(t, lab.Config{}).Try(ctx, p, nil)
+	require.NoError(t, err, p)
+	return out.Events
+}
+
+// Every fault is at a node or a link that there is, is of the kind that it is, and ends: an explorer's history once had links "p1-m1" and
+// leases "l1" for members, delays that were cuts, and nothing that ended but what was mended by hand.
+func TestFaultsAreNamedAsNodesAndLinksAreAndEnd(t *testing.T) {
+	var got []string
+	for _, e := range run(t, "plan members=3 proxies=2 clients=1 | cut p1-m1 | mend p1-m1 | blackhole p1-m1 | read g1 p1 k1 | mend p1-m1 |"+
+		"delay m2 5 | mend m2 | delay p2-m2 5 | register s1/a p1 | grant m1 l1 | expire l1 | expire s1/a | read g1 vip k1 | cut g1-vip") {
+		if f := e.Fault; f != nil && f.Kind != history.Hold {
+			target := f.Target
+			if f.Kind == history.Expire && target[0] == 'm' {
+				target = "leader, " + f.Detail
+			}
+			got = append(got, strings.Join([]string{string(f.Kind), string(f.Op), target}, " "))
+		}
+	}
+	require.Equal(t, []string{
+		"cut fire p1→m1", "cut end p1→m1", "blackhole fire p1→m1", "blackhole end p1→m1",
+		"delay fire p2→m2", "delay end p2→m2", "delay fire p2→m2", "expire fire leader, lease l1", "expire fire s1/a",
+		"cut fire g1→vip", "cut end g1→vip", "delay end p2→m2",
+	}, got)
+}
+
+// A lease that ends is a write that etcd makes itself; it was once prepared for the history and dropped.
+func TestALeaseThatEndsIsRecorded(t *testing.T) {
+	events := run(t, "plan members=1 proxies=1 clients=1 | grant m1 l1 | put g1 p1 k1 lease=l1 | expire l1")
+	var revoked, gone int64
+	for _, e := range events {
+		if e.Write != nil && e.Write.Op == "revoke" {
+			require.Equal(t, "m1 m1", e.Who+" "+e.Write.Via)
+			require.Zero(t, revoked, "recorded once")
+			revoked = e.Write.Revision
+		}
+		if e.Commit != nil && e.Commit.Op == "delete" && e.Commit.Key == "k1" {
+			gone = e.Commit.Revision
+		}
+	}
+	require.NotZero(t, revoked)
+	require.Equal(t, gone, revoked)
+}
+
+// What goes into a black hole is lost without a word: a cached answer is still told, a miss is given up, and once it is mended all is as before.
+func TestABlackholeIsASilentCut(t *testing.T) {
+	p, err := plan.Parse("plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 | read g1 p1 k1 |" +
+		"put g1 p1 k1 | put g1 m1 k1 | read g1 p1 k1 | mend p1-m1 | read g1 p1 k1")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	seen, err := lab.Take(ctx, newLab(t, lab.Config{}), p)
+	require.NoError(t, err)
+	require.Equal(t, history.Hit, seen[3].Answers[0].Source)
+	require.Equal(t, plan.ErrUnavailable, seen[4].Err, "the put clears the entry and comes nowhere")
+	require.Equal(t, plan.ErrUnavailable, seen[6].Err)
+	require.Equal(t, "6", seen[8].Answers[0].KVs[0].Value)
 }

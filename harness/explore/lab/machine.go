@@ -5,26 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"ghostroute/harness/balancer"
-	"ghostroute/harness/etcd"
 	"ghostroute/harness/explore/check"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/explore/wire"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
-	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/stage"
 )
 
 // Machine takes one plan's steps. It is used by one goroutine.
@@ -33,8 +28,8 @@ type Machine struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	plan    plan.Plan
-	history *history.History
-	cluster *etcd.Cluster
+	stage   *stage.Stage
+	history *history.History // the stage's
 	unwatch func()
 	work    sync.WaitGroup // the scrubber
 
@@ -43,17 +38,15 @@ type Machine struct {
 	leases int64 // the id before that of l1
 	step   int
 
-	proxies []*proxy.Proxy
 	asks    []string        // the member that each proxy asks
-	cut     map[string]bool // members, and links as a plan names them
-	lead    string          // the member that the plan has made the leader, "" for whoever is
-	lb      *balancer.Balancer
-	weights []int         // the balancer's
-	delay   time.Duration // the longest that a link was given
-	given   time.Time     // when the last call was given up that nobody could answer
+	cut     map[string]bool // members and links, as a plan names them, black holes too
+	lead    string          // the member that the plan has made the leader, "" for any
+	weights []int           // the balancer's
+	delay   time.Duration   // the longest that a link was given
+	given   time.Time       // when the last call was given up that nothing could answer
 
 	mu    sync.Mutex
-	doors map[string]*door  // by client and door
+	conns map[string]*conn  // by client and endpoint
 	whose map[string]string // a connection's own address → its client
 
 	tokens map[string]string            // by user
@@ -62,24 +55,10 @@ type Machine struct {
 
 	held      map[string]*holding
 	instances map[string]*instance
-	readers   map[string]*registry.Registry // by client and door
+	readers   map[string]*registry.Registry // by client and endpoint
 }
 
-// holding is a call that is held.
-type holding struct {
-	gate   *proxy.Gate
-	proxy  string
-	cancel context.CancelFunc
-	quorum bool // it needs one
-	done   chan outcome
-}
-
-type outcome struct {
-	obs plan.Observation
-	err error
-}
-
-// moment is how long a call is waited for that nobody can answer: it needs a quorum and its member is cut off, or it has no way at
+// moment is how long a call is waited for that nothing can answer: it needs a quorum and its member is cut off, or it has no way at
 // all. etcd would take five seconds and more to say so. What a member can refuse without a quorum it has refused by then.
 func (m *Machine) moment() time.Duration { return m.lab.moment + 4*m.delay }
 
@@ -89,10 +68,13 @@ const (
 	patiently = 10 * shortly
 )
 
+// patience is how long anything may take that must come.
+const patience = 20 * time.Second
+
 // gaveUp notes that a call was given up a moment ago.
 func (m *Machine) gaveUp() { m.given = time.Now() }
 
-// quiet waits until everybody on its way has heard that a call was given up: were the way mended before, it would be answered after all,
+// quiet waits until every node on its way has heard that a call was given up: were the way mended before, it would be answered after all,
 // and a plan would mean two things.
 func (m *Machine) quiet(ctx context.Context) error {
 	select {
@@ -103,75 +85,69 @@ func (m *Machine) quiet(ctx context.Context) error {
 	}
 }
 
-// patience is how long anything may take that must come.
-const patience = 20 * time.Second
-
-// Machine begins p on the lab's cluster, wiped, with new proxies.
+// Machine begins p on a wiped cluster, with new proxies.
 func (l *Lab) Machine(ctx context.Context, p plan.Plan) (m *Machine, err error) {
-	began := time.Now()
-	revision, err := l.ready(ctx, p.Members)
+	if why := l.cfg.Topology.Variant.NeedsUser; p.Auth && why != "" {
+		return nil, errors.New(why)
+	}
+	cluster, revision, err := l.ready(ctx, p.Members)
 	if err != nil {
 		return nil, err
 	}
-	l.Clock.Wipe += time.Since(began)
-	began = time.Now()
-	defer func() { l.Clock.Build += time.Since(began) }()
-	m = &Machine{lab: l, plan: p, history: history.New(), cluster: l.cluster, base: revision - 1, leases: int64(l.runs) << 20,
-		cut: map[string]bool{}, doors: map[string]*door{}, whose: map[string]string{}, tokens: map[string]string{},
+	h := history.New()
+	m = &Machine{lab: l, plan: p, history: h, stage: stage.New(h, cluster), base: revision - 1, leases: int64(l.runs) << 20,
+		cut: map[string]bool{}, conns: map[string]*conn{}, whose: map[string]string{}, tokens: map[string]string{},
 		behind: map[string]map[string]string{}, held: map[string]*holding{}, instances: map[string]*instance{},
 		readers: map[string]*registry.Registry{}}
 	m.wire = wire.Wire{Base: m.base, Ago: m.ago, LeaseID: m.leaseID, Value: value}
 	m.ctx, m.cancel = context.WithCancel(ctx)
-	m.cluster.Record(m.history)
-	m.unwatch = m.cluster.Follow(m.history, revision+1)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.Close())
-		}
-	}()
-	if p.Auth {
-		if err := m.enableAuth(); err != nil {
-			return m, err
+	m.stage.ClientOf = m.clientOf
+	m.unwatch = cluster.Follow(h, revision+1)
+	if err := m.begin(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *Machine) begin() error {
+	ctx, cancel := context.WithTimeout(m.ctx, patience)
+	defer cancel()
+	if m.plan.Auth {
+		if err := m.enableAuth(ctx); err != nil {
+			return err
 		}
 	}
-	if l.cfg.Topology.Direct {
-		return m, nil
+	if m.lab.cfg.Topology.Direct {
+		return nil
 	}
-	for i := range p.Proxies {
-		if err := m.startProxy(name('p', i), name('m', i%p.Members)); err != nil {
-			return m, err
+	for i := range m.plan.Proxies {
+		if err := m.startProxy(ctx, plan.Name('p', i), plan.Name('m', i%m.plan.Members)); err != nil {
+			return err
 		}
 	}
 	m.scrub()
-	return m, m.startBalancer()
+	return m.startBalancer()
 }
 
-// startProxy starts a proxy that asks one member, and can be pinned to those that the plan says.
-func (m *Machine) startProxy(name, member string) error {
+// startProxy starts a proxy that asks one member, and can be narrowed to those that the plan says.
+func (m *Machine) startProxy(ctx context.Context, name, member string) error {
 	may := []string{member}
 	for _, s := range m.plan.Steps {
-		if s.Verb == plan.Narrow && s.Target == name && !slices.Contains(may, s.Other) {
+		if s.Verb == plan.Narrow && s.Target == name {
 			may = append(may, s.Other)
 		}
 	}
-	var up []proxy.Upstream
-	for _, n := range may {
-		if x := m.cluster.Member(n); x != nil {
-			up = append(up, proxy.Upstream{Name: x.Name, Addr: x.Endpoint(), ID: x.ID()})
-		}
-	}
-	p, err := proxy.Start(m.ctx, proxy.Config{Name: name, Upstream: up, Variant: m.lab.cfg.Topology.Variant, History: m.history, ClientOf: m.clientOf})
+	// The proxy lives as long as the machine, not as this step.
+	p, err := m.stage.StartProxy(m.ctx, name, m.lab.cfg.Topology.Variant, may...)
 	if err != nil {
 		return err
 	}
-	m.proxies, m.asks = append(m.proxies, p), append(m.asks, member)
-	if len(up) < 2 {
+	m.asks = append(m.asks, member)
+	if !slices.ContainsFunc(may, func(other string) bool { return other != member }) {
 		return nil
 	}
 	// etcd's client may be told of other endpoints once its resolver is built, which it does on another goroutine and without a lock
 	// (client/v3/internal/resolver/resolver.go, Build and SetEndpoints); a connection says that it is.
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
 	if err := p.Reach(ctx, true); err != nil {
 		return err
 	}
@@ -193,28 +169,16 @@ func (m *Machine) scrub() {
 				return
 			case <-tick.C:
 			}
-			for i := range m.proxies {
-				d, err := m.doorOf("scrubber", name('p', i))
-				if err != nil {
-					return
-				}
-				for _, key := range []string{keys.Registry, "k"} {
-					ctx, cancel := context.WithTimeout(m.ctx, time.Second)
-					_, _ = d.kv.Range(ctx, &pb.RangeRequest{Key: []byte(key), RangeEnd: []byte(clientv3.GetPrefixRangeEnd(key))}) // the next tick tries again
-					cancel()
-				}
-			}
+			ctx, cancel := context.WithTimeout(m.ctx, time.Second)
+			_ = m.stage.Scrub(ctx, keys.Registry, "k") // the next tick tries again
+			cancel()
 		}
 	})
 }
 
-// History is what happened.
-func (m *Machine) History() *history.History { return m.history }
-
-// Close loses whatever is still held and ends what the machine began. What the plan did to the members the next plan's wipe undoes.
+// Close loses whatever is still held and ends what the machine began. What the plan did to the members is wiped; a cluster that cannot be
+// is replaced.
 func (m *Machine) Close() error {
-	began := time.Now()
-	defer func() { m.lab.Clock.Close += time.Since(began) }()
 	for _, h := range m.held {
 		h.gate.Lose()
 		<-h.done
@@ -229,168 +193,88 @@ func (m *Machine) Close() error {
 	for _, r := range m.readers {
 		errs = append(errs, r.Close())
 	}
-	for _, d := range m.doors {
-		errs = append(errs, d.conn.Close())
+	for _, c := range m.conns {
+		errs = append(errs, c.Close())
 	}
-	if m.lb != nil {
-		errs = append(errs, m.lb.Close())
-	}
-	for _, p := range m.proxies {
-		errs = append(errs, p.Close())
-	}
-	m.Unwatch()
+	errs = append(errs, m.stage.Close())
+	m.unwatch()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
+	defer cancel()
+	_ = m.lab.pool.Give(ctx, m.stage.Cluster)
 	return errors.Join(errs...)
 }
 
-// Unwatch ends the following of commits: when it returns the history has all of them.
-func (m *Machine) Unwatch() { m.unwatch() }
+// acts are how each verb is taken. The test holds them to the plan's table of verbs.
+var acts = map[plan.Verb]func(*Machine, context.Context, plan.Step) (plan.Observation, error){
+	plan.Read: (*Machine).call, plan.Put: (*Machine).call, plan.Delete: (*Machine).call, plan.Txn: (*Machine).call,
+	plan.Grant: (*Machine).call, plan.Revoke: (*Machine).call, plan.Keepalive: (*Machine).call, plan.Compact: (*Machine).call,
+	plan.Expire: (*Machine).expire, plan.Flood: (*Machine).flood,
 
-func name(kind rune, i int) string { return fmt.Sprintf("%c%d", kind, i+1) }
+	plan.Register: (*Machine).register, plan.Deregister: (*Machine).deregister, plan.Crash: unseen((*Machine).crashes),
+	plan.Restart: (*Machine).restart, plan.Replace: (*Machine).restart,
+	plan.Resolve: (*Machine).resolve, plan.List: (*Machine).resolve, plan.Call: (*Machine).resolve,
 
-// number is the number in a name, less one.
-func number(name string) int {
-	n, _ := strconv.Atoi(name[1:])
-	return n - 1
+	plan.Release: (*Machine).release, plan.Fail: (*Machine).release,
+
+	plan.Cut: unseen((*Machine).link), plan.Blackhole: unseen((*Machine).link), plan.Delay: unseen((*Machine).link),
+	plan.Mend: unseen((*Machine).link), plan.Lead: unseen((*Machine).moveLeader),
+	plan.Reboot: unseen((*Machine).reboot), plan.Narrow: unseen((*Machine).narrow),
+
+	plan.Weights: unseen((*Machine).setWeights), plan.Drain: unseen((*Machine).drain), plan.Reconnect: unseen((*Machine).reconnect),
+	plan.Permit: unseen((*Machine).permit), plan.Forbid: unseen((*Machine).permit), plan.ExpireToken: unseen((*Machine).expireToken),
 }
 
-// Apply takes the next step.
+// unseen is an act of which nothing is observed. Before it, calls that were given up are over.
+func unseen(act func(*Machine, context.Context, plan.Step) error) func(*Machine, context.Context, plan.Step) (plan.Observation, error) {
+	return func(m *Machine, ctx context.Context, s plan.Step) (plan.Observation, error) {
+		if err := m.quiet(ctx); err != nil {
+			return plan.Observation{}, err
+		}
+		return plan.Observation{}, act(m, ctx, s)
+	}
+}
+
+// Apply takes the next step, and waits until every member that can has applied what it caused.
 func (m *Machine) Apply(s plan.Step) (plan.Observation, error) {
-	began := time.Now()
-	defer func() {
-		spent := m.lab.Clock.Verbs[s.Verb]
-		m.lab.Clock.Verbs[s.Verb] = Spent{spent.N + 1, spent.Took + time.Since(began)}
-		m.lab.Clock.Steps += time.Since(began)
-	}()
+	act := acts[s.Verb]
+	if act == nil {
+		return plan.Observation{}, fmt.Errorf("the lab does not know the verb %q", s.Verb)
+	}
 	m.step++
 	m.history.Add(history.Event{Who: "bench", Step: &history.Step{Text: fmt.Sprintf("%d. %s", m.step, s)}})
-	obs, err := m.apply(s)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(m.ctx, patience)
+	defer cancel()
+	obs, err := act(m, ctx, s)
+	if err != nil || s.Verb == plan.Read {
 		return obs, err
 	}
-	if s.Verb == plan.Read {
-		return obs, nil
-	}
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
-	return obs, m.cluster.Settle(ctx)
+	return obs, m.stage.Cluster.Settle(ctx)
 }
 
-func (m *Machine) apply(s plan.Step) (plan.Observation, error) {
-	none := plan.Observation{}
-	switch s.Verb {
-	case plan.Read, plan.Put, plan.Delete, plan.Txn, plan.Compact, plan.Grant, plan.Revoke, plan.Keepalive:
-		return m.call(s)
-	case plan.Expire:
-		return m.expire(s.Lease)
-	case plan.Register, plan.Deregister, plan.Crash, plan.Restart, plan.Replace, plan.Resolve, plan.List, plan.Call:
-		return m.micro(s)
-	case plan.Release, plan.Fail:
-		h := m.held[s.Name]
-		if h == nil {
-			return none, nil
-		}
-		delete(m.held, s.Name)
-		return m.letGo(h, s.Verb == plan.Release)
-	case plan.Flood:
-		return m.flood(s)
-	case plan.Permit, plan.Forbid:
-		return none, m.permit(s.Target, s.Verb == plan.Permit)
-	case plan.ExpireToken:
-		return none, m.expireToken(s.Target)
-	case plan.Weights, plan.Drain, plan.Reconnect:
-		return none, m.balance(s)
-	}
-	return none, m.fault(s)
-}
+func (m *Machine) leaseID(lease string) int64 { return m.leases + int64(plan.Number(lease)) + 1 }
 
-// letGo lets a held call go on, or loses it, and waits for what comes of it.
-func (m *Machine) letGo(h *holding, on bool) (plan.Observation, error) {
-	if !on {
-		h.gate.Lose()
-	} else {
-		if h.quorum && m.cut[m.asks[number(h.proxy)]] || m.unlinked(h.proxy) {
-			stop := time.AfterFunc(m.moment(), h.cancel)
-			defer stop.Stop()
-			defer m.gaveUp()
-		}
-		h.gate.Release()
+// ago is a revision that a plan counts back to, as etcd counts.
+func (m *Machine) ago(back int) int64 {
+	newest := m.base + 1
+	for _, x := range m.stage.Cluster.Members {
+		newest = max(newest, x.Applied())
 	}
-	o := <-h.done
-	h.cancel()
-	return o.obs, o.err
-}
-
-// unlinked says whether a proxy cannot reach the member it asks.
-func (m *Machine) unlinked(p string) bool { return m.cut[p+"-"+m.asks[number(p)]] }
-
-// expire ends a lease. etcd's leader looks twice a second for leases whose time is over and has EtcdServer.LeaseRevoke end each of them
-// (etcdserver/server.go, revokeExpiredLeases); that call is made here at the plan's word, in the leader and past its API, so that the
-// plan and not the clock says when. Leases live for an hour.
-func (m *Machine) expire(lease string) (plan.Observation, error) {
-	ctx, cancel := context.WithTimeout(m.ctx, patience)
-	defer cancel()
-	root, c, err := m.cluster.Root(ctx)
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	id := m.leaseID(lease)
-	if strings.Contains(lease, "/") {
-		key, _, err := plan.Bounds(lease)
-		if err != nil {
-			return plan.Observation{}, err
-		}
-		r, err := c.Get(root, key)
-		if err != nil {
-			return plan.Observation{}, err
-		}
-		if len(r.Kvs) == 0 || r.Kvs[0].Lease == 0 {
-			return plan.Observation{Err: plan.ErrNoLease}, nil
-		}
-		id = r.Kvs[0].Lease
-	}
-	w := history.Write{Began: m.history.Now(), Op: "revoke", Lease: id}
-	r, err := c.Revoke(root, clientv3.LeaseID(id))
-	if err != nil {
-		return m.failed(err)
-	}
-	w.Revision = r.Header.Revision
-	m.history.Add(history.Event{Who: "bench", Fault: &history.Fault{Kind: history.Expire, Op: history.Fire, Target: lease}})
-	return plan.Observation{Revision: r.Header.Revision - m.base}, nil
-}
-
-func (m *Machine) leaseID(lease string) int64 {
-	if strings.Contains(lease, "/") {
-		return 0
-	}
-	return m.leases + int64(number(lease)) + 1
+	return max(newest-int64(back), m.base+1)
 }
 
 // failed is an error in a plan's words; what has none is the machine's own trouble.
 func (m *Machine) failed(err error) (plan.Observation, error) {
 	text := rpctypes.ErrorDesc(err)
-	for known, word := range map[error]string{
-		rpctypes.ErrGRPCCompacted: plan.ErrCompacted, rpctypes.ErrGRPCFutureRev: plan.ErrFuture,
-		rpctypes.ErrGRPCPermissionDenied: plan.ErrDenied, rpctypes.ErrGRPCLeaseNotFound: plan.ErrNoLease,
-		rpctypes.ErrGRPCLeaseExist: plan.ErrLeaseExists, rpctypes.ErrGRPCDuplicateKey: plan.ErrDuplicate,
-		rpctypes.ErrGRPCTimeout: plan.ErrUnavailable, rpctypes.ErrGRPCNoLeader: plan.ErrUnavailable, // proxies pass them on without their code
-	} {
-		if strings.Contains(text, status.Convert(known).Message()) {
+	for known, word := range wire.Errors() {
+		if strings.Contains(text, status.Convert(known).Message()) { // proxies pass some on without their code
 			return plan.Observation{Err: word}, nil
 		}
 	}
-	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
-		if m.ctx.Err() == nil {
-			return plan.Observation{Err: plan.ErrUnavailable}, nil
-		}
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		if m.ctx.Err() == nil {
-			return plan.Observation{Err: plan.ErrUnavailable}, nil
-		}
+	code := status.Code(err)
+	over := code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if over && m.ctx.Err() == nil {
+		return plan.Observation{Err: plan.ErrUnavailable}, nil
 	}
 	return plan.Observation{}, err
 }
-
-// linear says whether the topology has this client ask linearizably whatever it asks.
-func (m *Machine) linear() bool { return m.lab.cfg.Topology.Mode == registry.Linearizable }

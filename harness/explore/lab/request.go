@@ -10,119 +10,114 @@ import (
 
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
-	"ghostroute/harness/stage"
+	"ghostroute/harness/registry"
 )
 
-// ago is a revision that a plan counts back to, as etcd counts.
-func (m *Machine) ago(back int) int64 {
-	newest := m.base + 1
-	for _, x := range m.cluster.Members {
-		newest = max(newest, x.Applied())
-	}
-	return max(newest-int64(back), m.base+1)
+// request is a call that is ready to be made.
+type request struct {
+	ask    func(context.Context) (plan.Observation, error)
+	quorum bool // only a member with a leader can answer it
 }
 
-// ask makes a call and says what came of it.
-type ask func(ctx context.Context) (plan.Observation, error)
-
-// prepare makes the request; what it returns makes the call. Revisions are resolved now. quorum says that only a member with a leader
-// can answer.
-func (m *Machine) prepare(s plan.Step, via, at string) (f ask, quorum bool, err error) {
-	who := s.Client
-	if who == "" {
-		who = stage.Root
-	}
-	d, err := m.doorOf(who, via)
+// prepare makes the request of a step. Revisions are resolved now.
+func (m *Machine) prepare(s plan.Step, w way) (request, error) {
+	c, err := m.connOf(user(s.Client), w.via)
 	if err != nil {
-		return nil, false, err
+		return request{}, err
 	}
-	began := m.history.Now()
-	note := func(op string, key, end []byte, rev *int64, deleted int64, err error) {
-		w := &history.Write{Began: began, Via: at, Op: op, Key: string(key), End: string(end), Deleted: deleted}
-		if err != nil {
-			w.Err = err.Error()
-		} else {
-			w.Revision = *rev
-		}
-		m.history.Add(history.Event{Who: who, Write: w})
-	}
+	note := m.recorder(user(s.Client), w.at)
 	var md metadata.MD
 	header := grpc.Header(&md)
+	linear := m.lab.cfg.Topology.Mode == registry.Linearizable // the topology has every client ask so whatever it asks
 	switch s.Verb {
 	case plan.Read:
-		if m.linear() {
-			s.Linearizable = true
-		}
+		s.Linearizable = s.Linearizable || linear
 		r, err := m.wire.Range(plan.Op{Keys: s.Keys, Shape: s.Shape})
-		return func(ctx context.Context) (plan.Observation, error) {
-			resp, err := d.kv.Range(ctx, r, header)
-			if at[0] == 'm' {
-				m.saw(who, at, began, r, resp, err)
+		return request{func(ctx context.Context) (plan.Observation, error) {
+			resp, err := c.kv.Range(ctx, r, header)
+			if w.proxy == nil {
+				note.read(r, resp, err)
 			}
 			if err != nil {
 				return m.failed(err)
 			}
-			return m.wire.Answered(resp.Header, m.wire.Answer(at, source(at, md), r, resp)), nil
-		}, s.Linearizable, err
+			return m.wire.Answered(resp.Header, m.wire.Answer(w.at, source(w, md), r, resp)), nil
+		}, s.Linearizable}, err
 	case plan.Put:
 		r := m.wire.Put(plan.Op{Keys: s.Keys, Lease: s.Lease}, m.step)
 		return acknowledged(m, func(ctx context.Context) (*pb.PutResponse, error) {
-			resp, err := d.kv.Put(ctx, r)
-			note("put", r.Key, nil, revision(resp), 0, err)
+			resp, err := c.kv.Put(ctx, r)
+			note.write(history.Write{Op: "put", Key: string(r.Key)}, resp, err)
 			return resp, err
-		}), true, nil
+		}), nil
 	case plan.Delete:
 		r, err := m.wire.Delete(s.Keys)
 		return acknowledged(m, func(ctx context.Context) (*pb.DeleteRangeResponse, error) {
-			resp, err := d.kv.DeleteRange(ctx, r)
-			note("delete", r.Key, r.RangeEnd, revision(resp), resp.GetDeleted(), err)
+			resp, err := c.kv.DeleteRange(ctx, r)
+			note.write(history.Write{Op: "delete", Key: string(r.Key), End: string(r.RangeEnd), Deleted: resp.GetDeleted()}, resp, err)
 			return resp, err
-		}), true, err
+		}), err
 	case plan.Txn:
-		b := s.Txn
-		if m.linear() {
-			b = linearizable(b)
-		}
-		r, err := m.wire.Txn(b, m.step)
-		only, local := reads(b)
-		return func(ctx context.Context) (plan.Observation, error) {
-			resp, err := d.kv.Txn(ctx, r)
-			if puts, deleted := done(resp); !only && (err != nil || puts+deleted > 0) {
-				key, end := written(b)
-				note("txn", []byte(key), []byte(end), revision(resp), deleted, err)
-			}
-			if err != nil {
-				return m.failed(err)
-			}
-			if only {
-				m.sawAll(who, at, began, r, resp)
-			}
-			return m.wire.Answered(resp.Header, m.wire.TxnAnswers(at, source(at, nil), r, resp)...), nil
-		}, !local, err
+		return m.prepareTxn(s, w, c, note, linear)
 	case plan.Compact:
 		r := &pb.CompactionRequest{Revision: m.wire.Ago(s.Back)}
-		return acknowledged(m, func(ctx context.Context) (*pb.CompactionResponse, error) { return d.kv.Compact(ctx, r) }), true, nil
+		return acknowledged(m, func(ctx context.Context) (*pb.CompactionResponse, error) { return c.kv.Compact(ctx, r) }), nil
 	case plan.Grant:
 		r := &pb.LeaseGrantRequest{ID: m.leaseID(s.Lease), TTL: 3600}
-		return acknowledged(m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) { return d.lease.LeaseGrant(ctx, r) }), true, nil
+		return acknowledged(m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) { return c.lease.LeaseGrant(ctx, r) }), nil
 	case plan.Revoke:
 		r := &pb.LeaseRevokeRequest{ID: m.leaseID(s.Lease)}
 		return acknowledged(m, func(ctx context.Context) (*pb.LeaseRevokeResponse, error) {
-			resp, err := d.lease.LeaseRevoke(ctx, r)
-			note("revoke", nil, nil, revision(resp), 0, err)
+			resp, err := c.lease.LeaseRevoke(ctx, r)
+			note.write(history.Write{Op: "revoke", Lease: r.ID}, resp, err)
 			return resp, err
-		}), true, nil
+		}), nil
 	case plan.Keepalive:
-		return func(ctx context.Context) (plan.Observation, error) { return m.keepAlive(ctx, d, m.leaseID(s.Lease)) }, true, nil
+		return request{func(ctx context.Context) (plan.Observation, error) { return m.keepAlive(ctx, c, m.leaseID(s.Lease)) }, true}, nil
 	}
-	return nil, false, fmt.Errorf("%s is no call", s.Verb)
+	return request{}, fmt.Errorf("%s is no call", s.Verb)
+}
+
+func (m *Machine) prepareTxn(s plan.Step, w way, c *conn, note recorder, linear bool) (request, error) {
+	b := s.Txn
+	if linear {
+		b = b.Linearizable()
+	}
+	r, err := m.wire.Txn(b, m.step)
+	only, local := b.ReadOnly()
+	return request{func(ctx context.Context) (plan.Observation, error) {
+		resp, err := c.kv.Txn(ctx, r)
+		if puts, deleted := changed(resp); !only && (err != nil || puts+deleted > 0) {
+			key, end := b.Writes()
+			note.write(history.Write{Op: "txn", Key: key, End: end, Deleted: deleted}, resp, err)
+		}
+		if err != nil {
+			return m.failed(err)
+		}
+		if only {
+			note.reads(r, resp)
+		}
+		return m.wire.Answered(resp.Header, m.wire.TxnAnswers(w.at, source(w, nil), r, resp)...), nil
+	}, !local}, err
+}
+
+// changed is how many keys a transaction put and deleted.
+func changed(resp *pb.TxnResponse) (puts, deleted int64) {
+	for _, x := range resp.GetResponses() {
+		if x.GetResponsePut() != nil {
+			puts++
+		}
+		p, d := changed(x.GetResponseTxn())
+		puts, deleted = puts+p, deleted+d+x.GetResponseDeleteRange().GetDeleted()
+	}
+	return puts, deleted
 }
 
 // keepAlive keeps a lease once.
-func (m *Machine) keepAlive(ctx context.Context, d *door, id int64) (plan.Observation, error) {
+func (m *Machine) keepAlive(ctx context.Context, c *conn, id int64) (plan.Observation, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := d.lease.LeaseKeepAlive(ctx)
+	stream, err := c.lease.LeaseKeepAlive(ctx)
 	if err != nil {
 		return m.failed(err)
 	}
@@ -139,20 +134,15 @@ func (m *Machine) keepAlive(ctx context.Context, d *door, id int64) (plan.Observ
 	return m.wire.Answered(resp.Header), nil
 }
 
-// acknowledged makes a call whose answer says no more than at which revision.
-func acknowledged[R headed](m *Machine, call func(context.Context) (R, error)) ask {
-	return func(ctx context.Context) (plan.Observation, error) {
+type headed interface{ GetHeader() *pb.ResponseHeader }
+
+// acknowledged is a call that needs a quorum and whose answer says no more than at which revision.
+func acknowledged[R headed](m *Machine, call func(context.Context) (R, error)) request {
+	return request{func(ctx context.Context) (plan.Observation, error) {
 		resp, err := call(ctx)
 		if err != nil {
 			return m.failed(err)
 		}
 		return m.wire.Answered(resp.GetHeader()), nil
-	}
-}
-
-type headed interface{ GetHeader() *pb.ResponseHeader }
-
-func revision(r headed) *int64 {
-	n := r.GetHeader().GetRevision()
-	return &n
+	}, true}
 }

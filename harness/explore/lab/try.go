@@ -32,11 +32,11 @@ func (o Outcome) Broken() *check.Result {
 	return nil
 }
 
-// Try runs a plan from its beginning to the peace after it and judges its history. First p's steps; then whatever p left open is let go
-// of and mended; then every proxy is asked, serializably, whatever p asked, until the answers are the truth or cfg.Heals has passed.
+// Try runs a plan from its beginning to the peace after it and judges its history. First p's steps; then whatever p left open is released
+// and mended; then every proxy is asked, serializably, whatever p asked, until the answers are the truth or cfg.Heals has passed.
 // Safety is judged over all of it, convergence over the end. With the stock proxy the model is held to every step.
 //
-// A call that nobody can answer is given up after a moment, and on a busy machine that moment may be too short for one that somebody would
+// A call that nobody can answer is given up after a moment, and on a busy machine that moment may be too short for one that a member would
 // have refused. So where model and machine disagree the plan is run once more, with moments ten times as long, and Again says so.
 //
 // The error is trouble, and a *explore.Disagreement where the model said something else than the machine both times: then nothing counts.
@@ -64,7 +64,7 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 	}
 	defer func() {
 		if len(out.Events) == 0 {
-			out.Events = machine.History().Events()
+			out.Events = machine.history.Events()
 		}
 		err = errors.Join(err, machine.Close())
 	}()
@@ -79,17 +79,17 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 	}
 	if l.cfg.Restart {
 		for i := range p.Proxies {
-			if err := take([]plan.Step{{Verb: plan.Reboot, Target: name('p', i)}}); err != nil {
+			if err := take([]plan.Step{{Verb: plan.Reboot, Target: plan.Name('p', i)}}); err != nil {
 				return out, err
 			}
 		}
 	}
 	probes := p.Probes()
-	healed := machine.History().Now()
+	healed := machine.history.Now()
 	for began := time.Now(); ; {
 		for _, read := range probes {
 			for i := range p.Proxies {
-				read.Via = name('p', i)
+				read.Via = plan.Name('p', i)
 				if err := take([]plan.Step{read}); err != nil {
 					return out, err
 				}
@@ -107,23 +107,11 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 		case <-time.After(10 * time.Millisecond): // it heals by itself or it does not
 		}
 	}
-	machine.Unwatch()
+	machine.unwatch()
 	out.Record = machine.record(healed)
-	out.Events = machine.History().Events()
+	out.Events = machine.history.Events()
 	for _, c := range checks {
 		out.Results = append(out.Results, c.Judge(out.Record))
 	}
 	return out, nil
-}
-
-// record is what the checks read: the history, and what it does not say.
-func (m *Machine) record(healed time.Duration) check.Record {
-	r := check.FromEvents(m.history.Events())
-	r.Base, r.Complete, r.Healed, r.Grants = m.base+1, true, healed, m.grants
-	for _, e := range m.history.Events() {
-		if e.Fault != nil && e.Fault.Kind == history.Compact && e.Fault.Op == history.End {
-			r.Complete = false // commits were compacted before they were seen
-		}
-	}
-	return r
 }

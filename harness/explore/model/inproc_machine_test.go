@@ -81,7 +81,7 @@ var acts = map[plan.Verb]func(*machine, plan.Step) (plan.Observation, error){
 	plan.Read: (*machine).rpc, plan.Put: (*machine).rpc, plan.Delete: (*machine).rpc, plan.Txn: (*machine).rpc, plan.Compact: (*machine).rpc,
 	plan.Grant: (*machine).lease, plan.Revoke: (*machine).lease, plan.Keepalive: (*machine).lease, plan.Expire: (*machine).lease,
 	plan.Release: (*machine).release, plan.Fail: (*machine).release, plan.Flood: (*machine).flood,
-	plan.Cut: (*machine).link, plan.Mend: (*machine).link, plan.Narrow: (*machine).narrow, plan.Reboot: (*machine).reboot,
+	plan.Cut: (*machine).link, plan.Blackhole: (*machine).link, plan.Mend: (*machine).link, plan.Narrow: (*machine).narrow, plan.Reboot: (*machine).reboot,
 	plan.Permit: (*machine).permit, plan.Forbid: (*machine).permit,
 	plan.Lead: nothing, plan.Delay: nothing, plan.ExpireToken: nothing,
 }
@@ -138,7 +138,7 @@ func (m *machine) reboot(s plan.Step) (plan.Observation, error) {
 }
 
 func (m *machine) link(s plan.Step) (plan.Observation, error) {
-	cut := s.Verb == plan.Cut
+	cut := s.Verb != plan.Mend
 	switch {
 	case s.Target[0] == 'm' && cut:
 		m.c.cut(plan.Number(s.Target))

@@ -67,7 +67,7 @@ var rules = map[plan.Verb]func(*Model, plan.Step) result{
 	plan.Resolve: (*Model).resolve, plan.List: (*Model).resolve, plan.Call: (*Model).resolve,
 
 	plan.Release: (*Model).release, plan.Fail: (*Model).fail,
-	plan.Cut: (*Model).link, plan.Mend: (*Model).link, plan.Narrow: (*Model).narrow, plan.Reboot: (*Model).reboot,
+	plan.Cut: (*Model).link, plan.Blackhole: (*Model).link, plan.Mend: (*Model).link, plan.Narrow: (*Model).narrow, plan.Reboot: (*Model).reboot,
 	plan.Permit: (*Model).permit, plan.Forbid: (*Model).permit,
 
 	// What has no bearing on a cache. Where the balancer leads a client, Backend says.

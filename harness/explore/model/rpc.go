@@ -174,9 +174,9 @@ func (m *Model) flood(s plan.Step) result {
 	return result{}
 }
 
-// link cuts or mends a member from its peers, or a link.
+// link cuts or mends a member from its peers, or a link. What a black hole swallowed is lost as what a cut refused.
 func (m *Model) link(s plan.Step) result {
-	cut := s.Verb == plan.Cut
+	cut := s.Verb != plan.Mend
 	from, to := plan.Ends(s.Target)
 	switch {
 	case to == "":

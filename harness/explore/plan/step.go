@@ -129,6 +129,41 @@ func (t *Branches) ReadOnly() (only, local bool) {
 	return only, local
 }
 
+// Linearizable is the transaction with every range in it linearizable.
+func (t *Branches) Linearizable() *Branches {
+	c := &Branches{If: t.If, Then: slices.Clone(t.Then), Else: slices.Clone(t.Else)}
+	for _, ops := range [][]Op{c.Then, c.Else} {
+		for i := range ops {
+			ops[i].Linearizable = true
+			if ops[i].Txn != nil {
+				ops[i].Txn = ops[i].Txn.Linearizable()
+			}
+		}
+	}
+	return c
+}
+
+// Writes is the one range that the transaction may write to, every key where it may write to several.
+func (t *Branches) Writes() (key, end string) {
+	var all []string
+	var walk func(*Branches)
+	walk = func(b *Branches) {
+		for _, o := range slices.Concat(b.Then, b.Else) {
+			if o.Txn != nil {
+				walk(o.Txn)
+			} else if o.Verb != Read && !slices.Contains(all, o.Keys) {
+				all = append(all, o.Keys)
+			}
+		}
+	}
+	walk(t)
+	if len(all) == 1 {
+		key, end, _ = Bounds(all[0]) // it was checked when the plan was read
+		return key, end
+	}
+	return "\x00", etcdkeys.FromKey
+}
+
 // reads are the transaction's ranges, those of transactions inside it too.
 func (t *Branches) reads() (list []Op) {
 	for _, o := range slices.Concat(t.Then, t.Else) {

@@ -35,12 +35,13 @@ const (
 	Fail    Verb = "fail"    // an RPC that an earlier step holds is lost: its client gets an error and cannot know
 	Flood   Verb = "flood"   // read more other ranges through a proxy than its cache holds
 
-	Cut    Verb = "cut"    // a member from its peers, or a link
-	Mend   Verb = "mend"   // what was cut or delayed
-	Delay  Verb = "delay"  // a link
-	Lead   Verb = "lead"   // a member takes the lead
-	Reboot Verb = "reboot" // a member or a proxy stops and starts
-	Narrow Verb = "narrow" // a proxy asks this member only
+	Cut       Verb = "cut"       // a member from its peers, or a link
+	Blackhole Verb = "blackhole" // a proxy's link swallows what is sent over it, and nothing says so: a silent cut
+	Mend      Verb = "mend"      // what was cut, delayed or made a black hole
+	Delay     Verb = "delay"     // a link
+	Lead      Verb = "lead"      // a member takes the lead
+	Reboot    Verb = "reboot"    // a member or a proxy stops and starts
+	Narrow    Verb = "narrow"    // a proxy asks this member only
 
 	Weights     Verb = "weights"      // the balancer's
 	Drain       Verb = "drain"        // the balancer closes a proxy's connections
@@ -159,6 +160,8 @@ func makeVerbs() map[Verb]verb {
 			takes: func(x *Preconditions, s Step) bool {
 				return (s.Target[0] != 'm' || x.quorumWithout(s.Target)) && add(x.broken, s.Target)
 			}},
+		Blackhole: {class: Fault, weight: 1, words: words(of("link", `p[1-9]\d*-m[1-9]\d*`, "p1-m1", (*generator).memberLink)),
+			takes: func(x *Preconditions, s Step) bool { return add(x.broken, s.Target) }},
 		Delay: {class: Fault, weight: 1,
 			words: words(link, to("delay in milliseconds", `[1-9]\d{0,3}`, "50", (*generator).delay)),
 			takes: func(x *Preconditions, s Step) bool { return add(x.broken, s.Target) }},
