@@ -10,11 +10,13 @@ import (
 	"ghostroute/harness/verdict"
 )
 
-// ForNotebooks are the options of notebooks that may name this package's scenarios and fixes; trials borrow their clusters from the pool.
+// ForNotebooks are the options of notebooks that may name this package's scenarios and fixes; trials borrow their
+// clusters from the pool.
 func ForNotebooks(pool *stage.Pool) notebook.Options {
 	o := notebook.Options{Scenarios: Names()}
 	for _, f := range Fixes() {
-		o.Fixes = append(o.Fixes, notebook.Fix{Name: f.Name, Apply: f.Apply, Operator: f.Deploy != nil || f.Remedy != nil})
+		operator := f.Deploy != nil || f.Remedy != nil
+		o.Fixes = append(o.Fixes, notebook.Fix{Name: f.Name, Apply: f.Apply, Operator: operator})
 	}
 	o.Try = func(ctx context.Context, scenario, fix, reading string) (v verdict.Verdict, na string, err error) {
 		s, serr := Named(scenario)

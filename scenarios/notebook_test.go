@@ -16,8 +16,9 @@ import (
 
 const notebooks = "../fixtures/notebooks"
 
-// TestNotebook runs every chapter of fixtures/notebooks, and the answer to its exercise where the chapter left the bench. What a chapter
-// reports of a scenario of the matrix must be what the matrix says. With -update the files are made to say what was printed.
+// TestNotebook runs every chapter of fixtures/notebooks, and the answer to its exercise where the chapter left the
+// bench. What a chapter reports of a scenario of the matrix must be what the matrix says. With -update the files are
+// made to say what was printed.
 func TestNotebook(t *testing.T) {
 	matrix, err := ReadExpected()
 	require.NoError(t, err)
@@ -27,12 +28,14 @@ func TestNotebook(t *testing.T) {
 				continue
 			}
 			want := matrix[Key{v.Scenario, v.Fix, gateway.Kind(v.Reading)}]
-			require.Equal(t, want, v.Label, "the notebook and the matrix disagree on %s/%s, read by %s", v.Scenario, v.Fix, v.Reading)
+			require.Equal(t, want, v.Label,
+				"the notebook and the matrix disagree on %s/%s, read by %s", v.Scenario, v.Fix, v.Reading)
 		}
 	}), 12)
 }
 
-// TestNotebookChinese keeps the Chinese chapters in step: the same commands, which print the same. They are run where that is asked for.
+// TestNotebookChinese keeps the Chinese chapters in step: the same commands, which print the same. They are run where
+// that is asked for.
 func TestNotebookChinese(t *testing.T) {
 	require.Len(t, eachChapter(t, "zh-CN", func(t *testing.T, c notebook.Chapter, o notebook.Options) {
 		if *update {
@@ -46,13 +49,16 @@ func TestNotebookChinese(t *testing.T) {
 			require.NoError(t, err)
 			chinese, err := notebook.Script(path)
 			require.NoError(t, err)
-			require.Equal(t, english, chinese, "%s is out of step with its English chapter: change the commands, then run with -update", path)
+			require.Equal(t, english, chinese,
+				"%s is out of step with its English chapter: change the commands, then run with -update", path)
 		}
 	}), 3)
 }
 
 // eachChapter runs a test for each chapter in a language.
-func eachChapter(t *testing.T, language string, test func(*testing.T, notebook.Chapter, notebook.Options)) []notebook.Chapter {
+func eachChapter(
+	t *testing.T, language string, test func(*testing.T, notebook.Chapter, notebook.Options),
+) []notebook.Chapter {
 	chapters, err := notebook.Chapters(notebooks, language)
 	require.NoError(t, err)
 	pool, err := stage.NewPool()
@@ -74,8 +80,8 @@ func played(t *testing.T, o notebook.Options, paths []string) []notebook.Verdict
 	defer cancel()
 	verdicts, err := notebook.Play(ctx, o, paths...)
 	if err != nil {
-		t.Fatalf("%v\nIf the story should have changed: go test ./scenarios -run '%s' -update\nWhat happened, bench by bench: %s (kept with -artifacts)",
-			err, t.Name(), o.Dir)
+		t.Fatalf("%v\nIf the story should have changed: go test ./scenarios -run '%s' -update\n"+
+			"What happened, bench by bench: %s (kept with -artifacts)", err, t.Name(), o.Dir)
 	}
 	return verdicts
 }
@@ -91,5 +97,6 @@ func TestNotebookCommands(t *testing.T) {
 	}
 	got, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, want.String(), string(got), "the table of commands is old: go test ./scenarios -run NotebookCommands -update")
+	require.Equal(t, want.String(), string(got),
+		"the table of commands is old: go test ./scenarios -run NotebookCommands -update")
 }

@@ -8,7 +8,6 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
-	"ghostroute/harness/registry"
 	"ghostroute/harness/wait"
 )
 
@@ -121,25 +120,8 @@ func list(t *Trial, g *gateway.Gateway) history.Resolve {
 	return t.ask(g, keys.Registry, clientv3.WithPrefix())
 }
 
-// ask reads a range through a gateway's own connection, by its read mode, and records it as that gateway's answer about the service.
+// ask has a gateway read a range, for what it says of the service.
 func (t *Trial) ask(g *gateway.Gateway, key string, opts ...clientv3.OpOption) history.Resolve {
-	r := history.Resolve{Began: t.History.Now(), Service: t.Topology.Service, List: true, Reading: string(g.Kind()),
-		Mode: string(g.Registry().Config().Mode), Endpoints: []history.Endpoint{}}
-	reads := g.Registry().Trace(t.ctx, func() {
-		resp, err := g.Registry().Client().Get(t.ctx, key, append(opts, clientv3.WithSerializable())...)
-		if err != nil {
-			r.Err = err.Error()
-			return
-		}
-		for _, kv := range resp.Kvs {
-			if name, es, err := registry.Decode(kv.Value); err == nil && name == t.Topology.Service {
-				r.Endpoints = append(r.Endpoints, es...)
-			}
-		}
-	})
-	if n := len(reads); n > 0 {
-		reads[n-1].Provenance(&r)
-	}
-	t.History.Add(history.Event{Who: g.Name(), Resolve: &r})
+	r, _ := g.Read(t.ctx, t.Topology.Service, key, opts...)
 	return r
 }

@@ -6,13 +6,15 @@ import (
 	"ghostroute/harness/history"
 )
 
-// origin says where an answer came from, in the notebook's revisions. truth is etcd's revision; 0 where it is not to be said.
+// origin says where an answer came from, in the notebook's revisions. truth is etcd's revision; 0 where it is not to be
+// said.
 func (nb *Notebook) origin(r history.Resolve, truth int64) history.Origin {
 	r.Revision = nb.revision(r.Revision)
 	return r.Origin(nb.revision(truth))
 }
 
-// compare says of an answer how it stands to truth: a line for its ghosts, one for what it hides, or one that says it is fresh.
+// compare says of an answer how it stands to truth: a line for its ghosts, one for what it hides, or one that says it
+// is fresh.
 func (c *call) compare(r history.Resolve, truth history.Truth) {
 	from := c.nb.origin(r, truth.Revision)
 	ghosts, hidden := history.Compare(r.Endpoints, truth.Endpoints)

@@ -2,14 +2,14 @@ package notebook
 
 import (
 	"fmt"
-	"slices"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/wait"
 )
 
-// connect is the connection of a gateway, an instance or a client, or an operator's straight to a proxy or a member. The bench closes it.
+// connect is the connection of a gateway, an instance or a client, or an operator's straight to a proxy or a member.
+// The bench closes it.
 func (c *call) connect(who string) (*clientv3.Client, error) {
 	c.awaits("the connection of %s", who)
 	switch c.nb.kindOf(who) {
@@ -52,21 +52,10 @@ func (c *call) disconnected(client string) error {
 	return wait.Until(c.ctx(), client+" is still connected", func() bool { return c.b().PinnedTo(client) == "" })
 }
 
-// settle waits until every member has applied what any has, so that what is read next does not depend on which of them answers.
+// settle waits until every member has applied what any has, so that what is read next does not depend on which of them
+// answers.
 func (c *call) settle() error {
 	c.awaits("etcd's members to agree")
 	_, err := c.b().Truth(c.ctx())
 	return err
-}
-
-// kindOf is what a node is, "" for a name that the notebook does not know.
-func (nb *Notebook) kindOf(name string) string {
-	for kind, names := range map[string][]string{
-		"gateway": nb.gatewayNames(), "instance": nb.instances, "client": nb.clients, "proxy": nb.proxyNames(), "member": nb.memberNames(),
-	} {
-		if slices.Contains(names, name) {
-			return kind
-		}
-	}
-	return ""
 }

@@ -21,7 +21,8 @@ func changeCommands() []Command {
 	who := Arg{"WHO", asker(), ""}
 	return []Command{{
 		Name: "register", Example: "register v2-a v2-b", act: true,
-		Does: "Instances start, connect through the balancer, and register: each writes its name and address into etcd. v2-a is instance a of version v2.",
+		Does: "Instances start, connect through the balancer, and register: each writes its name and address into " +
+			"etcd. v2-a is instance a of version v2.",
 		Args: []Arg{
 			{"INSTANCE…", newInstance(), ""},
 			{"[ttl=…]", aDuration(), "its lease, in whole seconds"},
@@ -37,7 +38,8 @@ func changeCommands() []Command {
 		run:  each("instance", (*call).deregister),
 	}, {
 		Name: "crash", Example: "crash v1-a", act: true,
-		Does: "Instances die: they serve nothing, renew nothing, and deregister nothing. etcd keeps the key until the lease has run out (see expire).",
+		Does: "Instances die: they serve nothing, renew nothing, and deregister nothing. etcd keeps the key until the " +
+			"lease has run out (see expire).",
 		Args: []Arg{instances},
 		run:  each("instance", (*call).crash),
 	}, {
@@ -47,8 +49,8 @@ func changeCommands() []Command {
 		run:  each("instance", (*call).expire),
 	}, {
 		Name: "restart", Example: "restart g1", act: true,
-		Does: "A gateway, an instance or a member ends and starts again, under the same name at the same address. A gateway or an instance makes a " +
-			"new connection, and the balancer gives that to the next proxy.",
+		Does: "A gateway, an instance or a member ends and starts again, under the same name at the same address. A " +
+			"gateway or an instance makes a new connection, and the balancer gives that to the next proxy.",
 		Args: []Arg{
 			{"NODE…", anyOf(aGateway(), anInstance(), aMember()), ""},
 			{"[mode=…]", aMode(), "for a gateway: it reads so from now on"},
@@ -56,7 +58,8 @@ func changeCommands() []Command {
 		run: each("node", (*call).restart),
 	}, {
 		Name: "revoke", Example: "revoke p1 v1-a", act: true,
-		Does: "Ends the lease of an instance at once, and etcd deletes its key: what a lease that runs out does, without the wait.",
+		Does: "Ends the lease of an instance at once, and etcd deletes its key: what a lease that runs out does, " +
+			"without the wait.",
 		Args: []Arg{who, {"INSTANCE", anInstance(), ""}},
 		run:  (*call).revoke,
 	}, {
@@ -71,7 +74,8 @@ func changeCommands() []Command {
 		run: (*call).put,
 	}, {
 		Name: "delete", Example: "delete m1 instance=v1-a", act: true,
-		Does: "Deletes a key from etcd: an instance's, or one of your own, or every key that begins so. The instance itself runs on.",
+		Does: "Deletes a key from etcd: an instance's, or one of your own, or every key that begins so. The instance " +
+			"itself runs on.",
 		Args: []Arg{who, instance, key, {"[prefix=…]", aText(), "every key that begins so"}},
 		run:  (*call).delete,
 	}, {
@@ -250,7 +254,8 @@ func (c *call) revoke() error {
 	if err != nil {
 		return c.fails(err, "the lease of %s is not revoked %s", id, c.nb.way(who))
 	}
-	c.say("the lease of %s is revoked %s: etcd deletes its key (revision %d)", id, c.nb.way(who), c.nb.revision(revision))
+	c.say("the lease of %s is revoked %s: etcd deletes its key (revision %d)",
+		id, c.nb.way(who), c.nb.revision(revision))
 	return c.settle()
 }
 
@@ -297,7 +302,8 @@ func (c *call) txn() error {
 	return c.write(clientv3.OpTxn(nil, ops, nil), keyName(string(ops[0].KeyBytes())), "deleted in a transaction")
 }
 
-// write makes a change of keys over the connection of the node that the command names, which records it, and says what became of it.
+// write makes a change of keys over the connection of the node that the command names, which records it, and says what
+// became of it.
 func (c *call) write(op clientv3.Op, what, did string) error {
 	who := c.one("who")
 	client, err := c.connect(who)

@@ -23,8 +23,8 @@ type Command struct {
 
 // Arg is one thing a command takes.
 type Arg struct {
-	// Form is how it is written: "WHO" by its place, "mode=…" by its name, "auth" as a word of its own. "[mode=…]" may be left out,
-	// "GATEWAY…" may be several, and so may "delete=(…)", which is written delete=(one, two).
+	// Form is how it is written: "WHO" by its place, "mode=…" by its name, "auth" as a word of its own. "[mode=…]" may
+	// be left out, "GATEWAY…" may be several, and so may "delete=(…)", which is written delete=(one, two).
 	Form string
 	Kind kind
 	Says string // what it is, where its name and kind do not say
@@ -65,7 +65,7 @@ func Commands() []Command {
 		{"Change", changeCommands()},
 		{"Connections", connectionCommands()},
 		{"Faults", faultCommands()},
-		{"Judge", append(judgeCommands(), tryCommand())},
+		{"Judge", judgeCommands()},
 	} {
 		for _, c := range theme.commands {
 			c.Theme = theme.name
@@ -86,7 +86,7 @@ func commandNamed(name string) (*Command, error) {
 	}
 	hint := didYouMean(name, names)
 	if hint == "" || name != strings.ToLower(name) {
-		return nil, fmt.Errorf("there is no command %q (ghostroute notebook --commands lists all); a line of prose begins with #", name)
+		hint = "; a line of prose begins with #"
 	}
 	return nil, fmt.Errorf("there is no command %q%s (ghostroute notebook --commands lists all)", name, hint)
 }
@@ -108,7 +108,8 @@ func (c Command) Usage() string {
 	return strings.Join(words, " ")
 }
 
-// each runs a command that does the same for each value of an argument, or where there is none for each that there may be.
+// each runs a command that does the same for each value of an argument, or where there is none for each that there may
+// be.
 func each(arg string, do func(*call, string) error) func(*call) error {
 	return func(c *call) error {
 		values := c.all(arg)

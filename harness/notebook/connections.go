@@ -22,29 +22,32 @@ import (
 func connectionCommands() []Command {
 	return []Command{{
 		Name: "weights", Example: "weights 1 0 0", act: true,
-		Does: "Tells the balancer how many of the new connections each proxy gets. With weight 0 it gets none; those it has stay.",
+		Does: "Tells the balancer how many of the new connections each proxy gets. With weight 0 it gets none; those " +
+			"it has stay.",
 		Args: []Arg{{"WEIGHT…", aNumber(), "one for each proxy"}},
 		run:  (*call).weights,
 	}, {
 		Name: "drain", Example: "drain p2", act: true,
-		Does: "Closes every connection to a proxy, one after another: each client makes a new one, and the balancer says where to. Give the proxy " +
-			"weight 0 first, or they may come back.",
+		Does: "Closes every connection to a proxy, one after another: each client makes a new one, and the balancer " +
+			"says where to. Give the proxy weight 0 first, or they may come back.",
 		Args: []Arg{{"PROXY", aProxy(), ""}},
 		run:  (*call).drain,
 	}, {
 		Name: "reconnect", Example: "reconnect g1", act: true,
-		Does: "Closes the connections of clients, one after another: each makes a new one, and the balancer says where to.",
+		Does: "Closes the connections of clients, one after another: each makes a new one, and the balancer says " +
+			"where to.",
 		Args: []Arg{{"CLIENT…", connected(), ""}},
 		run:  each("client", (*call).reconnect),
 	}, {
 		Name: "restart-proxy", Example: "restart-proxy p2", act: true,
-		Does: "A proxy ends and starts again with nothing remembered. Each client that was connected to it makes a new connection, one after " +
-			"another, and the balancer says where to.",
+		Does: "A proxy ends and starts again with nothing remembered. Each client that was connected to it makes a " +
+			"new connection, one after another, and the balancer says where to.",
 		Args: []Arg{{"PROXY…", aProxy(), ""}},
 		run:  each("proxy", (*call).restartProxy),
 	}, {
 		Name: "narrow", Example: "narrow p1 m3", act: true,
-		Does: "Has a proxy ask only these members from now on; with no member, every one again. etcd's proxies ask all of them in turn.",
+		Does: "Has a proxy ask only these members from now on; with no member, every one again. etcd's proxies ask " +
+			"all of them in turn.",
 		Args: []Arg{{"PROXY", aProxy(), ""}, {"[MEMBER…]", aMember(), ""}},
 		run:  (*call).narrow,
 	}}
@@ -89,11 +92,15 @@ func (c *call) reconnect(client string) error {
 	return nil
 }
 
-// pinnedTo are the clients with a connection to a proxy: gateways, then instances, then plain clients, then what is just about to register.
+// pinnedTo are the clients with a connection to a proxy: gateways, then instances, then plain clients, then what is
+// just about to register.
 func (nb *Notebook) pinnedTo(proxy string) []string {
-	known := slices.Concat(nb.gatewayNames(), nb.instances, nb.clients)
-	others := slices.Sorted(maps.Keys(nb.bench.Balancer.Pinned()))
-	all := slices.Concat(known, slices.DeleteFunc(others, func(name string) bool { return slices.Contains(known, name) }))
+	all := slices.Concat(nb.gatewayNames(), nb.instances, nb.clients)
+	for _, name := range slices.Sorted(maps.Keys(nb.bench.Balancer.Pinned())) {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
 	return slices.DeleteFunc(all, func(name string) bool { return nb.bench.PinnedTo(name) != proxy })
 }
 
@@ -107,8 +114,8 @@ func (c *call) pinned(clients []string) string {
 	}))
 }
 
-// comesBack mends a client's way to the balancer, and waits until it has a connection again. One that is held while it registers comes
-// back by itself.
+// comesBack mends a client's way to the balancer, and waits until it has a connection again. One that is held while it
+// registers comes back by itself.
 func (c *call) comesBack(client string) error {
 	n := c.b().History.Len()
 	if err := c.b().Mend(c.ctx(), client); err != nil {
@@ -180,9 +187,10 @@ func (c *call) narrow() error {
 // probePrefix is where narrow reads: no other key begins so, so what a proxy remembers of it changes no other answer.
 const probePrefix = "/ghostroute/probe/"
 
-// narrowed waits until a proxy asks no other members than these: gRPC hears of a new list of addresses a moment after it was given. As many
-// reads in a row as there are members must be answered by one of these, for a proxy asks them in turn. Each read is of another key, so
-// that it is a miss, and serializable, so that a member that is cut off can answer.
+// narrowed waits until a proxy asks no other members than these: gRPC hears of a new list of addresses a moment after
+// it was given. As many reads in a row as there are members must be answered by one of these, for a proxy asks them in
+// turn. Each read is of another key, so that it is a miss, and serializable, so that a member that is cut off can
+// answer.
 func (c *call) narrowed(p string, members []string) error {
 	client, err := c.connect(p)
 	if err != nil {

@@ -6,11 +6,12 @@
 //	----
 //	v1-a deregisters through p1 (revision 4) and stops
 //
-// A command drives the bench that the tests drive, and nothing beside it. What it prints is the same on every run: nodes have names and
-// no ports, revisions are counted from the notebook's own beginning, lists are sorted, and no duration is printed. An answer
-// that disagrees with truth says so:
+// A command drives the bench that the tests drive, and nothing beside it. What it prints is the same on every run:
+// nodes have names and no ports, revisions are counted from the notebook's own beginning, lists are sorted, and no
+// duration is printed. An answer that disagrees with truth says so:
 //
 //	GHOST v1-a  hit at p2, an entry of revision 3; truth is at 4
 //
-// Each command is one file, with what it does and takes beside the code that does it; Help and Markdown list them from there.
+// Each command is one file, with what it does and takes beside the code that does it; Help and Markdown list them from
+// there.
 package notebook

@@ -16,9 +16,10 @@ func faultCommands() []Command {
 	node := anyOf(aMember(), aProxy(), aGateway(), anInstance(), aClient())
 	return []Command{{
 		Name: "hold", Example: "hold p1 delete before", act: true,
-		Does: "A proxy will hold the next read, put, delete, txn or revoke that passes it: before etcd sees it, or after etcd has done it and before " +
-			"the proxy hears of that. A command that is held prints so, and the notebook goes on; release prints what became of it, and so does lose. Of a " +
-			"watch everything is held that it delivers.",
+		Does: "A proxy will hold the next read, put, delete, txn or revoke that passes it: before etcd sees it, or " +
+			"after etcd has done it and before the proxy hears of that. A command that is held prints so, and the " +
+			"notebook goes on; release prints what became of it, and so does lose. Of a watch everything is held " +
+			"that it delivers.",
 		Args: []Arg{
 			{"PROXY", aProxy(), ""},
 			{"RPC", oneOf(named(rpcs[:], func(r rpc) string { return r.word })...), ""},
@@ -27,20 +28,21 @@ func faultCommands() []Command {
 		run: (*call).hold,
 	}, {
 		Name: "release", Example: "release p1",
-		Does: "A proxy releases all that it holds, and holds no more. What became of the commands that were held is printed.",
+		Does: "A proxy releases all that it holds, and holds no more. What became of the commands that were held is " +
+			"printed.",
 		Args: holder,
 		run:  func(c *call) error { return c.holdsNoMore((*proxy.Gate).Release) },
 	}, {
 		Name: "lose", Example: "lose p1", act: true,
-		Does: "A proxy loses all that it holds, as a connection that breaks does, and holds no more. A command that was held prints what its client is " +
-			"told: an error, whether etcd has done it or not.",
+		Does: "A proxy loses all that it holds, as a connection that breaks does, and holds no more. A command that " +
+			"was held prints what its client is told: an error, whether etcd has done it or not.",
 		Args: holder,
 		run:  func(c *call) error { return c.holdsNoMore((*proxy.Gate).Lose) },
 	}, {
 		Name: "cut", Example: "cut m3", act: true,
-		Does: "Cuts a node off. A member hears no other member, and still answers serializable reads from what it has. A proxy hears no member, or " +
-			"not the one that from names. A gateway, an instance or a client has no way to any proxy. Connections are reset, or with silently they stay and " +
-			"nothing comes through.",
+		Does: "Cuts a node off. A member hears no other member, and still answers serializable reads from what it " +
+			"has. A proxy hears no member, or not the one that from names. A gateway, an instance or a client has " +
+			"no way to any proxy. Connections are reset, or with silently they stay and nothing comes through.",
 		Args: []Arg{
 			{"NODE", node, ""},
 			{"[silently]", aFlag(), "for a proxy or a client: neither side is told"},
@@ -49,25 +51,40 @@ func faultCommands() []Command {
 		run: (*call).cut,
 	}, {
 		Name: "mend", Example: "mend m3", act: true,
-		Does: "Ends cut and delay at a node, and waits until it is connected again: a member until it has caught up with the others.",
+		Does: "Ends cut and delay at a node, and waits until it is connected again: a member until it has caught up " +
+			"with the others.",
 		Args: []Arg{{"NODE", node, ""}, {"[from=…]", aMember(), "for a proxy: the one member to hear again"}},
 		run:  (*call).mend,
 	}, {
 		Name: "delay", Example: "delay p2 by=50ms", act: true,
-		Does: "Makes a way slow, each time and in both directions: from a proxy to the members, or from a client to the balancer. 0s ends it, as mend does.",
+		Does: "Makes a way slow, each time and in both directions: from a proxy to the members, or from a client to " +
+			"the balancer. 0s ends it, as mend does.",
 		Args: []Arg{
 			{"NODE", way, ""},
 			{"by=…", aDuration(), ""},
 			{"[from=…]", aMember(), "for a proxy: the one member it is far from"},
 		},
 		run: (*call).delay,
-	}, waitForCommand()}
+	}, {
+		Name: "wait-for", Example: "wait-for g2 fresh", look: true,
+		Does: "Waits until a gateway's answer is the truth (fresh), names an instance that is gone (ghost), or lacks " +
+			"one that is there (hidden); until a go-micro gateway has asked the registry again, its own copy being " +
+			"too old (asked); until an instance is gone from etcd; until a proxy holds what it was told to hold.",
+		Args: []Arg{
+			{"NODE", anyOf(aGateway(), anInstance(), aProxy()), ""},
+			{"CONDITION", oneOf("fresh", "ghost", "hidden", "asked", "gone", "held"), ""},
+		},
+		run: (*call).waitFor,
+	}}
 }
 
 // rpc is the notebook's word for an RPC that can be held, and etcd's name for it.
 type rpc struct{ word, name string }
 
-var rpcs = [...]rpc{{"read", "Range"}, {"put", "Put"}, {"delete", "DeleteRange"}, {"txn", "Txn"}, {"revoke", "LeaseRevoke"}, {"watch", "Watch"}}
+var rpcs = [...]rpc{
+	{"read", "Range"}, {"put", "Put"}, {"delete", "DeleteRange"}, {"txn", "Txn"}, {"revoke", "LeaseRevoke"},
+	{"watch", "Watch"},
+}
 
 // wordFor is the notebook's word for an RPC.
 func wordFor(name string) string {
@@ -181,8 +198,8 @@ func (c *call) leadsTo() (string, error) {
 	return list(c.allOr("from", c.nb.memberNames())), nil
 }
 
-// noticed waits until both ends know of a node's cut: the balancer that a client is gone, or a proxy that it hears no member, where it
-// hears none.
+// noticed waits until both ends know of a node's cut: the balancer that a client is gone, or a proxy that it hears no
+// member, where it hears none.
 func (c *call) noticed() error {
 	name := c.one("node")
 	if c.nb.kindOf(name) != "proxy" {
@@ -207,7 +224,8 @@ func (c *call) mend() error {
 		return err
 	}
 	if slices.ContainsFunc(links, func(l *link.Link) bool { _, hole, _ := l.Broken(); return hole }) {
-		// What lost bytes cannot go on, and which of several connections did is chance: all end, and that is noticed first.
+		// What lost bytes cannot go on, and which of several connections did is chance: all end, and that is noticed
+		// first.
 		if err := c.b().Cut(c.ctx(), name, from...); err != nil {
 			return err
 		}

@@ -19,8 +19,8 @@ type file struct {
 	commands []written
 }
 
-// written is a command in a file: its line and those of its input, "----", and what it printed when the file was written, up to an empty
-// line. A command that was never run may lack all but the first.
+// written is a command in a file: its line and those of its input, "----", and what it printed when the file was
+// written, up to an empty line. A command that was never run may lack all but the first.
 type written struct {
 	at, input, output, end int // lines[at] is the command's; then its input, "----", its output, and what comes after
 }
@@ -48,7 +48,8 @@ func readFile(path string) (*file, error) {
 	return f, nil
 }
 
-// pos is where a command stands, "fixtures/notebooks/03-the-incident.txt:7", whichever folder of the repository the path is seen from.
+// pos is where a command stands, "fixtures/notebooks/03-the-incident.txt:7", whichever folder of the repository the
+// path is seen from.
 func (f *file) pos(w written) string {
 	path := f.path
 	for strings.HasPrefix(path, "../") {
@@ -62,8 +63,8 @@ func (f *file) inputOf(w written) string { return strings.Join(f.lines[w.input:w
 // outputOf is what a command printed when the file was written.
 func (f *file) outputOf(w written) []string { return f.lines[min(w.output+1, w.end):w.end] }
 
-// differences are what the commands that printed something else printed: for each where it stands, the prose before it, the command, and
-// the lines that went and came. actual is what each command printed, as far as they ran.
+// differences are what the commands that printed something else printed: for each where it stands, the prose before it,
+// the command, and the lines that went and came. actual is what each command printed, as far as they ran.
 func (f *file) differences(actual [][]string) string {
 	var out strings.Builder
 	for i, now := range actual {

@@ -11,8 +11,8 @@ import (
 // grace is how long a command has to end once the notebook's context has.
 const grace = 3 * time.Second
 
-// lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because commands change the
-// notebook.
+// lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because
+// commands change the notebook.
 type lookout struct {
 	history *history.History // nil where no gate is set
 	n       int              // how long it was
@@ -43,7 +43,8 @@ func (nb *Notebook) follow(c *call, w lookout) ([]string, error) {
 		}
 		// What a watch delivers is held on its way to a watcher, and no command waits for it.
 		if e, err := w.history.Wait(ctx, w.n, func(e history.Event) bool {
-			return e.Fault != nil && e.Fault.Kind == history.Hold && e.Fault.Op == history.Fire && e.Fault.RPC != "Watch"
+			f := e.Fault
+			return f != nil && f.Kind == history.Hold && f.Op == history.Fire && f.RPC != "Watch"
 		}); err == nil {
 			caught <- *e.Fault
 		}
@@ -54,11 +55,11 @@ func (nb *Notebook) follow(c *call, w lookout) ([]string, error) {
 	case f := <-caught:
 		c.at = f.Target
 		nb.held = append(nb.held, c)
-		rpc := wordFor(f.RPC)
+		what := "%s holds the %s on its way to etcd: etcd has not seen it"
 		if f.Point == history.AfterMember {
-			return []string{fmt.Sprintf("%s holds etcd's answer to the %s: etcd has done it, %s does not know", c.at, rpc, c.at)}, nil
+			what = "%s holds etcd's answer to the %s: etcd has done it, %[1]s does not know"
 		}
-		return []string{fmt.Sprintf("%s holds the %s on its way to etcd: etcd has not seen it", c.at, rpc)}, nil
+		return []string{fmt.Sprintf(what, c.at, wordFor(f.RPC))}, nil
 	case <-nb.ctx.Done():
 	}
 	late := c.late()

@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"ghostroute/harness/text"
 )
 
 // Help writes what each command does and takes, for a terminal.
 func Help(w io.Writer) error {
 	var out strings.Builder
-	out.WriteString("A line of a notebook is a command, its arguments, and below ---- what it prints. Lines that begin with # are prose.\n" +
+	out.WriteString("A line of a notebook is a command, its arguments, and below ---- what it prints. " +
+		"Lines that begin with # are prose.\n" +
 		"[…] may be left out, WORD… may be several, name=(…) is written name=(one, two).\n")
 	theme := ""
 	for _, c := range Commands() {
@@ -18,7 +21,7 @@ func Help(w io.Writer) error {
 			fmt.Fprintf(&out, "\n%s\n", strings.ToUpper(theme))
 		}
 		fmt.Fprintf(&out, "\n  %s\n", c.Name)
-		for _, line := range wrap(c.Does, 100) {
+		for _, line := range text.Wrap(c.Does, 100) {
 			fmt.Fprintf(&out, "      %s\n", line)
 		}
 		for i, line := range strings.Split(c.Example, "\n") {
@@ -35,28 +38,13 @@ func Help(w io.Writer) error {
 // Markdown writes the commands as a table: fixtures/notebooks/COMMANDS.md.
 func Markdown(w io.Writer) error {
 	var out strings.Builder
-	out.WriteString("# The commands of the notebooks\n\n<!-- written by go test ./scenarios -run NotebookCommands -update -->\n\n| command | what it does | for example |\n|---|---|---|\n")
+	out.WriteString("# The commands of the notebooks\n\n" +
+		"<!-- written by go test ./scenarios -run NotebookCommands -update -->\n\n" +
+		"| command | what it does | for example |\n|---|---|---|\n")
 	for _, c := range Commands() {
 		fmt.Fprintf(&out, "| `%s` | %s | `%s` |\n",
 			c.Name, strings.ReplaceAll(c.Does, "|", `\|`), strings.ReplaceAll(c.Example, "\n", "` `"))
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
-}
-
-// wrap breaks text into lines of at most n runes, at spaces.
-func wrap(text string, n int) []string {
-	var all []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case len([]rune(line))+1+len([]rune(word)) > n:
-			all, line = append(all, line), word
-		default:
-			line += " " + word
-		}
-	}
-	return append(all, line)
 }

@@ -13,15 +13,28 @@ import (
 func judgeCommands() []Command {
 	return []Command{{
 		Name: "arrange", Example: "arrange",
-		Does: "Begins a trial: every gateway asks once and its answer must be the truth. What is changed from here on, and what the gateways are told " +
-			"after it, is what report judges.",
+		Does: "Begins a trial: every gateway asks once and its answer must be the truth. What is changed from here " +
+			"on, and what the gateways are told after it, is what report judges.",
 		run: (*call).arrange,
 	}, {
 		Name: "report", Example: "report",
-		Does: "Ends a trial that arrange began, and says what it came to: fresh (no answer was wrong), heals (some were, and then none), stale (some " +
-			"still are, and nothing will change that), or unknown. It is judged as the matrix is.",
+		Does: "Ends a trial that arrange began, and says what it came to: fresh (no answer was wrong), heals (some " +
+			"were, and then none), stale (some still are, and nothing will change that), or unknown. It is judged " +
+			"as the matrix is.",
 		Args: []Arg{{"[scenario=…]", aScenario(), "which of the matrix this is: the tests see that both come to the same"}},
 		run:  (*call).report,
+	}, {
+		Name: "try", Example: "try fix=(none, no-proxy)\narrange\nderegister v1-a\nresolve", script: true,
+		Does: "Puts fixes on trial, each on a bench of its own, and prints what each trial came to. With scenario it " +
+			"is the matrix's own trial, under the worst schedule there is for the fix. Without, the commands under " +
+			"it are the trial: they begin with arrange, or with bench and then arrange, and report is said for " +
+			"them.",
+		Args: []Arg{
+			{"fix=(…)", aFix(), "() is every one"},
+			{"[scenario=…]", aScenario(), ""},
+			{"[reading=…]", aReading(), "which gateway; each-request if it is not said"},
+		},
+		run: (*call).try,
 	}}
 }
 
@@ -62,7 +75,7 @@ func (nb *Notebook) judge(scenario string) (verdict.Verdict, error) {
 	nb.trial.Registered = nb.stayed
 	v, top := nb.trial.Judge(), nb.bench.Topology
 	fix := cmp.Or(nb.fix, top.Variant.Name, "none") // a fix that is a variant has its name
-	nb.verdicts = append(nb.verdicts, Verdict{Scenario: scenario, Fix: fix, Reading: string(top.Reading), Label: v.Label()})
+	nb.verdicts = append(nb.verdicts, Verdict{scenario, fix, string(top.Reading), v.Label()})
 	return v, nil
 }
 
@@ -78,5 +91,6 @@ func (nb *Notebook) evidence(e verdict.Evidence) string {
 	if len(wrong) == 0 {
 		return ""
 	}
-	return strings.Join(wrong, " ") + "  " + nb.origin(history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision}, 0).String()
+	of := history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision}
+	return strings.Join(wrong, " ") + "  " + nb.origin(of, 0).String()
 }

@@ -60,7 +60,8 @@ func ofNames(word string, names ...string) kind {
 }
 
 func anyOf(kinds ...kind) kind {
-	return kind{word: text.Or(named(kinds, func(k kind) string { return k.word })), names: func(nb *Notebook) (all []string) {
+	word := text.Or(named(kinds, func(k kind) string { return k.word }))
+	return kind{word: word, names: func(nb *Notebook) (all []string) {
 		for _, k := range kinds {
 			all = append(all, k.names(nb)...)
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	micro "github.com/micro/go-micro/v2/registry"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
@@ -27,13 +26,15 @@ func lookCommands() []Command {
 	gateways := Arg{"[GATEWAY…]", aGateway(), "all of them if none is named"}
 	return []Command{{
 		Name: "truth", Example: "truth",
-		Does: "What etcd's members agree on, read past every proxy: which instances are registered, and at which revision.",
+		Does: "What etcd's members agree on, read past every proxy: which instances are registered, and at which " +
+			"revision.",
 		Args: []Arg{service},
 		run:  (*call).truth,
 	}, {
 		Name: "get", Example: "get ops mode=serializable",
-		Does: "Reads etcd, as etcdctl get --prefix does: over the connection of a client, a gateway or an instance, or straight at a proxy or a " +
-			"member. Linearizably, as etcdctl does, unless mode says otherwise. Beware: a linearizable read through a proxy changes what that proxy remembers.",
+		Does: "Reads etcd, as etcdctl get --prefix does: over the connection of a client, a gateway or an instance, " +
+			"or straight at a proxy or a member. Linearizably, as etcdctl does, unless mode says otherwise. Beware: " +
+			"a linearizable read through a proxy changes what that proxy remembers.",
 		Args: []Arg{
 			{"WHO", asker(), ""},
 			{"[mode=…]", oneOf("linearizable", "serializable"), "linearizable if it is not said"},
@@ -47,25 +48,26 @@ func lookCommands() []Command {
 		run: (*call).get,
 	}, {
 		Name: "resolve", Example: "resolve g1 g2", look: true,
-		Does: "Gateways ask the registry which instances run the service, and call none. The second line says where the answer came from and how it " +
-			"stands to truth.",
+		Does: "Gateways ask the registry which instances run the service, and call none. The second line says where " +
+			"the answer came from and how it stands to truth.",
 		Args: []Arg{gateways, service},
 		run:  each("gateway", (*call).resolve),
 	}, {
 		Name: "call", Example: "call g2", look: true,
-		Does: "Gateways ask the registry which instances run the service, and then really call each instance of the answer, as they would for a " +
-			"user.",
+		Does: "Gateways ask the registry which instances run the service, and then really call each instance of the " +
+			"answer, as they would for a user.",
 		Args: []Arg{gateways, service},
 		run:  each("gateway", (*call).call),
 	}, {
 		Name: "list", Example: "list g1", look: true,
-		Does: "Gateways ask the registry for every service there is. That is another question than resolve's, so a proxy remembers its answer " +
-			"apart.",
+		Does: "Gateways ask the registry for every service there is. That is another question than resolve's, so a " +
+			"proxy remembers its answer apart.",
 		Args: []Arg{gateways},
 		run:  each("gateway", (*call).list),
 	}, {
 		Name: "cache", Example: "cache p1 p2",
-		Does: "What each proxy remembers: the question, its answer, and the revision that was true at. Looking this way changes nothing.",
+		Does: "What each proxy remembers: the question, its answer, and the revision that was true at. Looking this " +
+			"way changes nothing.",
 		Args: []Arg{{"[PROXY…]", aProxy(), "all of them if none is named"}},
 		run:  each("proxy", (*call).cache),
 	}, {
@@ -95,13 +97,15 @@ func (c *call) get() error {
 		return err
 	}
 	op := c.read()
-	req := &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: c.one("mode") == "serializable"}
+	serializable := c.one("mode") == "serializable"
+	req := &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: serializable}
 	c.awaits("an answer to %s", who)
 	ctx, cancel := context.WithTimeout(c.ctx(), cmp.Or(c.duration("patience"), patience))
 	defer cancel()
 	var md metadata.MD
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}
-	resp, err := clientv3.RetryKVClient(client).Range(ctx, req, grpc.Header(&md)) // a registry's client would use its own read mode
+	// Past the tap, for that of a registry's client would change the read to its own read mode.
+	resp, err := clientv3.RetryKVClient(client).Range(ctx, req, grpc.Header(&md))
 	switch {
 	case ctx.Err() != nil && c.ctx().Err() == nil:
 		c.say("%s has no answer: nobody gave one as long as it waited", who)
@@ -194,27 +198,12 @@ func outcome(q history.Request) string {
 	return fmt.Sprint(q.Status)
 }
 
-// list has a gateway's registry list every service, and compares what it says of the bench's.
 func (c *call) list(gateway string) error {
 	c.awaits("an answer to %s", gateway)
-	reg := c.b().Gateway(gateway).Registry()
-	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), List: true, Mode: string(reg.Config().Mode),
-		Reading: string(c.b().Topology.Reading), Endpoints: []history.Endpoint{}}
-	var services []*micro.Service
-	var err error
-	reads := reg.Trace(c.ctx(), func() { services, err = reg.ListServices() })
-	if err != nil {
-		r.Err = err.Error()
-	}
-	if n := len(reads); n > 0 {
-		reads[n-1].Provenance(&r)
-	}
-	all := named(services, func(s *micro.Service) string { return s.Name })
-	slices.Sort(all)
-	r.Endpoints = registry.Endpoints(slices.DeleteFunc(services, func(s *micro.Service) bool { return s.Name != r.Service }))
-	c.b().History.Add(history.Event{Who: gateway, Resolve: &r})
+	g := c.b().Gateway(gateway)
+	r, services := g.Read(c.ctx(), c.service(), keys.Registry, clientv3.WithPrefix()) // as ListServices does
 	if r.Err == "" {
-		c.say("%s lists: %s", gateway, strings.Join(slices.Compact(all), ", "))
+		c.say("%s lists: %s", gateway, strings.Join(services, ", "))
 	}
 	return c.told(gateway, r, r.Service)
 }
@@ -248,12 +237,13 @@ func (c *call) entry(p string, e proxy.Entry, truth history.Truth) {
 	for _, k := range e.Keys {
 		name := keyName(k)
 		if service, id, ok := keys.Parse(k); ok && service == truth.Service {
-			answer.Endpoints = append(answer.Endpoints, history.Endpoint{ID: id}) // where it runs an entry's keys do not say
+			answer.Endpoints = append(answer.Endpoints, history.Endpoint{ID: id}) // keys do not say where it runs
 			name = id
 		}
 		names = append(names, name)
 	}
-	c.say("%s remembers %s%s: %s (revision %d)", p, rangeName(e.Key, e.End), shape, list(names), c.nb.revision(e.Revision))
+	c.say("%s remembers %s%s: %s (revision %d)",
+		p, rangeName(e.Key, e.End), shape, list(names), c.nb.revision(e.Revision))
 	if e.Key == c.b().ServicePrefix() && e.End != "" && e.Shape == "" && !answer.Agrees(truth) {
 		c.compare(answer, truth)
 	}

@@ -2,10 +2,14 @@ package notebook
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
+	"ghostroute/harness/etcd"
+	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/proxy"
 )
 
 var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
@@ -13,7 +17,8 @@ var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 // rpcError is what gRPC and etcd put before an error's own words.
 var rpcError = regexp.MustCompile(`rpc error: code = \w+ desc = |etcdserver: `)
 
-// clean puts names in the place of addresses, which are others on every run, and leaves out what says no more than that it was an RPC.
+// clean puts names in the place of addresses, which are others on every run, and leaves out what says no more than that
+// it was an RPC.
 func (nb *Notebook) clean(s string) string {
 	known := map[string]string{}
 	for _, m := range nb.bench.Cluster.Members {
@@ -60,8 +65,9 @@ func rangeName(key, end string) string {
 	case key == keys.Registry:
 		return "every service"
 	}
-	if service, ok := strings.CutPrefix(key, keys.Registry); ok && strings.Count(service, "/") == 1 && strings.HasSuffix(service, "/") {
-		return strings.TrimSuffix(service, "/")
+	service, ours := strings.CutPrefix(key, keys.Registry)
+	if service, whole := strings.CutSuffix(service, "/"); ours && whole && !strings.Contains(service, "/") {
+		return service
 	}
 	return key + "…"
 }
@@ -77,4 +83,41 @@ func list(names []string) string {
 		return "nobody"
 	}
 	return strings.Join(names, " ")
+}
+
+// named is the name of each of them.
+func named[T any](all []T, name func(T) string) []string {
+	var names []string
+	for _, x := range all {
+		names = append(names, name(x))
+	}
+	return names
+}
+
+func (nb *Notebook) proxyNames() []string { return named(nb.bench.Proxies(), (*proxy.Proxy).Name) }
+func (nb *Notebook) memberNames() []string {
+	return named(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
+}
+func (nb *Notebook) gatewayNames() []string {
+	return named(nb.bench.Gateways(), (*gateway.Gateway).Name)
+}
+func (nb *Notebook) instanceNames() []string { return nb.instances }
+func (nb *Notebook) clientNames() []string   { return nb.clients }
+func (nb *Notebook) scenarioNames() []string { return nb.opts.Scenarios }
+func (nb *Notebook) fixNames() []string      { return named(nb.opts.Fixes, Fix.name) }
+func (nb *Notebook) topologyFixNames() []string {
+	return named(slices.DeleteFunc(slices.Clone(nb.opts.Fixes), func(f Fix) bool { return f.Operator }), Fix.name)
+}
+
+// kindOf is what a node is, "" for a name that the notebook does not know.
+func (nb *Notebook) kindOf(name string) string {
+	for kind, names := range map[string][]string{
+		"gateway": nb.gatewayNames(), "instance": nb.instances, "client": nb.clients,
+		"proxy": nb.proxyNames(), "member": nb.memberNames(),
+	} {
+		if slices.Contains(names, name) {
+			return kind
+		}
+	}
+	return ""
 }

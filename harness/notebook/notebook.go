@@ -1,7 +1,6 @@
 package notebook
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,13 +18,12 @@ import (
 
 // Options are what a notebook is played with.
 type Options struct {
-	Deadline  time.Duration // of the whole notebook; 0 means three minutes
-	Scenarios []string      // those of the matrix, for report and try
-	Fixes     []Fix         // for bench and try
-	Try       Try           // required where there are scenarios
-	Player    *Player       // shows it in a terminal; nil shows nothing
-	Write     bool          // the files are made to say what was printed
-	Dir       string        // where histories are saved; "" means nowhere
+	Scenarios []string // those of the matrix, for report and try
+	Fixes     []Fix    // for bench and try
+	Try       Try      // required where there are scenarios
+	Player    *Player  // shows it in a terminal; nil shows nothing
+	Write     bool     // the files are made to say what was printed
+	Dir       string   // where histories are saved; "" means nowhere
 }
 
 // Fix is a fix as a notebook knows it: a name, and what it does to a topology.
@@ -37,8 +35,8 @@ type Fix struct {
 
 func (f Fix) name() string { return f.Name }
 
-// Try runs one cell of the matrix under the worst schedule that the scenario knows for the fix. na says why it makes no sense, if it makes
-// none.
+// Try runs one cell of the matrix under the worst schedule that the scenario knows for the fix. na says why it makes no
+// sense, if it makes none.
 type Try func(ctx context.Context, scenario, fix, reading string) (v verdict.Verdict, na string, err error)
 
 // Verdict is what a report command came to.
@@ -90,11 +88,13 @@ func newNotebook(ctx context.Context, o Options) *Notebook {
 	return &Notebook{opts: o, ctx: ctx, gates: map[string][]*gate{}}
 }
 
-// Play plays the notebook in the first of the files, and then the others on the same bench: a chapter, and the answer to its exercise. A
-// player is shown the first only, and what differs from the file; without one the error is then Changed. What reports came to is returned.
-// ctx ends it: the error is ctx's cause, and nothing is left running.
+// deadline is a notebook's.
+const deadline = 3 * time.Minute
+
+// Play plays the notebook in the first of the files, and then the others on the same bench: a chapter, and the answer
+// to its exercise. A player is shown the first only, and what differs from the file; without one the error is then
+// Changed. What reports came to is returned. ctx ends it: the error is ctx's cause, and nothing is left running.
 func Play(ctx context.Context, o Options, paths ...string) (_ []Verdict, err error) {
-	deadline := cmp.Or(o.Deadline, 3*time.Minute)
 	bounded, stop := context.WithTimeoutCause(ctx, deadline, fmt.Errorf("the notebook's deadline of %s", deadline))
 	defer stop()
 	nb := newNotebook(bounded, o)
@@ -123,8 +123,8 @@ func Play(ctx context.Context, o Options, paths ...string) (_ []Verdict, err err
 	return nb.verdicts, nil
 }
 
-// play plays one file, and returns the commands that printed something else than it says, unless that was shown or written. The show is
-// bounded by ctx, for a reader takes longer than the notebook.
+// play plays one file, and returns the commands that printed something else than it says, unless that was shown or
+// written. The show is bounded by ctx, for a reader takes longer than the notebook.
 func (nb *Notebook) play(ctx context.Context, path string) (diff string, err error) {
 	f, err := readFile(path)
 	if err != nil {
@@ -187,8 +187,8 @@ func (nb *Notebook) execute(pos, name string, args []datadriven.CmdArg, input st
 	return nb.follow(c, w)
 }
 
-// enter marks the phases of a trial that was begun by arrange: the change begins with the first command that acts, and is over when a
-// gateway is asked after truth has moved and while no command is held.
+// enter marks the phases of a trial that was begun by arrange: the change begins with the first command that acts, and
+// is over when a gateway is asked after truth has moved and while no command is held.
 func (nb *Notebook) enter(c *Command) {
 	switch {
 	case c.act && nb.phase == history.PhaseArrange:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,7 @@ func TestEveryCommandSaysWhatItDoes(t *testing.T) {
 			require.NotEmpty(t, a.says(), "%s: %s", c.Name, a.Form)
 		}
 	}
-	for _, write := range []func(*bytes.Buffer) error{func(b *bytes.Buffer) error { return Help(b) }, func(b *bytes.Buffer) error { return Markdown(b) }} {
+	for _, write := range []func(io.Writer) error{Help, Markdown} {
 		var out bytes.Buffer
 		require.NoError(t, write(&out))
 		for name := range names {
@@ -75,8 +76,9 @@ func TestAMistakeIsSaidWithTheNearestRightWord(t *testing.T) {
 		says []string
 	}{
 		{"deregistr v1-a", []string{`there is no command "deregistr"`, `did you mean "deregister"?`}},
-		{"Then v1-a leaves", []string{`there is no command "Then"`, "a line of prose begins with #"}},
-		{"resolve g3", []string{`"g3" is not a gateway: there is g1, g2: did you mean "g1"?`, "resolve [GATEWAY…]", "resolve g1 g2"}},
+		{"Then v1-a leaves", []string{`there is no command "Then"; a line of prose begins with #`}},
+		{"resolve g3", []string{`"g3" is not a gateway: there is g1, g2: did you mean "g1"?`,
+			"resolve [GATEWAY…]", "resolve g1 g2"}},
 		{"resolve v1-a", []string{`"v1-a" is not a gateway`}},
 		{"deregister v1-c", []string{`"v1-c" is not an instance: there is v1-a, v1-b: did you mean "v1-a"?`}},
 		{"deregister", []string{"INSTANCE… is missing: an instance"}},
@@ -85,7 +87,8 @@ func TestAMistakeIsSaidWithTheNearestRightWord(t *testing.T) {
 		{"register v2-a ttl=3", []string{`"3" is not a duration: it may be a number and its unit`}},
 		{"register v2-a ttl=", []string{"ttl= has no value: it takes a duration"}},
 		{"register v1-a", []string{"there is a v1-a already", "restart v1-a starts it again"}},
-		{"get ops mode=linearisable", []string{`"linearisable" is not linearizable or serializable`, `did you mean "linearizable"?`}},
+		{"get ops mode=linearisable", []string{`"linearisable" is not linearizable or serializable`,
+			`did you mean "linearizable"?`}},
 		{"get ops linearizable", []string{`"linearizable" is one word too many`}},
 		{"get", []string{"WHO is missing"}},
 		{"truth g1", []string{`"g1" is one word too many`}},
@@ -174,7 +177,8 @@ func writtenAs(t *testing.T, lines ...string) string {
 	return path
 }
 
-// A write is one event, whichever connection it goes over: that of a registry's client, which records what it sends, or a plain one.
+// A write is one event, whichever connection it goes over: that of a registry's client, which records what it sends, or
+// a plain one.
 func TestAWriteIsOneEvent(t *testing.T) {
 	t.Parallel()
 	nb := pad(t, Options{})
@@ -185,7 +189,8 @@ func TestAWriteIsOneEvent(t *testing.T) {
 	}
 	run("bench proxies=1 gateways=1 instances=(v1-a, v1-b, v1-c, v1-d)")
 	for line, via := range map[string]string{
-		"revoke g1 v1-a": "", "revoke p1 v1-b": "", "revoke ops v1-c": "", "revoke m1 v1-d": "m1", // answers about leases say no proxy
+		"revoke g1 v1-a": "", "revoke p1 v1-b": "", "revoke ops v1-c": "",
+		"revoke m1 v1-d":        "m1", // no proxy says that it passed
 		"put g1 key=/a value=1": "p1", "put m2 key=/b value=2": "m2", "delete v1-a key=/a": "p1",
 		"compact g1": "p1", "compact p1": "p1", "compact ops": "p1", "compact m2": "m2",
 	} {
@@ -210,16 +215,19 @@ func TestAWriteIsOneEvent(t *testing.T) {
 
 func TestTheDiffReadsLikeTheStory(t *testing.T) {
 	t.Parallel()
-	path := writtenAs(t, "# One leaves.", "# Which is left?", "", "call g1", "----", "a", "b", "c", "", "truth", "----", "same")
+	path := writtenAs(t, "# One leaves.", "# Which is left?", "", "call g1", "----", "a", "b", "c", "",
+		"truth", "----", "same")
 	f, err := readFile(path)
 	require.NoError(t, err)
-	require.Equal(t, path+":4\n    # One leaves.\n    # Which is left?\n    \n    call g1\n    ----\n    a\n  - b\n  + d\n    c\n\n",
+	require.Equal(t, path+":4\n    # One leaves.\n    # Which is left?\n    \n    call g1\n    ----\n"+
+		"    a\n  - b\n  + d\n    c\n\n",
 		f.differences([][]string{{"a", "d", "c"}, {"same"}}))
 }
 
 func TestAPlayedNotebookShowsWhatHappens(t *testing.T) {
 	t.Parallel()
-	path := writtenAs(t, "# A STORY", "#", "# It begins.", "", "bench direct gateways=1 members=1", "----", "members   m7", "",
+	path := writtenAs(t, "# A STORY", "#", "# It begins.", "", "bench direct gateways=1 members=1",
+		"----", "members   m7", "",
 		"# It goes on.", "", "truth", "----", "truth is v1-a v1-b (revision 3)", "", "# The end.")
 	var out bytes.Buffer
 	_, err := Play(t.Context(), Options{Player: &Player{Out: &out}}, path)
@@ -249,18 +257,21 @@ The end.
 
 func TestWhatDiffersIsAnErrorOrWritten(t *testing.T) {
 	t.Parallel()
-	path := writtenAs(t, "# Begin.", "bench direct gateways=1 members=1", "----", "members   m7", "", "truth", "", "# The end.")
+	path := writtenAs(t, "# Begin.", "bench direct gateways=1 members=1", "----", "members   m7", "",
+		"truth", "", "# The end.")
 	_, err := Play(t.Context(), Options{}, path)
 	var changed Changed
 	require.ErrorAs(t, err, &changed)
-	require.Contains(t, changed.Diff, path+":2\n    # Begin.\n    bench direct gateways=1 members=1\n    ----\n  - members   m7\n  + members   m1\n")
+	require.Contains(t, changed.Diff, path+":2\n    # Begin.\n    bench direct gateways=1 members=1\n    ----\n"+
+		"  - members   m7\n  + members   m1\n")
 	require.Contains(t, changed.Diff, path+":6\n    truth\n    ----\n  + truth is v1-a v1-b (revision 3)\n")
 
 	_, err = Play(t.Context(), Options{Write: true}, path)
 	require.NoError(t, err)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, "# Begin.\nbench direct gateways=1 members=1\n----\nmembers   m1\ninstances v1-a v1-b\ngateways  g1\n"+
+	require.Equal(t, "# Begin.\nbench direct gateways=1 members=1\n----\n"+
+		"members   m1\ninstances v1-a v1-b\ngateways  g1\n"+
 		"truth     v1-a v1-b (revision 3)\n\ntruth\n----\ntruth is v1-a v1-b (revision 3)\n\n# The end.\n", string(text))
 	_, err = Play(t.Context(), Options{}, path)
 	require.NoError(t, err)
@@ -288,7 +299,8 @@ func TestAnInterruptedNotebookEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := writtenAs(t, "bench proxies=1 gateways=1", "----", "", "hold p1 put", "----", "", last, "----", "", "wait-for v1-b gone", "----")
+			path := writtenAs(t, "bench proxies=1 gateways=1", "----", "", "hold p1 put", "----", "",
+				last, "----", "", "wait-for v1-b gone", "----")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			var ended time.Time
 			stop := time.AfterFunc(time.Second, func() { ended = time.Now(); cancel(errors.New("interrupted")) })

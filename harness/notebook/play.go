@@ -11,10 +11,12 @@ import (
 	"ghostroute/harness/text"
 )
 
-// Player shows a notebook: prose, each command as it is typed, each answer as it comes. What differs from the file is shown beside it and
-// is no failure, for a reader may have changed a line to see what happens. A nil Player shows nothing.
+// Player shows a notebook: prose, each command as it is typed, each answer as it comes. What differs from the file is
+// shown beside it and is no failure, for a reader may have changed a line to see what happens. A nil Player shows
+// nothing.
 //
-// The notebook itself runs at its own speed, and the show follows: leases run out while somebody reads, and the story would be another.
+// The notebook itself runs at its own speed, and the show follows: leases run out while somebody reads, and the story
+// would be another.
 type Player struct {
 	Out    io.Writer
 	Colour bool

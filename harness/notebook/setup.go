@@ -22,8 +22,9 @@ import (
 func setupCommands() []Command {
 	return []Command{{
 		Name: "bench", Example: "bench proxies=2 instances=(v1-a, v1-b)",
-		Does: "Starts everything: etcd's members, the proxies, the balancer, instances of the service, gateways. Without arguments it is the " +
-			"incident's bench: 3 members, 3 proxies, 3 gateways, v1-a and v1-b. A bench that runs already is ended first.",
+		Does: "Starts everything: etcd's members, the proxies, the balancer, instances of the service, gateways. " +
+			"Without arguments it is the incident's bench: 3 members, 3 proxies, 3 gateways, v1-a and v1-b. A bench " +
+			"that runs already is ended first.",
 		Args: []Arg{
 			{"[members=…]", oneOf("1", "3", "5"), "how many etcd members"},
 			{"[proxies=…]", aNumber(), "how many grpc-proxies"},
@@ -50,9 +51,13 @@ func setupCommands() []Command {
 		run: (*call).bench,
 	}, {
 		Name: "client", Example: "client eve user=eve",
-		Does: "Connects one more client of etcd through the balancer: an operator, a cron job, another team. One called ops is there already.",
-		Args: []Arg{{"NAME", aText(), "what to call it"}, {"[user=…]", aText(), "the user it logs in as, on a bench with auth"}},
-		run:  (*call).client,
+		Does: "Connects one more client of etcd through the balancer: an operator, a cron job, another team. One " +
+			"called ops is there already.",
+		Args: []Arg{
+			{"NAME", aText(), "what to call it"},
+			{"[user=…]", aText(), "the user it logs in as, on a bench with auth"},
+		},
+		run: (*call).client,
 	}, {
 		Name: "user", Example: "user eve may=nothing", act: true,
 		Does: "Adds a user to etcd, or takes the user's right or the user away again. Only on a bench with auth.",
@@ -117,10 +122,11 @@ func (c *call) bench() error {
 // topology is what the arguments of bench say.
 func (c *call) topology() (harness.Topology, error) {
 	top := harness.Topology{
-		Members: c.number("members"), Proxies: c.number("proxies"), Gateways: c.number("gateways"), Service: c.one("service"),
-		Direct: c.has("direct"), Upstream: c.all("upstream"), Sticky: c.has("sticky"), Scatter: c.has("scatter"), Auth: c.has("auth"),
+		Members: c.number("members"), Proxies: c.number("proxies"), Gateways: c.number("gateways"),
+		Service: c.one("service"), Direct: c.has("direct"), Upstream: c.all("upstream"), Sticky: c.has("sticky"),
 		Mode: registry.Mode(c.one("mode")), Reading: gateway.Kind(c.one("reading")), Retry: c.number("retry"),
-		CacheTTL: c.duration("cache-ttl"), TTL: c.duration("ttl"), Interval: c.duration("interval"), Scrub: c.duration("scrub"),
+		CacheTTL: c.duration("cache-ttl"), TTL: c.duration("ttl"), Interval: c.duration("interval"),
+		Scatter: c.has("scatter"), Scrub: c.duration("scrub"), Auth: c.has("auth"),
 	}
 	if c.has("instances") {
 		top.Instances = append([]string{}, c.all("instances")...)
@@ -149,7 +155,8 @@ func (c *call) topology() (harness.Topology, error) {
 	return top, nil
 }
 
-// readings says how the gateways read, if it is not as go-micro does and as the reader has met it from the first chapter on.
+// readings says how the gateways read, if it is not as go-micro does and as the reader has met it from the first
+// chapter on.
 func readings(top harness.Topology) string {
 	var modes []string
 	for i := range top.Gateways {

@@ -15,23 +15,6 @@ import (
 	"ghostroute/harness/verdict"
 )
 
-func tryCommand() Command {
-	return Command{
-		Name: "try",
-		Does: "Puts fixes on trial, each on a bench of its own, and prints what each trial came to. With scenario it is the matrix's own trial, under " +
-			"the worst schedule there is for the fix. Without, the commands under it are the trial: they begin with arrange, or with bench and then " +
-			"arrange, and report is said for them.",
-		Example: "try fix=(none, no-proxy)\narrange\nderegister v1-a\nresolve",
-		Args: []Arg{
-			{"fix=(…)", aFix(), "() is every one"},
-			{"[scenario=…]", aScenario(), ""},
-			{"[reading=…]", aReading(), "which gateway; each-request if it is not said"},
-		},
-		script: true,
-		run:    (*call).try,
-	}
-}
-
 func (c *call) try() error {
 	switch {
 	case c.has("scenario") && c.input != "":
@@ -108,7 +91,7 @@ func says(v verdict.Verdict) string {
 // trial runs the script on a bench of its own.
 func (c *call) trial(fix string) (_ Verdict, _ string, err error) {
 	if !slices.Contains(c.nb.topologyFixNames(), fix) {
-		return Verdict{}, "", c.wrong("%s is something an operator does, and no topology: say a scenario, or do it yourself", fix)
+		return Verdict{}, "", c.wrong("an operator does %s, it is no topology: say a scenario, or do it yourself", fix)
 	}
 	o := c.nb.opts
 	o.Dir = "" // the bench that the notebook itself drives is the one to look at

@@ -5,22 +5,6 @@ import (
 	"ghostroute/harness/wait"
 )
 
-func waitForCommand() Command {
-	return Command{
-		Name: "wait-for",
-		Does: "Waits until a gateway's answer is the truth (fresh), names an instance that is gone (ghost), or lacks one that is there (hidden); " +
-			"until a go-micro gateway has asked the registry again, its own copy being too old (asked); until an instance is gone from etcd; " +
-			"until a proxy holds what it was told to hold.",
-		Example: "wait-for g2 fresh",
-		Args: []Arg{
-			{"NODE", anyOf(aGateway(), anInstance(), aProxy()), ""},
-			{"CONDITION", oneOf("fresh", "ghost", "hidden", "asked", "gone", "held"), ""},
-		},
-		look: true,
-		run:  (*call).waitFor,
-	}
-}
-
 func (c *call) waitFor() error {
 	name, condition := c.one("node"), c.one("condition")
 	node := c.nb.kindOf(name)
@@ -70,12 +54,14 @@ func (c *call) waitTold(name, condition string) error {
 	}
 	g, since := c.b().Gateway(name), c.b().History.Now()
 	wanted := map[string]string{
-		"fresh": "to be told the truth", "ghost": "to be told a ghost", "hidden": "to be told too little", "asked": "to ask the registry",
+		"fresh": "to be told the truth", "ghost": "to be told a ghost", "hidden": "to be told too little",
+		"asked": "to ask the registry",
 	}[condition]
 	var last history.Resolve
 	err = wait.Until(c.ctx(), "it never came to that", func() bool {
 		last = g.Resolve(c.ctx(), c.service())
-		c.awaits("%s %s: it is told %s (%s), and truth is %s", name, wanted, ids(last.Endpoints), c.nb.origin(last, 0), ids(truth.Endpoints))
+		c.awaits("%s %s: it is told %s (%s), and truth is %s",
+			name, wanted, ids(last.Endpoints), c.nb.origin(last, 0), ids(truth.Endpoints))
 		ghosts, hidden := history.Compare(last.Endpoints, truth.Endpoints)
 		switch condition {
 		case "asked":
@@ -92,7 +78,8 @@ func (c *call) waitTold(name, condition string) error {
 		return err
 	}
 	if condition == "asked" {
-		// Which read it was is chance: this command's, or one of go-micro's own on the news of a change. Both fill the same cache.
+		// Which read it was is chance: this command's, or one of go-micro's own on the news of a change. Both fill the
+		// same cache.
 		read, _ := g.Registry().LastRead(c.service())
 		var of history.Resolve
 		read.Provenance(&of)
