@@ -1,4 +1,4 @@
-# Ghostroute. `make help` lists what there is.
+# Ghostroute. `make help` lists what there is; `artifacts/bin/ghostroute --help` says what ARGS may be.
 SHELL       := bash
 .SHELLFLAGS := -o pipefail -c
 GO          ?= go
@@ -6,25 +6,52 @@ GOFLAGS     += -mod=readonly
 export GOFLAGS
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
-ARTIFACTS   ?= $(CURDIR)/artifacts
-export GHOSTROUTE_COLOUR ?= $(shell [ -t 1 ] && [ -z "$$NO_COLOR" ] && echo always || echo never)
 
-# Trials mostly wait: for leases, for a memory to lapse. More of them than there are cores may run at a time.
-PARALLEL    ?= 12
+# Trials mostly wait: for leases, for a cache to lapse. More of them than there are cores may run at a time.
+PARALLEL ?= 12
+
+# A variable on the command line that does nothing is a typo.
+VARIABLES := ARGS N PACE IN PARALLEL GO GOFLAGS STATICCHECK
+UNKNOWN   := $(filter-out $(VARIABLES),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
+$(if $(UNKNOWN),$(error there is no variable $(UNKNOWN): there are $(VARIABLES); flags are given as in make explore ARGS="--fix ttl"))
 
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-# The one command. It is built and then run, not "go run", which keeps signals and exit codes to itself.
+# The one command. It is built and run: "go run" would keep signals and exit codes to itself.
 GHOSTROUTE := artifacts/bin/ghostroute
 
 build:
-	@mkdir -p $(dir $(GHOSTROUTE)) && $(GO) build -o $(GHOSTROUTE) ./harness/cmd/ghostroute
+	@mkdir -p artifacts/bin && $(GO) build -o $(GHOSTROUTE) ./harness/cmd/ghostroute
 
-incident: build ## the incident, told as it happens, on real parts
+incident: ## the incident, told as it happens, on real parts
+matrix:   ## every scenario against every fix, and the page that shows it
+verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
+explore:  ## look for a plan that breaks a promise: make explore ARGS="--fix ttl --time 60s"
+soak:     ## run plans for long, the model held to each step; goes on where the last soak stopped
+agree:    ## hold the model to real members and proxies
+claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
+causes:   ## find every cause anew; writes fixtures/found
+
+incident matrix verdicts explore soak agree claims causes: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
+
+N ?= 1
+CHAPTER = $(N) $(if $(IN),--in $(IN)) $(if $(PACE),--pace $(PACE)) $(ARGS)
+
+notebook: build ## one chapter, played slowly: make notebook N=3 (PACE=0 all at once, IN=zh-CN in Chinese)
+	@exec $(GHOSTROUTE) notebook $(CHAPTER)
+
+notebook-write: build ## run a chapter and write down what it printed: make notebook-write N=3 (IN=zh-CN)
+	@exec $(GHOSTROUTE) notebook $(CHAPTER) --write
+
+notebook-help: build ## every command of the notebooks
+	@exec $(GHOSTROUTE) notebook --commands
+
+notebooks: ## every chapter, as the tests run them
+	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
 
 test: ## every test
 	$(GO) test -timeout 10m ./harness/...
@@ -33,41 +60,6 @@ test: ## every test
 race: ## every test under the race detector
 	$(GO) test -race -timeout 20m ./harness/...
 	$(GO) test -race -parallel 3 -timeout 40m ./scenarios
-
-matrix: build ## every scenario against every fix, and the page that shows it
-	@exec $(GHOSTROUTE) $@ $(ARGS)
-
-N ?= 1
-
-notebook: build ## one chapter, played slowly: make notebook N=3 ARGS="--pace 0 --in zh-CN"
-	@exec $(GHOSTROUTE) $@ $(N) $(ARGS)
-
-notebooks: ## every chapter, as the tests run them
-	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
-
-notebook-write: build ## run a chapter and write down what it printed: make notebook-write N=3
-	@exec $(GHOSTROUTE) notebook $(N) --write $(ARGS)
-
-notebook-help: build ## every command of the notebooks
-	@exec $(GHOSTROUTE) notebook --commands
-
-explore: build ## look for a plan that breaks a promise, or replay one: make explore ARGS="--fix ttl --time 60s"
-	@exec $(GHOSTROUTE) $@ $(ARGS)
-
-soak: build ## run plans for long, the model held to each step; goes on where the last soak stopped
-	@exec $(GHOSTROUTE) $@ $(ARGS)
-
-claims: build ## try to refute what each fix claims; writes fixtures/found/claims.md
-	@exec $(GHOSTROUTE) $@ $(ARGS)
-
-causes: build ## find every cause anew on real benches; writes fixtures/found
-	@exec $(GHOSTROUTE) $@ $(ARGS)
-
-agree: build ## hold the model to real benches
-	@exec $(GHOSTROUTE) $@ $(ARGS)
-
-verdicts: build ## accept what the matrix finds as expected: look at git diff afterwards
-	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 page: ## the matrix' page, tested in a headless Chromium
 	cd harness/report/browser && $(GO) test ./...
@@ -80,4 +72,5 @@ lint: ## gofmt, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help build incident test race matrix notebook notebooks notebook-write notebook-help explore soak claims causes agree verdicts page lint bench
+.PHONY: help build incident matrix verdicts explore soak agree claims causes notebook notebook-write notebook-help notebooks \
+	test race page lint bench

@@ -62,12 +62,17 @@ func Explore(ctx context.Context, out Output, s Search) (Explored, error) {
 
 // Replay runs one plan and judges it.
 func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, error) {
+	e := Explored{Fix: s.Fix.Name, Findings: []Broken{}}
+	cfg := s.hunt(out)
+	if why := cfg.Lab.Topology.Variant.NeedsUser; p.Auth && why != "" {
+		return e, fmt.Errorf("this plan cannot be run under the fix %s: %s", s.Fix.Name, why)
+	}
 	fmt.Fprintln(out, p)
-	result, folder, err := hunt.Replay(ctx, s.hunt(out), p)
-	e := Explored{Fix: s.Fix.Name, Plans: 1, Steps: int64(result.Steps), Findings: []Broken{}}
+	result, folder, err := hunt.Replay(ctx, cfg, p)
 	if err != nil {
 		return e, err
 	}
+	e.Plans, e.Steps = 1, int64(result.Steps)
 	for _, r := range result.Results {
 		if r.Outcome == check.Broken {
 			e.Findings = append(e.Findings, Broken{Check: r.Check, Claimed: slices.Contains(s.Fix.Promises, r.Check), Why: r.Error().Error(),
@@ -80,12 +85,11 @@ func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, e
 
 // hunt is the search as a hunt.
 func (s Search) hunt(out Output) hunt.Config {
-	return hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Mixed: s.checks("identity"), Checks: s.Checks, Seed: s.Seed,
-		Time: s.Time, Dir: out.Dir, Command: s.command(), Out: out}
-}
-
-func (s Search) checks(name string) bool {
-	return slices.ContainsFunc(s.Checks, func(c check.Check) bool { return c.Name == name })
+	c := hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time, Dir: out.Dir,
+		Command: s.command(), Out: out}
+	asked := len(s.Checks) == 0 || slices.ContainsFunc(s.Checks, func(c check.Check) bool { return c.Name == "identity" })
+	c.Mixed = asked && c.Lab.Topology.Variant.NeedsUser == ""
+	return c
 }
 
 // command is what replays a plan of the search, when the plan is put behind it.

@@ -42,7 +42,7 @@ func Soak(ctx context.Context, out Output, s Search) error {
 	fmt.Fprintf(out, "from seed %d, behind %d plans\n", was.Seed, was.Plans)
 	s.Seed = was.Seed
 	cfg := s.hunt(out)
-	cfg.Once, cfg.Enough, cfg.Mixed = true, func(hunt.Finding) bool { return false }, true
+	cfg.Once, cfg.Enough = true, func(hunt.Finding) bool { return false }
 	return run(ctx, out, cfg, func(t *hunt.Tally) error {
 		is := soaked{t.Next.Load(), was.Plans + t.Plans.Load(), was.Steps + t.Steps.Load(), was.Findings + t.Findings.Load()}
 		content, err := json.Marshal(is)
@@ -57,7 +57,6 @@ func Soak(ctx context.Context, out Output, s Search) error {
 func Agree(ctx context.Context, out Output, s Search) error {
 	fmt.Fprintf(out, "from seed %d\n", s.Seed)
 	cfg := s.hunt(out)
-	cfg.Mixed = true
 	return run(ctx, out, cfg, func(*hunt.Tally) error { return nil })
 }
 

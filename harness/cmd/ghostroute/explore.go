@@ -111,7 +111,7 @@ func (c *command) explore() *cobra.Command {
 			} else {
 				e, err = scenarios.Explore(cmd.Context(), out, o)
 			}
-			if stopped := unfinished(cmd.Context(), text.Count(int(e.Plans), "plan")+" was run"); stopped != nil {
+			if stopped := unfinished(cmd.Context(), text.Count(int(e.Plans), "plan")+" so far"); stopped != nil {
 				return stopped
 			}
 			if err == nil && asJSON {

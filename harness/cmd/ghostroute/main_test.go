@@ -136,6 +136,16 @@ func TestTheIncidentIsTold(t *testing.T) {
 // soon is how long a program that was told to end may take.
 const soon = 2 * time.Second
 
+// authPlan is a plan with authentication on, under which etcd's leasing client waits for ever.
+const authPlan = "plan members=3 proxies=2 clients=2 auth | read g1 p1 k1"
+
+func TestAPlanThatAFixCannotBeRunUnderIsNotBegun(t *testing.T) {
+	t.Parallel()
+	got := run(t, "explore", "--fix", "leasing", "--out", t.TempDir(), authPlan)
+	require.Equal(t, 2, got.code)
+	require.Contains(t, got.errs, "this plan cannot be run under the fix leasing: with authentication on ")
+}
+
 // verbs that go on until they are told to end, or for long enough.
 func long(t *testing.T) map[string][]string {
 	return map[string][]string{
@@ -255,5 +265,38 @@ func TestAMovedCellIsJudgedAndDrawnFromItsFile(t *testing.T) {
 			require.Contains(t, got.errs, file+" is no history: ")
 			require.Equal(t, 1, strings.Count(got.errs, "\n"))
 		}
+	}
+}
+
+// TestMakeInAFolderWithABlankInItsName runs make as in a clone called "a b", with a compiler that hands out the program under test.
+func TestMakeInAFolderWithABlankInItsName(t *testing.T) {
+	t.Parallel()
+	top, clone := "../../..", filepath.Join(t.TempDir(), "a b")
+	require.NoError(t, os.CopyFS(filepath.Join(clone, "fixtures"), os.DirFS(filepath.Join(top, "fixtures"))))
+	for _, name := range []string{"Makefile", "go.mod"} {
+		text, err := os.ReadFile(filepath.Join(top, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(clone, name), text, 0o644))
+	}
+	compiler := filepath.Join(t.TempDir(), "go")
+	require.NoError(t, os.WriteFile(compiler, []byte("#!/bin/sh\ncp "+binary+" \"$3\"\n"), 0o755))
+	mk := func(args ...string) ended {
+		var out, errs bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), "make", append(args, "GO="+compiler)...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = clone, &out, &errs
+		_ = cmd.Run()
+		return ended{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	}
+	got := mk("incident")
+	require.Zero(t, got.code, got.errs)
+	require.Contains(t, got.out, "7 An instance crashes")
+	require.FileExists(t, filepath.Join(clone, "artifacts", "incident", "history.jsonl"))
+	got = mk("notebook", "N=2", "PACE=0")
+	require.Zero(t, got.code, got.errs)
+	require.Contains(t, got.out, "answers/02.txt")
+	for _, args := range [][]string{{"notebook", "N=99"}, {"explore", "ARGS=--fix tlt"}, {"explore", "FIX=ttl"}} {
+		got = mk(args...)
+		require.NotZero(t, got.code, args)
+		require.Contains(t, got.errs, "there is no ", args)
 	}
 }
