@@ -8,8 +8,8 @@ import (
 	"ghostroute/harness/verdict"
 )
 
-// drawing is a history as the page draws it: lanes, and on them marks, bands and bars. All that depends on meaning is decided
-// here; the page's script only places what it is given. Times are microseconds since the first event.
+// drawing is a history as the page draws it: lanes, and on them marks, bands and bars. All that depends on meaning is
+// decided here; the page's script only places what it is given. Times are microseconds since the first event.
 type drawing struct {
 	Lanes   []lane    `json:"lanes"`
 	Phases  []phase   `json:"phases,omitempty"`
@@ -34,7 +34,8 @@ type segment struct {
 	IDs      []string `json:"ids"`
 }
 
-// entry is the life of a proxy's cached answer, as far as its hits show it: from the read that filled it to the last hit.
+// entry is the life of a proxy's cached answer, as far as its hits show it: from the read that filled it to the last
+// hit.
 type entry struct {
 	Lane     int   `json:"l"`
 	T        int64 `json:"t"`
@@ -81,7 +82,8 @@ type run struct {
 	alike string
 }
 
-// draw turns a history into a drawing. q says what a right answer is; evidence are events that must stay visible by themselves.
+// draw turns a history into a drawing. q says what a right answer is; evidence are events that must stay visible by
+// themselves.
 func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b history.Event) int { return a.Seq - b.Seq })

@@ -16,7 +16,8 @@ type band struct {
 	target string
 }
 
-// fault draws a band from arm, or from the first fire, to end; what fires inside it is a mark, and so is what is over at once.
+// fault draws a band from arm, or from the first fire, to end; what fires inside it is a mark, and so is what is over
+// at once.
 func (d *drafter) fault(e history.Event, m mark) {
 	f := e.Fault
 	m.Lane = d.lane(owners(f.Target)...)

@@ -14,8 +14,8 @@ type lane struct {
 	Kind string `json:"k"` // one of laneKinds
 }
 
-// laneKinds are in the order of the lanes: clients on top, then the proxies they go through, then etcd, so that a miss is seen to
-// go further than a hit.
+// laneKinds are in the order of the lanes: clients on top, then the proxies they go through, then etcd, so that a
+// miss is seen to go further than a hit.
 var laneKinds = []string{"gateway", "writer", "balancer", "proxy", "member", "truth"}
 
 // lay finds the lanes from what the events say that each node did. A member has one only where a fault is at it.

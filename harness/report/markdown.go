@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Markdown writes the run as tables that GitHub renders: the verdicts, the fixes and what they cost, and what is not as expected.
+// Markdown writes the run as tables that GitHub renders: the verdicts, the fixes and what they cost, and what is not
+// as expected.
 func Markdown(w io.Writer, run Run) error {
 	return run.markdown(w, func(t table, b *strings.Builder) {
 		fmt.Fprintf(b, "# %s\n\n%s\n\n", md(run.Title), md(run.about()))
@@ -25,13 +26,14 @@ func Markdown(w io.Writer, run Run) error {
 	})
 }
 
-// WriteMatrixMarkdown writes the verdicts as a table, two letters a reading, and what the letters mean. The run needs no more than
-// names and labels, see Labelled.
+// WriteMatrixMarkdown writes the verdicts as a table, two letters a reading, and what the letters mean. The run needs
+// no more than names and labels, see Labelled.
 func WriteMatrixMarkdown(w io.Writer, run Run) error {
 	return run.markdown(w, func(t table, b *strings.Builder) { t.matrix(b) })
 }
 
-// WriteFixesMarkdown writes of each fix, as a table, what it is, whose, what it claims and gives up, and what it came to in all.
+// WriteFixesMarkdown writes of each fix, as a table, what it is, whose, what it claims and gives up, and what it came
+// to in all.
 func WriteFixesMarkdown(w io.Writer, run Run) error {
 	return run.markdown(w, func(t table, b *strings.Builder) { t.fixes(b) })
 }

@@ -58,7 +58,8 @@ func (d *drafter) event(e history.Event) {
 	d.join(m, stream, alike)
 }
 
-// join adds a mark, or has the last of its stream grow by it where they are alike. An event that is evidence stands alone.
+// join adds a mark, or has the last of its stream grow by it where they are alike. An event that is evidence stands
+// alone.
 func (d *drafter) join(m mark, stream, alike string) {
 	if last, ok := d.runs[stream]; ok && last.alike == alike && !d.keep[m.Seq] {
 		r := &d.Marks[last.mark]

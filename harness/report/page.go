@@ -23,9 +23,10 @@ var (
 	pageJS string
 )
 
-// HTML writes the run as one page: the matrix, what the fixes cost, and behind each cell its timelines, verdict, evidence and
-// replay command. Style and script are in it and it loads nothing; its content security policy forbids it to. Of the histories
-// it holds what is drawn, gzipped, a row together for its cells are alike: a row is unpacked when one of its cells is opened.
+// HTML writes the run as one page: the matrix, what the fixes cost, and behind each cell its timelines, verdict,
+// evidence and replay command. Style and script are in it and it loads nothing; its content security policy forbids
+// it to. Of the histories it holds what is drawn, gzipped, a row together for its cells are alike: a row is unpacked
+// when one of its cells is opened.
 func HTML(w io.Writer, run Run) error {
 	t, err := run.table()
 	if err != nil {
@@ -53,8 +54,9 @@ func HTML(w io.Writer, run Run) error {
 	return p.write(w)
 }
 
-// Draw writes a page of one history: its timeline and the list of its events. Where the question names gateways it is judged
-// first; where it names no service, answers are compared with the truth of the service that was asked for most.
+// Draw writes a page of one history: its timeline and the list of its events. Where the question names gateways it is
+// judged first; where it names no service, answers are compared with the truth of the service that was asked for
+// most.
 func Draw(w io.Writer, title string, events []history.Event, q verdict.Question) error {
 	r := Reading{Question: q, Events: events}
 	if len(q.Gateways) > 0 {

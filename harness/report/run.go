@@ -1,8 +1,9 @@
-// Package report shows a run of scenarios against fixes: as a table for the terminal, as Markdown, as JSON, and as one page that
-// needs no network, in which each cell opens its timeline. table.go lays the run out once; each writer prints that.
+// Package report shows a run of scenarios against fixes: as a table for the terminal, as Markdown, as JSON, and as
+// one page that needs no network, in which each cell opens its timeline. table.go lays the run out once; each writer
+// prints that.
 //
-// It reads verdicts and histories and changes neither. Names, answers and log lines are text that instances chose: they are
-// escaped everywhere, and the page's script never makes markup of them.
+// It reads verdicts and histories and changes neither. Names, answers and log lines are text that instances chose:
+// they are escaped everywhere, and the page's script never makes markup of them.
 package report
 
 import (

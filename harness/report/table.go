@@ -10,8 +10,8 @@ import (
 	"ghostroute/harness/verdict"
 )
 
-// table is a run laid out, scenarios in rows and fixes in columns: all that a writer prints. Page, terminal and Markdown only
-// decide how it looks.
+// table is a run laid out, scenarios in rows and fixes in columns: all that a writer prints. Page, terminal and
+// Markdown only decide how it looks.
 type table struct {
 	Columns []column
 	Themes  []theme
@@ -219,7 +219,7 @@ var legend = []struct{ Letter, Word, Text, Class string }{
 	{"H", "heals", "some did, and every gateway agreed before patience ended", "half heals"},
 	{"S", "stale", "some disagreed to the end, and provenance says why it stays so", "half stale"},
 	{"U", "unknown", "a premise failed, or nothing explains what was seen", "half unknown"},
-	{"–", "n/a", "scenario, fix and reading make no sense together", "half na"},
+	{"–", "n/a", "does not apply: not to this fix, or not by this reading", "half na"},
 	{"g", "ghost", "answered, but gone", "sym"},
 	{"h", "hidden", "there, but not answered", "sym"},
 	{"l", "leak", "answered to a user who may not read it", "sym"},

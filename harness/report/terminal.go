@@ -22,8 +22,8 @@ const (
 	cellWidth = 4
 )
 
-// Terminal writes the matrix as a table that keeps within the width, with what the fixes cost and what is not as expected below
-// it. The letters say all that the colours do.
+// Terminal writes the matrix as a table that keeps within the width, with what the fixes cost and what is not as
+// expected below it. The letters say all that the colours do.
 func Terminal(w io.Writer, run Run, o Options) error {
 	laid, err := run.table()
 	if err != nil {

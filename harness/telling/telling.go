@@ -1,5 +1,5 @@
-// Package telling turns a history into sentences while it happens, for a reader who has never seen etcd: what happened, through
-// which proxy, what each gateway was told and where that came from, and what the truth was.
+// Package telling turns a history into sentences while it happens, for a reader who has never seen etcd: what
+// happened, through which proxy, what each gateway was told and where that came from, and what the truth was.
 package telling
 
 import (

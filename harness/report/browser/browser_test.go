@@ -52,8 +52,8 @@ type tab struct {
 	wrong []string
 }
 
-// open opens a page in a tab of its own. What its console says of errors, what it throws and what it asks of the network fails
-// the test when it ends.
+// open opens a page in a tab of its own. What its console says of errors, what it throws and what it asks of the
+// network fails the test when it ends.
 func open(t *testing.T, browser context.Context, path, fragment string) *tab {
 	t.Helper()
 	p := &tab{T: t, path: path}
@@ -174,8 +174,8 @@ func (p *tab) printed(name string) int {
 // sheet is a page of a PDF.
 var sheet = regexp.MustCompile(`/Type\s*/Page\b[^s]`)
 
-// contrasts returns, of all elements with text that a selector finds, those whose text stands out too little from what is behind
-// it (WCAG 2.2, 1.4.3: 4.5 to 1).
+// contrasts returns, of all elements with text that a selector finds, those whose text stands out too little from
+// what is behind it (WCAG 2.2, 1.4.3: 4.5 to 1).
 const contrasts = `(selector) => {
 	const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
 	const rgba = (c) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data; };

@@ -20,7 +20,8 @@ import (
 // evil is a name that an instance could choose: it must come out of the page as text.
 const evil = `v1-<img src=x onerror=alert(1)>'"&`
 
-// matrix is the path of the page to test: GHOSTROUTE_PAGE, or that of the expected verdicts with saved histories behind them.
+// matrix is the path of the page to test: GHOSTROUTE_PAGE, or that of the expected verdicts with saved histories
+// behind them.
 func matrix(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("GHOSTROUTE_PAGE"); path != "" {
