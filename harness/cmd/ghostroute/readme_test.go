@@ -18,7 +18,7 @@ var (
 	playing   = regexp.MustCompile(`make notebook.*`)
 	codeSpan  = regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]+`|^ {4}[^\n]+$")
 	makeRule  = regexp.MustCompile(`(?m)^([a-z-]+):`)
-	madeRule  = regexp.MustCompile(`\bmake ([a-z][a-z-]*)((?: [A-Z]+=[\w."-]+)*)`)
+	madeRule  = regexp.MustCompile("(?m)^[ `]*" + `make ([a-z][a-z-]*)((?: [A-Z]+=[\w."-]+)*)`)
 	someFlags = regexp.MustCompile(`\bghostroute ([a-z][^'"#` + "`" + `]*)`)
 )
 
