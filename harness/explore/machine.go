@@ -1,8 +1,8 @@
-// Package explore lets the machine find the next incident: random plans on a machine, each judged, each failure made small,
-// each small plan one line that can be run again.
+// Package explore lets the machine find the next incident: random plans on a machine, each judged, each failure made
+// small, each small plan one line that can be run again.
 //
-// What a plan is says package plan; what should come of it package model; what is promised package check. A machine may be the
-// model itself, etcd's own code without its network (in the model's tests), or real parts (package lab).
+// What a plan is says package plan; what should come of it package model; what is promised package check. A machine may
+// be the model itself, etcd's own code without its network (in the model's tests), or real parts (package lab).
 package explore
 
 import (
@@ -11,17 +11,18 @@ import (
 	"ghostroute/harness/explore/plan"
 )
 
-// Machine takes a plan's steps one after another. A step has been taken when Apply returns: what it caused has settled, but
-// for RPCs that the plan holds. It is used by one goroutine.
+// Machine takes a plan's steps one after another. A step has been taken when Apply returns: what it caused has settled,
+// but for RPCs that the plan holds. It is used by one goroutine.
 type Machine interface {
-	// Apply takes the next step. An error means that the machine broke, not that etcd refused: see plan.Observation.Err.
+	// Apply takes the next step. An error means that the machine broke, not that etcd refused: see
+	// plan.Observation.Err.
 	Apply(plan.Step) (plan.Observation, error)
 	// Close loses what is still held and ends what the machine began.
 	Close() error
 }
 
-// Disagreement is the error of a machine that did not do what the oracle said: one of the two is wrong, and nothing that
-// follows counts.
+// Disagreement is the error of a machine that did not do what the oracle said: one of the two is wrong, and nothing
+// that follows counts.
 type Disagreement struct {
 	Number int // of the step, from 1
 	Step   plan.Step
@@ -55,8 +56,9 @@ func Take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, 
 		}
 		switch s.Verb {
 		case plan.Keepalive, plan.Register, plan.Restart, plan.Replace:
-			// A member that is cut off from raft still asks the leader it last knew to renew a lease, over HTTP, for as long as it
-			// takes it to notice: that is a matter of time and changes nothing that a plan can see (etcdserver/v3_server.go, LeaseRenew).
+			// A member that is cut off from raft still asks the leader it last knew to renew a lease, over HTTP, for as
+			// long as it takes it to notice: that is a matter of time and changes nothing that a plan can see
+			// (etcdserver/v3_server.go, LeaseRenew).
 			if want.Err == plan.ErrUnavailable && (got.Err == "" || s.Verb == plan.Keepalive) {
 				got.Err = want.Err
 			}

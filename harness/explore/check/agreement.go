@@ -1,6 +1,10 @@
 package check
 
-import "slices"
+import (
+	"slices"
+
+	"ghostroute/harness/keys"
+)
 
 // Agreement checks that reads of different shapes, made at one instant through one proxy, tell the same story.
 func Agreement() Check {
@@ -60,13 +64,12 @@ func agree(a, b Read) (key string, ok, comparable bool) {
 	if a.Shape.Limit > 0 && len(a.Keys) >= a.Shape.Limit || b.Shape.Limit > 0 && len(b.Keys) >= b.Shape.Limit {
 		return "", true, false // what was cut off is not known
 	}
-	meet := sameRange || covers(a.Key, a.End, b.Key, b.End) || covers(b.Key, b.End, a.Key, a.End)
-	if !meet {
+	if !keys.Overlap(a.Key, a.End, b.Key, b.End) {
 		return "", true, false
 	}
 	for _, x := range []struct{ one, other Read }{{a, b}, {b, a}} {
 		for i, k := range x.one.Keys {
-			if !within(k, x.other.Key, x.other.End) {
+			if !keys.In(k, x.other.Key, x.other.End) {
 				continue
 			}
 			j := slices.Index(x.other.Keys, k)

@@ -2,6 +2,8 @@ package check
 
 import (
 	"time"
+
+	"ghostroute/harness/keys"
 )
 
 // change is one revision: what it did, and between which moments it was done.
@@ -57,7 +59,7 @@ func (rec Record) pending(changes []change) (list []Write) {
 				continue
 			}
 			for _, x := range c.commits {
-				if within(x.Key, w.Key, w.End) {
+				if keys.In(x.Key, w.Key, w.End) {
 					done, taken[c.revision] = true, true
 					break
 				}

@@ -40,7 +40,7 @@ const s1 = keys.Registry + "s1/"
 
 // read is g2 reading all of s1 through p2 for one millisecond from the given one on.
 func read(at time.Duration, revision int64, ids ...string) Read {
-	r := Read{Seq: 100 + int(at/ms), Client: "g2", Via: "p2", Began: at, Ended: at + ms, Key: s1, End: prefixEnd(s1),
+	r := Read{Seq: 100 + int(at/ms), Client: "g2", Via: "p2", Began: at, Ended: at + ms, Key: s1, End: keys.PrefixEnd(s1),
 		Source: history.Hit, Revision: revision, Keys: []string{}}
 	for _, id := range ids {
 		r.Keys = append(r.Keys, s1+id)
@@ -143,10 +143,10 @@ func TestChecks(t *testing.T) {
 		{"two proxies", Agreement(), Unknown, "", noMind,
 			[]Read{read(41*ms, 3, "a", "b"), with(func(r *Read) { r.Via = "p1" }, read(43*ms, 4, "b"))}},
 
-		{"may read it", Identity(), Kept, "", grants(Grant{User: "g2", Key: s1, End: prefixEnd(s1), Allowed: true}),
+		{"may read it", Identity(), Kept, "", grants(Grant{User: "g2", Key: s1, End: keys.PrefixEnd(s1), Allowed: true}),
 			[]Read{read(41*ms, 4, "b")}},
 		{"may not read it", Identity(), Broken, "g2 was told " + s1 + "b by p2 (hit) and may not read it",
-			grants(Grant{User: "g1", Key: s1, End: prefixEnd(s1), Allowed: true}),
+			grants(Grant{User: "g1", Key: s1, End: keys.PrefixEnd(s1), Allowed: true}),
 			[]Read{read(41*ms, 4, "b")}},
 		{"may no longer read it", Identity(), Broken, "",
 			grants(Grant{User: "g2", Key: "\x00", End: "\x00", Allowed: true},

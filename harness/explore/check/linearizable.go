@@ -58,7 +58,7 @@ func Linearizable(patience time.Duration) Check {
 type input struct {
 	read   *Read
 	change []Commit
-	who    string
+	client string
 }
 
 // serviceModel is a service as porcupine steps it. The state is a store.
@@ -105,30 +105,30 @@ var serviceModel = porcupine.Model{
 func (rec Record) operations() map[string][]porcupine.Operation {
 	groups := map[string][]porcupine.Operation{}
 	clients := map[string]int{}
-	id := func(who string) int {
-		if _, ok := clients[who]; !ok {
-			clients[who] = len(clients)
+	id := func(client string) int {
+		if _, ok := clients[client]; !ok {
+			clients[client] = len(clients)
 		}
-		return clients[who]
+		return clients[client]
 	}
 	for _, c := range rec.changes() {
 		by := map[string][]Commit{}
 		for _, x := range c.commits {
 			by[groupOf(x.Key)] = append(by[groupOf(x.Key)], x)
 		}
-		who := "a client"
+		client := "a client"
 		if c.write != nil {
-			who = c.write.Client
+			client = c.write.Client
 		}
 		for g, list := range by {
-			groups[g] = append(groups[g], porcupine.Operation{ClientId: id(who), Input: input{change: list, who: who},
+			groups[g] = append(groups[g], porcupine.Operation{ClientId: id(client), Input: input{change: list, client: client},
 				Call: int64(c.earliest), Return: int64(c.latest)})
 		}
 	}
 	for i := range rec.Reads {
 		r := &rec.Reads[i]
 		if g := group(r.Key, r.End); g != "" && r.Err == "" && r.At == 0 {
-			groups[g] = append(groups[g], porcupine.Operation{ClientId: id(name(*r)), Input: input{read: r, who: name(*r)},
+			groups[g] = append(groups[g], porcupine.Operation{ClientId: id(name(*r)), Input: input{read: r, client: name(*r)},
 				Call: int64(r.Began), Return: int64(r.Ended)})
 		}
 	}

@@ -51,22 +51,11 @@ func (s store) apply(c Commit) {
 	}
 }
 
-// within says whether a key lies in a range as etcd takes it.
-func within(name, key, end string) bool {
-	switch end {
-	case "":
-		return name == key
-	case "\x00":
-		return name >= key
-	}
-	return name >= key && name < end
-}
-
 // keys are those of a range, sorted.
 func (s store) keys(key, end string) []string {
 	var list []string
 	for k := range s {
-		if within(k, key, end) {
+		if keys.In(k, key, end) {
 			list = append(list, k)
 		}
 	}
@@ -127,10 +116,8 @@ func group(key, end string) string {
 	case end == "\x00" || g == "":
 		return ""
 	}
-	if groupOf(end) == g || end == prefixEnd(keys.Registry+g+"/") || end == prefixEnd(g) {
+	if groupOf(end) == g || end == keys.PrefixEnd(keys.Service(g)) || end == keys.PrefixEnd(g) {
 		return g
 	}
 	return ""
 }
-
-func prefixEnd(prefix string) string { return prefix[:len(prefix)-1] + string(prefix[len(prefix)-1]+1) }

@@ -57,8 +57,8 @@ type Tally struct {
 	Next                   atomic.Uint64 // the seed of the next plan
 }
 
-// Run hunts until ctx ends, its time is over, or there is enough. The error is trouble, a disagreement between model and machine among it:
-// it ends the hunt. The end of ctx is none.
+// Run hunts until ctx ends, its time is over, or there is enough. The error is trouble, a disagreement between model
+// and machine among it: it ends the hunt. The end of ctx is none.
 func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	if cfg.Workers == 0 {
 		cfg.Workers = 5 * runtime.GOMAXPROCS(0)
@@ -220,8 +220,8 @@ func (h *hunter) try(ctx context.Context, l *lab.Lab, p plan.Plan) (lab.Outcome,
 	return out, err
 }
 
-// broken are the findings in an outcome, one for each broken promise. Where the model can tell why the stock proxy broke one, they are
-// one for each cause.
+// broken are the findings in an outcome, one for each broken promise. Where the model can tell why the stock proxy
+// broke one, they are one for each cause.
 func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
 	var causes []model.Finding
 	if h.Lab.Stock() {
@@ -246,9 +246,9 @@ func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
 	return list
 }
 
-// shrink makes a finding's plan small and gives the outcome that confirms it. With the stock proxy the model tells which smaller plan
-// still has the same cause, and the lab has the last word; without a model the lab is asked each time. Why is nil if it did not happen
-// again.
+// shrink makes a finding's plan small and gives the outcome that confirms it. With the stock proxy the model tells
+// which smaller plan still has the same cause, and the lab has the last word; without a model the lab is asked each
+// time. Why is nil if it did not happen again.
 func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.Outcome, err error) {
 	limit := h.Small
 	if limit == 0 {

@@ -35,7 +35,8 @@ func TestWhatCannotBeAskedForIsAnErrorThatSaysWhatCan(t *testing.T) {
 	require.Len(t, checks, 2)
 
 	_, err = hunt.ReadPlan("nowhere.txt")
-	require.ErrorContains(t, err, `"nowhere.txt" is neither a plan in one line (plan … | step | step) nor a file that holds one`)
+	require.ErrorContains(t, err,
+		`"nowhere.txt" is neither a plan in one line (plan … | step | step) nor a file that holds one`)
 	_, err = hunt.ReadPlan("plan proxies=1 | reed g1 p1 k1")
 	require.ErrorContains(t, err, `"reed" is nothing a step can do`)
 	file := filepath.Join(t.TempDir(), "plan.txt")
@@ -58,7 +59,7 @@ func TestEvidenceIsKeptBesideEarlierEvidence(t *testing.T) {
 	require.Equal(t, "0\n", string(text))
 }
 
-// first hunts for the first counterexample to convergence from a seed nobody picked.
+// first hunts for the first counterexample to convergence from a seed of the clock.
 func first(t testing.TB) (f hunt.Finding) {
 	checks, err := hunt.Checks("convergence")
 	require.NoError(t, err)
@@ -71,7 +72,8 @@ func first(t testing.TB) (f hunt.Finding) {
 	return f
 }
 
-// BenchmarkFirstCounterexample is the median time, boot of the members included, to a shrunk and confirmed counterexample.
+// BenchmarkFirstCounterexample is the median time, boot of the members included, to a shrunk and confirmed
+// counterexample.
 func BenchmarkFirstCounterexample(b *testing.B) {
 	var took []float64
 	most := 0
@@ -86,11 +88,12 @@ func BenchmarkFirstCounterexample(b *testing.B) {
 	b.ReportMetric(float64(most), "steps-at-most")
 }
 
-// BenchmarkSchedules is how many random schedules of 30 steps real benches get through in a second, each of them judged.
+// BenchmarkSchedules is how many random schedules of 30 steps real benches get through in a second, each of them
+// judged.
 func BenchmarkSchedules(b *testing.B) {
 	checks, err := hunt.Checks("convergence")
 	require.NoError(b, err)
-	judged := make(chan struct{}, 1) // somebody has judged a schedule since this was last read
+	judged := make(chan struct{}, 1) // a schedule was judged since this was last read
 	judge := checks[0].Judge
 	checks[0].Judge = func(r check.Record) check.Result {
 		select {

@@ -45,7 +45,8 @@ func ReadPlan(lineOrFile string) (plan.Plan, error) {
 	}
 	content, err := os.ReadFile(lineOrFile)
 	if err != nil {
-		return plan.Plan{}, fmt.Errorf("%q is neither a plan in one line (plan … | step | step) nor a file that holds one: %w", lineOrFile, err)
+		return plan.Plan{}, fmt.Errorf(
+			"%q is neither a plan in one line (plan … | step | step) nor a file that holds one: %w", lineOrFile, err)
 	}
 	p, err := plan.Parse(string(content))
 	if err != nil {

@@ -15,8 +15,9 @@ import (
 	"ghostroute/harness/verdict"
 )
 
-// Save writes an outcome into a new folder of that name: plan.txt, verdict.txt, history.jsonl, timeline.html and, where there is anything
-// to show, porcupine's page. A folder that is there already holds earlier evidence: then the new one gets a number.
+// Save writes an outcome into a new folder of that name: plan.txt, verdict.txt, history.jsonl, timeline.html and, where
+// there is anything to show, porcupine's page. A folder that is there already holds earlier evidence: then the new one
+// gets a number.
 func Save(name string, out lab.Outcome, why string) (folder string, err error) {
 	if folder, err = newFolder(name); err != nil {
 		return "", err
@@ -35,7 +36,9 @@ func Save(name string, out lab.Outcome, why string) (folder string, err error) {
 		write("plan.txt", text(out.Plan.Format())),
 		write("verdict.txt", text(why+"\n")),
 		write("history.jsonl", func(w io.Writer) error { _, err := history.Encode(w, out.Events); return err }),
-		write("timeline.html", func(w io.Writer) error { return report.Draw(w, "A plan of the explorer", out.Events, verdict.Question{}) }),
+		write("timeline.html", func(w io.Writer) error {
+			return report.Draw(w, "A plan of the explorer", out.Events, verdict.Question{})
+		}),
 	}
 	if busiest := out.Record.Busiest(); busiest != "" {
 		errs = append(errs, write("linearizable.html", func(w io.Writer) error {

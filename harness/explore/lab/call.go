@@ -39,7 +39,8 @@ func (m *Machine) way(client, endpoint string) (w way, err error) {
 	return w, nil
 }
 
-// enters is the endpoint that a plan's leads to under the lab's topology: with every client at one proxy p1, with none a member.
+// enters is the endpoint that a plan's leads to under the lab's topology: with every client at one proxy p1, with none
+// a member.
 func (m *Machine) enters(endpoint string) string {
 	switch {
 	case m.lab.cfg.Topology.Direct && endpoint == plan.VIP:
@@ -57,7 +58,8 @@ func (m *Machine) unlinked(w way) bool { return w.proxy != nil && m.unlinkedFrom
 
 func (m *Machine) unlinkedFrom(proxy string) bool { return m.cut[proxy+"-"+m.asks[plan.Number(proxy)]] }
 
-// alone says whether the member at the way's end is cut off from its peers: what needs a quorum is never answered there.
+// alone says whether the member at the way's end is cut off from its peers: what needs a quorum is never answered
+// there.
 func (m *Machine) alone(w way) bool {
 	if w.proxy != nil {
 		return m.cut[m.asks[plan.Number(w.at)]]
@@ -121,17 +123,19 @@ func (m *Machine) ask(w way, r request, within time.Duration) (plan.Observation,
 	return r.ask(ctx)
 }
 
-// gated makes a call through a proxy past a gate, where it is held, or given up where it would never be answered: the cache could have.
+// gated makes a call through a proxy past a gate, where it is held, or given up where it would never be answered: the
+// cache could have.
 func (m *Machine) gated(s plan.Step, w way, r request) (plan.Observation, error) {
 	dead := m.unlinked(w) && s.Hold != plan.AtRequest
 	point := history.AfterMember
 	if dead || s.Hold == plan.AtRequest {
 		point = history.BeforeMember
 	}
-	h := &holding{way: w, quorum: r.quorum, gate: w.proxy.Hold(proxy.Hold{RPC: rpc(s.Verb), Point: point}), done: make(chan outcome, 1)}
+	gate := w.proxy.Hold(proxy.Hold{RPC: rpc(s.Verb), Point: point})
+	h := &holding{way: w, quorum: r.quorum, gate: gate, done: make(chan outcome, 1)}
 	var ctx context.Context
 	ctx, h.cancel = m.bound(w, 0)
-	if r.quorum && m.alone(w) && s.Hold == plan.AtAnswer { // an answer may come that etcd refuses it; what never comes is not held
+	if r.quorum && m.alone(w) && s.Hold == plan.AtAnswer { // a refusal may come and be held; what never comes is not
 		defer time.AfterFunc(m.moment(), h.cancel).Stop()
 		defer m.gaveUp()
 	}
@@ -188,8 +192,8 @@ func (m *Machine) goOn(h *holding) (plan.Observation, error) {
 
 // rpc is what a gate knows a verb's RPC by, "" for one that it cannot hold.
 func rpc(v plan.Verb) string {
-	return map[plan.Verb]string{plan.Read: "Range", plan.Put: "Put", plan.Delete: "DeleteRange", plan.Txn: "Txn", plan.Compact: "Compact",
-		plan.Grant: "LeaseGrant", plan.Revoke: "LeaseRevoke"}[v]
+	return map[plan.Verb]string{plan.Read: "Range", plan.Put: "Put", plan.Delete: "DeleteRange", plan.Txn: "Txn",
+		plan.Compact: "Compact", plan.Grant: "LeaseGrant", plan.Revoke: "LeaseRevoke"}[v]
 }
 
 // bound is a context for a call: with its client's token, and a deadline unless within is 0.
@@ -231,7 +235,8 @@ func (m *Machine) flood(_ context.Context, s plan.Step) (plan.Observation, error
 	ctx, cancel := m.bound(w, 0)
 	defer cancel()
 	for n := range 2049 {
-		if _, err := c.kv.Range(ctx, &pb.RangeRequest{Key: fmt.Appendf(nil, "flood/%d/%d", m.step, n), Serializable: true}); err != nil {
+		r := &pb.RangeRequest{Key: fmt.Appendf(nil, "flood/%d/%d", m.step, n), Serializable: true}
+		if _, err := c.kv.Range(ctx, r); err != nil {
 			return m.failed(err)
 		}
 	}

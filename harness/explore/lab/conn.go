@@ -18,8 +18,8 @@ import (
 	"ghostroute/harness/wait"
 )
 
-// conn is one client's connection to a proxy, a member or its VIP. It is plain gRPC: etcd's client would retry what failed, and a plan
-// asks once.
+// conn is one client's connection to a proxy, a member or its VIP. It is plain gRPC: etcd's client would retry what
+// failed, and a plan asks once.
 type conn struct {
 	*grpc.ClientConn
 	kv    pb.KVClient
@@ -57,7 +57,7 @@ func (m *Machine) connOf(client, endpoint string) (*conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 			if err == nil {
 				m.mu.Lock()
-				m.whose[c.LocalAddr().String()] = client
+				m.dialled[c.LocalAddr().String()] = client
 				m.mu.Unlock()
 			}
 			return c, err
@@ -70,11 +70,11 @@ func (m *Machine) connOf(client, endpoint string) (*conn, error) {
 	return m.conns[id], nil
 }
 
-// clientOf is whose connection comes from an address, where it did not come by way of the balancer.
+// clientOf is the client whose connection comes from an address, where it did not come by way of the balancer.
 func (m *Machine) clientOf(addr string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.whose[addr]
+	return m.dialled[addr]
 }
 
 // hangUp closes every connection to an endpoint, or only this client's: whatever is asked there again dials again.
@@ -83,7 +83,8 @@ func (m *Machine) hangUp(client, endpoint string) {
 	defer m.mu.Unlock()
 	for id, c := range m.conns {
 		if of, to, _ := strings.Cut(id, " "); to == endpoint && (client == "" || of == client) {
-			_ = c.Close() // its calls are over: the machine makes one at a time, and those that are held are another connection's
+			// Its calls are over: the machine makes one at a time, and those that are held are another connection's.
+			_ = c.Close()
 			delete(m.conns, id)
 		}
 	}
@@ -169,5 +170,6 @@ func (m *Machine) pinnedAt(proxy string) (clients []string) {
 // part closes a client's connection to its VIP and waits until the balancer has noticed.
 func (m *Machine) part(ctx context.Context, client string) error {
 	m.hangUp(client, plan.VIP)
-	return wait.Until(ctx, "the balancer has not noticed that "+client+" hung up", func() bool { return m.stage.PinnedTo(client) == "" })
+	return wait.Until(ctx, "the balancer has not noticed that "+client+" hung up",
+		func() bool { return m.stage.PinnedTo(client) == "" })
 }

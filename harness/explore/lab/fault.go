@@ -26,7 +26,8 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 	m.cut[s.Target] = s.Verb == plan.Cut || s.Verb == plan.Blackhole
 	asked := from[0] == 'p' && plan.Number(from) < len(m.asks) && m.asks[plan.Number(from)] == to
 	if asked && was && s.Verb == plan.Mend {
-		// Whatever a black hole swallowed, the proxy is to ask over a new connection: it must have noticed that the old one is gone.
+		// Whatever a black hole swallowed, the proxy is to ask over a new connection: it must have noticed that the old
+		// one is gone.
 		p := m.stage.Proxy(from)
 		p.Link(to).Drop()
 		if err := p.Reach(ctx, false); err != nil {
@@ -45,8 +46,9 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 	return nil
 }
 
-// breakOrMend does to the stage's links what a step does to a plan's: a proxy's to a member, a client's to its VIP, or with a member's name
-// those of all proxies to it. A plan may name a link over which it has nothing to ask: then there is none.
+// breakOrMend does to the stage's links what a step does to a plan's: a proxy's to a member, a client's to its VIP, or
+// with a member's name those of all proxies to it. A plan may name a link over which it has nothing to ask: then there
+// is none.
 func (m *Machine) breakOrMend(ctx context.Context, s plan.Step) error {
 	from, to := plan.Ends(s.Target)
 	if from[0] == 'g' {
@@ -89,8 +91,8 @@ func (m *Machine) act(ctx context.Context, s plan.Step, node string, to ...strin
 	return m.stage.Mend(ctx, node, to...)
 }
 
-// cutOff cuts a member off from its peers. The leader is the plan's business: a member that leads by chance hands over first, one that was
-// given the lead is cut off with it and the others elect.
+// cutOff cuts a member off from its peers. The leader is the plan's business: a member that leads by chance hands over
+// first, one that was given the lead is cut off with it and the others elect.
 func (m *Machine) cutOff(ctx context.Context, member string) error {
 	if m.cut[member] {
 		return nil
@@ -203,9 +205,9 @@ func (m *Machine) rebootMember(ctx context.Context, target string) error {
 	return nil
 }
 
-// expire ends a lease. etcd's leader looks twice a second for leases whose time is over and has EtcdServer.LeaseRevoke end each of them
-// (etcdserver/server.go, revokeExpiredLeases); that call is made here at the plan's word, in the leader and past its API, so that the
-// plan and not the clock says when. Leases live for an hour.
+// expire ends a lease. etcd's leader looks twice a second for leases whose time is over and has EtcdServer.LeaseRevoke
+// end each of them (etcdserver/server.go, revokeExpiredLeases); that call is made here at the plan's word, in the
+// leader and past its API, so that the plan and not the clock says when. Leases live for an hour.
 func (m *Machine) expire(ctx context.Context, s plan.Step) (plan.Observation, error) {
 	none := plan.Observation{}
 	lead, err := m.stage.Cluster.Leader(ctx)

@@ -22,7 +22,8 @@ type instance struct {
 	at  string // the proxy that it asks
 }
 
-// attempts is how often a go-micro server tries to register before it waits for its next interval (server/grpc/grpc.go, regFunc).
+// attempts is how often a go-micro server tries to register before it waits for its next interval (server/grpc/grpc.go,
+// regFunc).
 const attempts = 3
 
 // ofInstances is the client whose VIP instances use, where the plan says "vip".
@@ -80,7 +81,9 @@ func (m *Machine) register(_ context.Context, s plan.Step) (obs plan.Observation
 		return plan.Observation{Err: plan.ErrUnavailable}, err
 	}
 	for range attempts {
-		again, err := m.traced(in.reg, w, func() error { return in.reg.Register(serviceOf(s.Target), micro.RegisterTTL(time.Hour)) })
+		again, err := m.traced(in.reg, w, func() error {
+			return in.reg.Register(serviceOf(s.Target), micro.RegisterTTL(time.Hour))
+		})
 		obs.Err, obs.Answers = again.Err, append(obs.Answers, again.Answers...)
 		if err != nil || obs.Err != plan.ErrUnavailable || w.proxy == nil || m.alone(w) || m.unlinked(w) {
 			return obs, err
@@ -151,7 +154,8 @@ func (m *Machine) registry(client string, w way) (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return registry.New(m.ctx, registry.Config{Client: client, Addresses: []string{addr}, Mode: m.lab.cfg.Topology.Mode, History: m.history})
+	return registry.New(m.ctx, registry.Config{Client: client, Addresses: []string{addr},
+		Mode: m.lab.cfg.Topology.Mode, History: m.history})
 }
 
 // traced has go-micro do something, and takes what it read from the proxy's records of that.
@@ -179,8 +183,8 @@ func (m *Machine) traced(r *registry.Registry, w way, do func() error) (obs plan
 // recorded is a proxy's record of an answer, as far as that goes.
 func (m *Machine) recorded(e history.Event) plan.Answer {
 	r := e.Range
-	a := plan.Answer{Via: e.Who, Keys: plan.BoundsText(r.Key, r.End), Shape: r.Shape, Source: r.Source, Revision: r.Revision - m.base,
-		Count: r.Count}
+	a := plan.Answer{Via: e.Who, Keys: plan.BoundsText(r.Key, r.End), Shape: r.Shape, Source: r.Source,
+		Revision: r.Revision - m.base, Count: r.Count}
 	for i, key := range r.Keys {
 		a.KVs = append(a.KVs, plan.KV{Key: key, Mod: r.Mods[i] - m.base})
 	}

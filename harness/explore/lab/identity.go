@@ -87,8 +87,8 @@ func (m *Machine) fetchToken(ctx context.Context, user string) error {
 	return fmt.Errorf("%s got no token: every member is cut off", user)
 }
 
-// tokenFor is the token that a client sends: one that the member which may be asked knows. etcd's client finds out by being refused
-// and logging in again, and asks a second time; a plan asks once.
+// tokenFor is the token that a client sends: one that the member which may be asked knows. etcd's client finds out by
+// being refused and logging in again, and asks a second time; a plan asks once.
 func (m *Machine) tokenFor(w way) string {
 	if known, ok := m.behind[w.member]; ok {
 		return known[user(w.client)]
@@ -96,7 +96,7 @@ func (m *Machine) tokenFor(w way) string {
 	return m.tokens[user(w.client)]
 }
 
-// user is whose identity a call has: where the plan names no client it is root's.
+// user is the user that a call is made as: root, where the plan names no client.
 func user(client string) string {
 	if client == "" {
 		return stage.Root
@@ -105,7 +105,8 @@ func user(client string) string {
 }
 
 func (m *Machine) granted(user string, may bool) {
-	m.grants = append(m.grants, check.Grant{From: m.history.Now(), User: user, Key: "\x00", End: keys.FromKey, Allowed: may})
+	m.grants = append(m.grants,
+		check.Grant{From: m.history.Now(), User: user, Key: "\x00", End: keys.FromKey, Allowed: may})
 }
 
 // permit gives a user the role, or takes it.
@@ -125,8 +126,8 @@ func (m *Machine) permit(ctx context.Context, s plan.Step) error {
 	return nil
 }
 
-// expireToken has the members forget a user's token, as they do after five minutes and at once when the password is changed, and has
-// the user log in again.
+// expireToken has the members forget a user's token, as they do after five minutes and at once when the password is
+// changed, and has the user log in again.
 func (m *Machine) expireToken(ctx context.Context, s plan.Step) error {
 	err := m.asRoot(ctx, func(root context.Context, c *clientv3.Client) error {
 		_, err := c.UserChangePassword(root, s.Target, s.Target)

@@ -1,11 +1,11 @@
-// Package lab is the explorer's machine on real parts: a stage of real etcd members that talk raft, real grpc-proxies behind real gRPC
-// and the balancer, go-micro's registry, RPCs that are really held, and one history of it all.
+// Package lab is the explorer's machine on real parts: a stage of real etcd members that talk raft, real grpc-proxies
+// behind real gRPC and the balancer, go-micro's registry, RPCs that are really held, and one history of it all.
 //
-// A Lab takes one plan after another. For each plan the cluster is wiped and everything else is new. What is random on real parts is taken
-// out, so that a plan means one run: a step is over when every member that can has applied it, the leader is the one the plan says, a
-// client that lost its connection has another before it asks again. Two things are the plan's where elsewhere they would be the clock's: a
-// lease ends at the step that says so (see Machine.expire), and a call that nothing can answer is given up after a moment, not after
-// etcd's five seconds (see Machine.moment).
+// A Lab takes one plan after another. For each plan the cluster is wiped and everything else is new. What is random on
+// real parts is taken out, so that a plan means one run: a step is over when every member that can has applied it, the
+// leader is the one the plan says, a client that lost its connection has another before it asks again. Two things are
+// the plan's where elsewhere they would be the clock's: a lease ends at the step that says so (see Machine.expire), and
+// a call that nothing can answer is given up after a moment, not after etcd's five seconds (see Machine.moment).
 package lab
 
 import (
@@ -22,8 +22,8 @@ import (
 
 // Config says what plans are run on. The zero value is the stock proxy.
 type Config struct {
-	// Topology is what a fix makes of the incident's: Variant, Mode, Direct, Sticky, Scatter and Scrub count; how many there are of
-	// anything is the plan's to say.
+	// Topology is what a fix makes of the incident's: Variant, Mode, Direct, Sticky, Scatter and Scrub count; how many
+	// there are of anything is the plan's to say.
 	Topology harness.Topology
 	OneProxy bool          // every client has come to p1, as with weights 1, 0, 0 and every connection made anew
 	Restart  bool          // the proxies are restarted before anything asks whether all is well
@@ -33,7 +33,8 @@ type Config struct {
 // Stock says whether the model can tell what the proxies will do.
 func (c Config) Stock() bool {
 	t := c.Topology
-	return t.Variant.Name == "" && t.Mode == "" && !t.Direct && !t.Sticky && !t.Scatter && t.Scrub == 0 && !c.OneProxy && !c.Restart
+	return t.Variant.Name == "" && t.Mode == "" && !t.Direct && !t.Sticky && !t.Scatter && t.Scrub == 0 &&
+		!c.OneProxy && !c.Restart
 }
 
 // Lab is clusters and what it takes to run plans on them, one at a time. Close it.
@@ -67,7 +68,8 @@ func (l *Lab) ready(ctx context.Context, members int) (c *etcd.Cluster, revision
 	return c, revision, nil
 }
 
-// renew moves a wiped cluster's revision on even where there was nothing to wipe, so that whatever an earlier plan compacted lies in the past.
+// renew moves a wiped cluster's revision on even where there was nothing to wipe, so that whatever an earlier plan
+// compacted lies in the past.
 func (l *Lab) renew(ctx context.Context, c *etcd.Cluster) (int64, error) {
 	root, client, err := c.Root(ctx)
 	if err != nil {
@@ -89,8 +91,8 @@ func (l *Lab) renew(ctx context.Context, c *etcd.Cluster) (int64, error) {
 	return d.Header.Revision, c.Settle(ctx)
 }
 
-// oracle is the model beside a machine, which tells it where the balancer leads each client. It is nil unless the proxies are stock: of
-// others the model knows nothing.
+// oracle is the model beside a machine, which tells it where the balancer leads each client. It is nil unless the
+// proxies are stock: of others the model knows nothing.
 func (l *Lab) oracle(m *Machine) explore.Machine {
 	if !l.cfg.Stock() {
 		return nil

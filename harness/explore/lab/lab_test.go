@@ -27,8 +27,8 @@ func newLab(t testing.TB, cfg lab.Config) *lab.Lab {
 	return l
 }
 
-// TestTheModelAgreesWithTheBench holds the model to real members and proxies: on whatever random plans do, both say the same of every
-// answer.
+// TestTheModelAgreesWithTheBench holds the model to real members and proxies: on whatever random plans do, both say the
+// same of every answer.
 func TestTheModelAgreesWithTheBench(t *testing.T) {
 	const long = 2 * time.Second // ghostroute agree goes on for longer
 	seed := uint64(time.Now().UnixNano())
@@ -50,7 +50,8 @@ func TestTheModelAgreesWithTheBench(t *testing.T) {
 		time.Since(began).Round(time.Millisecond), again, float64(steps)/time.Since(began).Seconds())
 }
 
-// TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy gives no time at all to a member that would refuse what nobody can write.
+// TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy gives no time at all to a member that would refuse what nothing can
+// write.
 func TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy(t *testing.T) {
 	l := newLab(t, lab.Config{})
 	p, err := plan.Parse("plan members=3 proxies=1 clients=1 | put g1 p1 k1 | cut m1 | txn g1 p1 then put k1 ; put k1")
@@ -66,7 +67,8 @@ func TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy(t *testing.T) {
 // TestAPlanMeansOneRun takes one random plan again and again: it is seen to do the same each time.
 func TestAPlanMeansOneRun(t *testing.T) {
 	l := newLab(t, lab.Config{})
-	p := plan.Random(plan.Config{Verbs: []plan.Verb{plan.Read, plan.Put, plan.Delete, plan.Txn, plan.Grant, plan.Revoke, plan.Expire, plan.Compact,
+	p := plan.Random(plan.Config{Verbs: []plan.Verb{plan.Read, plan.Put, plan.Delete, plan.Txn,
+		plan.Grant, plan.Revoke, plan.Expire, plan.Compact,
 		plan.Release, plan.Fail, plan.Cut, plan.Mend, plan.Narrow, plan.Register, plan.Resolve}}, 7)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -93,12 +95,13 @@ func run(t *testing.T, text string) []history.Event {
 	return out.Events
 }
 
-// Every fault is at a node or a link that there is, is of the kind that it is, and ends: an explorer's history once had links "p1-m1" and
-// leases "l1" for members, delays that were cuts, and nothing that ended but what was mended by hand.
+// Every fault is at a node or a link that there is, is of the kind that it is, and ends: an explorer's history once had
+// links "p1-m1" and leases "l1" for members, delays that were cuts, and nothing that ended but what was mended by hand.
 func TestFaultsAreNamedAsNodesAndLinksAreAndEnd(t *testing.T) {
 	var got []string
-	for _, e := range run(t, "plan members=3 proxies=2 clients=1 | cut p1-m1 | mend p1-m1 | blackhole p1-m1 | read g1 p1 k1 | mend p1-m1 |"+
-		"delay m2 5 | mend m2 | delay p2-m2 5 | register s1/a p1 | grant m1 l1 | expire l1 | expire s1/a | read g1 vip k1 | cut g1-vip") {
+	for _, e := range run(t, "plan members=3 proxies=2 clients=1 | cut p1-m1 | mend p1-m1 |"+
+		"blackhole p1-m1 | read g1 p1 k1 | mend p1-m1 | delay m2 5 | mend m2 | delay p2-m2 5 | register s1/a p1 |"+
+		"grant m1 l1 | expire l1 | expire s1/a | read g1 vip k1 | cut g1-vip") {
 		if f := e.Fault; f != nil && f.Kind != history.Hold {
 			target := f.Target
 			if f.Kind == history.Expire && target[0] == 'm' {
@@ -132,10 +135,11 @@ func TestALeaseThatEndsIsRecorded(t *testing.T) {
 	require.Equal(t, gone, revoked)
 }
 
-// What goes into a black hole is lost without a word: a cached answer is still told, a miss is given up, and once it is mended all is as before.
+// What goes into a black hole is lost without a word: a cached answer is still told, a miss is given up, and once it is
+// mended all is as before.
 func TestABlackholeIsASilentCut(t *testing.T) {
-	p, err := plan.Parse("plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 | read g1 p1 k1 |" +
-		"put g1 p1 k1 | put g1 m1 k1 | read g1 p1 k1 | mend p1-m1 | read g1 p1 k1")
+	p, err := plan.Parse("plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 |" +
+		"read g1 p1 k1 | put g1 p1 k1 | put g1 m1 k1 | read g1 p1 k1 | mend p1-m1 | read g1 p1 k1")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

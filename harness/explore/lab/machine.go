@@ -45,9 +45,9 @@ type Machine struct {
 	delay   time.Duration   // the longest that a link was given
 	given   time.Time       // when the last call was given up that nothing could answer
 
-	mu    sync.Mutex
-	conns map[string]*conn  // by client and endpoint
-	whose map[string]string // a connection's own address → its client
+	mu      sync.Mutex
+	conns   map[string]*conn  // by client and endpoint
+	dialled map[string]string // a connection's own address → its client
 
 	tokens map[string]string            // by user
 	behind map[string]map[string]string // by member that is cut off: the tokens it knows
@@ -58,8 +58,9 @@ type Machine struct {
 	readers   map[string]*registry.Registry // by client and endpoint
 }
 
-// moment is how long a call is waited for that nothing can answer: it needs a quorum and its member is cut off, or it has no way at
-// all. etcd would take five seconds and more to say so. What a member can refuse without a quorum it has refused by then.
+// moment is how long a call is waited for that nothing can answer: it needs a quorum and its member is cut off, or it
+// has no way at all. etcd would take five seconds and more to say so. What a member can refuse without a quorum it has
+// refused by then.
 func (m *Machine) moment() time.Duration { return m.lab.moment + 4*m.delay }
 
 // a moment, and one on a machine that was too busy for it
@@ -74,8 +75,8 @@ const patience = 20 * time.Second
 // gaveUp notes that a call was given up a moment ago.
 func (m *Machine) gaveUp() { m.given = time.Now() }
 
-// quiet waits until every node on its way has heard that a call was given up: were the way mended before, it would be answered after all,
-// and a plan would mean two things.
+// quiet waits until every node on its way has heard that a call was given up: were the way mended before, it would be
+// answered after all, and a plan would mean two things.
 func (m *Machine) quiet(ctx context.Context) error {
 	select {
 	case <-time.After(time.Until(m.given.Add(5*time.Millisecond + 4*m.delay))):
@@ -95,8 +96,9 @@ func (l *Lab) Machine(ctx context.Context, p plan.Plan) (m *Machine, err error) 
 		return nil, err
 	}
 	h := history.New()
-	m = &Machine{lab: l, plan: p, history: h, stage: stage.New(h, cluster), base: revision - 1, leases: int64(l.runs) << 20,
-		cut: map[string]bool{}, conns: map[string]*conn{}, whose: map[string]string{}, tokens: map[string]string{},
+	m = &Machine{lab: l, plan: p, history: h, stage: stage.New(h, cluster), base: revision - 1,
+		leases: int64(l.runs) << 20,
+		cut:    map[string]bool{}, conns: map[string]*conn{}, dialled: map[string]string{}, tokens: map[string]string{},
 		behind: map[string]map[string]string{}, held: map[string]*holding{}, instances: map[string]*instance{},
 		readers: map[string]*registry.Registry{}}
 	m.wire = wire.Wire{Base: m.base, Ago: m.ago, LeaseID: m.leaseID, Value: value}
@@ -146,8 +148,8 @@ func (m *Machine) startProxy(ctx context.Context, name, member string) error {
 	if !slices.ContainsFunc(may, func(other string) bool { return other != member }) {
 		return nil
 	}
-	// etcd's client may be told of other endpoints once its resolver is built, which it does on another goroutine and without a lock
-	// (client/v3/internal/resolver/resolver.go, Build and SetEndpoints); a connection says that it is.
+	// etcd's client may be told of other endpoints once its resolver is built, which it does on another goroutine and
+	// without a lock (client/v3/internal/resolver/resolver.go, Build and SetEndpoints); a connection says that it is.
 	if err := p.Reach(ctx, true); err != nil {
 		return err
 	}
@@ -176,8 +178,8 @@ func (m *Machine) scrub() {
 	})
 }
 
-// Close loses whatever is still held and ends what the machine began. What the plan did to the members is wiped; a cluster that cannot be
-// is replaced.
+// Close loses whatever is still held and ends what the machine began. What the plan did to the members is wiped; a
+// cluster that cannot be is replaced.
 func (m *Machine) Close() error {
 	for _, h := range m.held {
 		h.gate.Lose()
@@ -204,11 +206,15 @@ func (m *Machine) Close() error {
 	return errors.Join(errs...)
 }
 
+// act takes a step.
+type act func(*Machine, context.Context, plan.Step) (plan.Observation, error)
+
 // acts are how each verb is taken. The test holds them to the plan's table of verbs.
-var acts = map[plan.Verb]func(*Machine, context.Context, plan.Step) (plan.Observation, error){
+var acts = map[plan.Verb]act{
 	plan.Read: (*Machine).call, plan.Put: (*Machine).call, plan.Delete: (*Machine).call, plan.Txn: (*Machine).call,
-	plan.Grant: (*Machine).call, plan.Revoke: (*Machine).call, plan.Keepalive: (*Machine).call, plan.Compact: (*Machine).call,
-	plan.Expire: (*Machine).expire, plan.Flood: (*Machine).flood,
+	plan.Grant: (*Machine).call, plan.Revoke: (*Machine).call, plan.Keepalive: (*Machine).call,
+	plan.Compact: (*Machine).call,
+	plan.Expire:  (*Machine).expire, plan.Flood: (*Machine).flood,
 
 	plan.Register: (*Machine).register, plan.Deregister: (*Machine).deregister, plan.Crash: unseen((*Machine).crashes),
 	plan.Restart: (*Machine).restart, plan.Replace: (*Machine).restart,
@@ -220,12 +226,15 @@ var acts = map[plan.Verb]func(*Machine, context.Context, plan.Step) (plan.Observ
 	plan.Mend: unseen((*Machine).link), plan.Lead: unseen((*Machine).moveLeader),
 	plan.Reboot: unseen((*Machine).reboot), plan.Narrow: unseen((*Machine).narrow),
 
-	plan.Weights: unseen((*Machine).setWeights), plan.Drain: unseen((*Machine).drain), plan.Reconnect: unseen((*Machine).reconnect),
-	plan.Permit: unseen((*Machine).permit), plan.Forbid: unseen((*Machine).permit), plan.ExpireToken: unseen((*Machine).expireToken),
+	plan.Weights: unseen((*Machine).setWeights), plan.Drain: unseen((*Machine).drain),
+	plan.Reconnect: unseen((*Machine).reconnect),
+
+	plan.Permit: unseen((*Machine).permit), plan.Forbid: unseen((*Machine).permit),
+	plan.ExpireToken: unseen((*Machine).expireToken),
 }
 
 // unseen is an act of which nothing is observed. Before it, calls that were given up are over.
-func unseen(act func(*Machine, context.Context, plan.Step) error) func(*Machine, context.Context, plan.Step) (plan.Observation, error) {
+func unseen(act func(*Machine, context.Context, plan.Step) error) act {
 	return func(m *Machine, ctx context.Context, s plan.Step) (plan.Observation, error) {
 		if err := m.quiet(ctx); err != nil {
 			return plan.Observation{}, err

@@ -50,8 +50,9 @@ func (r recorder) read(req *pb.RangeRequest, resp *pb.RangeResponse, err error) 
 	if r.at[0] == 'p' {
 		source = history.Miss
 	}
-	e := &history.Range{Began: r.began, Client: r.client, Key: string(req.Key), End: string(req.RangeEnd), Shape: proxy.Shape(req),
-		Serializable: req.Serializable, Source: source, Revision: resp.GetHeader().GetRevision(), Count: resp.GetCount(), Keys: []string{}}
+	e := &history.Range{Began: r.began, Client: r.client, Key: string(req.Key), End: string(req.RangeEnd),
+		Shape: proxy.Shape(req), Serializable: req.Serializable, Source: source,
+		Revision: resp.GetHeader().GetRevision(), Count: resp.GetCount(), Keys: []string{}}
 	for _, kv := range resp.GetKvs() {
 		e.Keys, e.Mods = append(e.Keys, string(kv.Key)), append(e.Mods, kv.ModRevision)
 	}
@@ -61,8 +62,8 @@ func (r recorder) read(req *pb.RangeRequest, resp *pb.RangeResponse, err error) 
 	r.history.Add(history.Event{Who: r.at, Range: e})
 }
 
-// reads records what the reads in a transaction that writes nothing were answered. Where it writes, they are of before or after it: no
-// revision says which.
+// reads records what the reads in a transaction that writes nothing were answered. Where it writes, they are of before
+// or after it: no revision says which.
 func (r recorder) reads(req *pb.TxnRequest, resp *pb.TxnResponse) {
 	ops := req.Failure
 	if resp.Succeeded {

@@ -54,7 +54,8 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 		r, err := m.wire.Delete(s.Keys)
 		return acknowledged(m, func(ctx context.Context) (*pb.DeleteRangeResponse, error) {
 			resp, err := c.kv.DeleteRange(ctx, r)
-			note.write(history.Write{Op: "delete", Key: string(r.Key), End: string(r.RangeEnd), Deleted: resp.GetDeleted()}, resp, err)
+			w := history.Write{Op: "delete", Key: string(r.Key), End: string(r.RangeEnd), Deleted: resp.GetDeleted()}
+			note.write(w, resp, err)
 			return resp, err
 		}), err
 	case plan.Txn:
@@ -64,7 +65,9 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 		return acknowledged(m, func(ctx context.Context) (*pb.CompactionResponse, error) { return c.kv.Compact(ctx, r) }), nil
 	case plan.Grant:
 		r := &pb.LeaseGrantRequest{ID: m.leaseID(s.Lease), TTL: 3600}
-		return acknowledged(m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) { return c.lease.LeaseGrant(ctx, r) }), nil
+		return acknowledged(m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) {
+			return c.lease.LeaseGrant(ctx, r)
+		}), nil
 	case plan.Revoke:
 		r := &pb.LeaseRevokeRequest{ID: m.leaseID(s.Lease)}
 		return acknowledged(m, func(ctx context.Context) (*pb.LeaseRevokeResponse, error) {
@@ -73,7 +76,9 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 			return resp, err
 		}), nil
 	case plan.Keepalive:
-		return request{func(ctx context.Context) (plan.Observation, error) { return m.keepAlive(ctx, c, m.leaseID(s.Lease)) }, true}, nil
+		return request{func(ctx context.Context) (plan.Observation, error) {
+			return m.keepAlive(ctx, c, m.leaseID(s.Lease))
+		}, true}, nil
 	}
 	return request{}, fmt.Errorf("%s is no call", s.Verb)
 }

@@ -32,15 +32,17 @@ func (o Outcome) Broken() *check.Result {
 	return nil
 }
 
-// Try runs a plan from its beginning to the peace after it and judges its history. First p's steps; then whatever p left open is released
-// and mended; then every proxy is asked, serializably, whatever p asked, until the answers are the truth or cfg.Heals has passed.
-// Safety is judged over all of it, convergence over the end. With the stock proxy the model is held to every step.
+// Try runs a plan from its beginning to the peace after it and judges its history. First p's steps; then whatever p
+// left open is released and mended; then every proxy is asked, serializably, whatever p asked, until the answers are
+// the truth or cfg.Heals has passed. Safety is judged over all of it, convergence over the end. With the stock proxy
+// the model is held to every step.
 //
-// A call that nobody can answer is given up after a moment, and on a busy machine that moment may be too short for one that a member would
-// have refused. So where model and machine disagree the plan is run once more, with moments ten times as long, and Again says so.
+// A call that nothing can answer is given up after a moment, and on a busy machine that moment may be too short for one
+// that a member would have refused. So where model and machine disagree the plan is run once more, with moments ten
+// times as long, and Again says so.
 //
-// The error is trouble, and a *explore.Disagreement where the model said something else than the machine both times: then nothing counts.
-// What happened until then is in the outcome.
+// The error is trouble, and a *explore.Disagreement where the model said something else than the machine both times:
+// then nothing counts. What happened until then is in the outcome.
 func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outcome, error) {
 	out, err := l.try(ctx, p, checks)
 	var d *explore.Disagreement

@@ -40,8 +40,8 @@ func agree(c *cluster, p plan.Plan) (steps int, err error) {
 	return steps, nil
 }
 
-// TestTheModelAgreesWithEtcdsOwnCode is how we know that we understand the cache: etcd's proxy, cache, store, transactions
-// and leases on the one side, the model on the other, and not one step on which they differ.
+// TestTheModelAgreesWithEtcdsOwnCode is how we know that we understand the cache: etcd's proxy, cache, store,
+// transactions and leases on the one side, the model on the other, and not one step on which they differ.
 func TestTheModelAgreesWithEtcdsOwnCode(t *testing.T) {
 	t.Parallel()
 	plans := 700 // some 114,000 steps in all; EXPLORE_PLANS makes it more
@@ -81,16 +81,22 @@ func TestTheModelAgreesOnRareThings(t *testing.T) {
 	defer func() { require.NoError(t, c.Close()) }()
 	for _, line := range []string{
 		"txn g1 p1 then ( then read k1 ) ; read k2 | read g1 p1 k1 | read g1 p1 k2",
-		"txn g1 p1 then ( then read k1 ; put k1 ) ; ( if k1 present then put k2 else read k2 ) ; read k* | read g1 p1 k2 | read g1 p1 k* | read g1 p1 k1",
+		"txn g1 p1 then ( then read k1 ; put k1 ) ; ( if k1 present then put k2 else read k2 ) ; read k* |" +
+			"read g1 p1 k2 | read g1 p1 k* | read g1 p1 k1",
 		"txn g1 p1 then put k1 ; read k* ; ( then put k2 ) | read g1 p1 k* | read g1 m1 k*",
 		"read g1 p1 k1 | flood g1 p1 | read g1 p1 k1",
 		"read g1 p1 k1 | compact p1 | flood g1 p1 | read g1 p1 k1",
-		"read g1 p1 k1 | put g1 p2 k1 | compact p1 | read g1 p1 k1 linearizable | read g1 p1 k1 | read g1 p1 k2 | read g1 p1 k2",
+		"read g1 p1 k1 | put g1 p2 k1 | compact p1 | read g1 p1 k1 linearizable | read g1 p1 k1 | read g1 p1 k2 |" +
+			"read g1 p1 k2",
 		"read g1 p1 k1 | read g1 p1 k2 | put g1 p2 k2 | delete g1 p1 k2.. | read g1 p1 k2",
 		"read g1 p1 k2 | put g1 p2 k2 | delete g1 p1 k2.. | read g1 p1 k2",
 		"put g1 p1 k1 | delete g1 p1 k1 hold=answer:h1 | reboot p1 | read g1 p1 k1 | read g1 p1 k1",
-		"cut m2 | put g1 p1 k1 | read g1 p2 k1 rev=now | txn g1 p2 then read k1 | txn g1 p2 then read k1 linearizable | mend m2 | read g1 p2 k1",
-		"grant p1 l1 | put g1 p1 k1 lease=l1 | put g1 p1 k1 | revoke p1 l1 | read g1 p1 k1 | grant p1 l1 | txn g1 p1 then put k2 lease=l1 | expire l1 | read g1 p1 k*",
+		"cut m2 | put g1 p1 k1 | read g1 p2 k1 rev=now | txn g1 p2 then read k1 |" +
+			"txn g1 p2 then read k1 linearizable | mend m2 | read g1 p2 k1",
+		"grant p1 l1 | put g1 p1 k1 lease=l1 | put g1 p1 k1 | revoke p1 l1 | read g1 p1 k1 | grant p1 l1 |" +
+			"txn g1 p1 then put k2 lease=l1 | expire l1 | read g1 p1 k*",
+		"put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 | read g1 p1 k1 | put g1 p1 k1 | read g1 p1 k1 |" +
+			"mend p1-m1 | read g1 p1 k1",
 	} {
 		p, err := plan.Parse(line)
 		require.NoError(t, err, line)

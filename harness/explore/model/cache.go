@@ -13,7 +13,8 @@ type proxy struct {
 	*cache
 }
 
-// cache is a proxy's KV cache without its limit of 2048 answers (cache.DefaultMaxEntries), to which no plan comes but by Flood.
+// cache is a proxy's KV cache without its limit of 2048 answers (cache.DefaultMaxEntries), to which no plan comes but
+// by Flood.
 type cache struct {
 	compacted int64 // what was last compacted through this proxy, -1 for nothing
 	answers   map[request]entry
@@ -68,8 +69,8 @@ func (c *cache) invalidate(key, end string) {
 	c.index.Delete(interval(key, end))
 }
 
-// interval is the interval under which the cache's index files a range (cache/store.go, Add and Invalidate). An end of one
-// zero byte, which means "from the key on", is taken as it stands, and so ends before it begins.
+// interval is the interval under which the cache's index files a range (cache/store.go, Add and Invalidate). An end of
+// one zero byte, which means "from the key on", is taken as it stands, and so ends before it begins.
 func interval(key, end string) adt.Interval {
 	if end == "" {
 		return adt.NewStringAffinePoint(key)

@@ -14,7 +14,8 @@ import (
 )
 
 // TestTheModelsCacheIsEtcds calls etcd's cache and the model's side by side, at random, and after each call compares
-// everything that either would answer. Many ranges overlap and many end before they begin: the tree's shape matters then.
+// everything that either would answer. Many ranges overlap and many end before they begin: the tree's shape matters
+// then.
 func TestTheModelsCacheIsEtcds(t *testing.T) {
 	t.Parallel()
 	calls, hits := 0, 0
@@ -75,7 +76,8 @@ func sideBySide(t *testing.T, seed uint64) (calls, hits int) {
 			resp, err := real.Get(reqs[i])
 			e, hit, refused := m.get(modelled[i])
 			what = "get " + reqs[i].String()
-			require.Equal(t, err == etcdcache.ErrCompacted, refused == plan.ErrCompacted, "seed %d step %d: %s", seed, step, what)
+			require.Equal(t, err == etcdcache.ErrCompacted, refused == plan.ErrCompacted,
+				"seed %d step %d: %s", seed, step, what)
 			require.Equal(t, err == nil, hit, "seed %d step %d: %s", seed, step, what)
 			if hit {
 				hits++

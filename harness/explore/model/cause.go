@@ -37,12 +37,12 @@ const (
 
 // Causes are all of them that can be found, in a fixed order.
 func Causes() []Cause {
-	return []Cause{OtherProxy, DirectWrite, LeaseRevoked, LeaseExpired, BeforeWrite, AnswerInFlight, TxnInFlight, LaggingMember,
-		FromKeyRead, FromKeyDelete, FromKeyPruned, NestedTxn, LostTxn, Torn, PastCompaction, Frozen, Identity}
+	return []Cause{OtherProxy, DirectWrite, LeaseRevoked, LeaseExpired, BeforeWrite, AnswerInFlight, TxnInFlight,
+		LaggingMember, FromKeyRead, FromKeyDelete, FromKeyPruned, NestedTxn, LostTxn, Torn, PastCompaction, Frozen, Identity}
 }
 
-// Breaks is the check that the cause breaks. After PastCompaction it is "": what the proxy tells then was true at the revision that was
-// asked for, and etcd itself would refuse to say it.
+// Breaks is the check that the cause breaks. After PastCompaction it is "": what the proxy tells then was true at the
+// revision that was asked for, and etcd itself would refuse to say it.
 func (c Cause) Breaks() string {
 	switch c {
 	case PastCompaction:
@@ -56,23 +56,30 @@ func (c Cause) Breaks() string {
 // Where is the line of etcd v3.7.3 that explains the cause, and what it does; paths are under server/proxy/grpcproxy.
 func (c Cause) Where() string {
 	return map[Cause]string{
-		OtherProxy:     "kv.go:91 (and 83, 124): only the proxy that a write passes forgets; nobody tells the others",
-		DirectWrite:    "kv.go:83, 91, 124: nothing but the proxy's own calls invalidates; it watches nothing",
-		LeaseRevoked:   "lease.go:89: LeaseRevoke has no cache at hand, and knows not which keys the lease had",
-		LeaseExpired:   "kv.go has no clock: cache/store.go:84 adds an answer without an age",
-		BeforeWrite:    "kv.go:83 and 91 invalidate, kv.go:86 and 94 write after that; what is read between is filed and stays",
+		OtherProxy:   "kv.go:91 (and 83, 124): only the proxy that a write passes forgets; nothing tells the others",
+		DirectWrite:  "kv.go:83, 91, 124: nothing but the proxy's own calls invalidates; it watches nothing",
+		LeaseRevoked: "lease.go:89: LeaseRevoke has no cache at hand, and knows not which keys the lease had",
+		LeaseExpired: "kv.go has no clock: cache/store.go:84 adds an answer without an age",
+		BeforeWrite: "kv.go:83 and 91 invalidate, kv.go:86 and 94 write after that; " +
+			"what is read between is filed and stays",
 		AnswerInFlight: "kv.go:72 adds whatever kv.go:62 brought, however much was invalidated meanwhile",
 		TxnInFlight:    "kv.go:109 adds a transaction's ranges when its answer comes, whatever was invalidated meanwhile",
 		LaggingMember:  "kv.go:62 passes a serializable miss on as serializable; kv.go:72 keeps the lagging member's answer",
-		FromKeyRead:    `cache/store.go:97 files the end "\x00" as it stands: an interval that ends before it begins, which adt's Compare finds for no key at all`,
-		FromKeyDelete:  `cache/store.go:145 takes the end "\x00" as it stands: an interval that ends before it begins overlaps, to adt's Compare, what holds its first key and nothing else`,
-		FromKeyPruned:  `pkg/adt/interval_tree.go:162: for such an interval the subtree below a node to its left is always passed over, whatever is in it`,
-		NestedTxn:      "kv.go:98-111: txnToCache has no case for ResponseOp_ResponseTxn",
-		LostTxn:        "kv.go:117-119: a transaction that fails returns before it invalidates, and one whose answer is lost fails",
-		Torn:           "kv.go:109 files a range of the middle of a transaction under the transaction's revision; a write behind it inside an inner transaction is not seen",
+		FromKeyRead: `cache/store.go:97 files the end "\x00" as it stands: an interval that ends before it begins, ` +
+			"which adt's Compare finds for no key at all",
+		FromKeyDelete: `cache/store.go:145 takes the end "\x00" as it stands: an interval that ends before it begins ` +
+			"overlaps, to adt's Compare, what holds its first key and nothing else",
+		FromKeyPruned: "pkg/adt/interval_tree.go:162: for such an interval the subtree below a node to its left " +
+			"is always passed over, whatever is in it",
+		NestedTxn: "kv.go:98-111: txnToCache has no case for ResponseOp_ResponseTxn",
+		LostTxn: "kv.go:117-119: a transaction that fails returns before it invalidates, " +
+			"and one whose answer is lost fails",
+		Torn: "kv.go:109 files a range of the middle of a transaction under the transaction's revision; " +
+			"a write behind it inside an inner transaction is not seen",
 		PastCompaction: "cache/store.go:122 knows of compactions through this proxy only",
-		Frozen:         "cache/store.go:83: a request without a revision has Revision 0, which is never above compactedRev again",
-		Identity:       "cache/store.go:46: the key is the request; who asks is no part of it",
+		Frozen: "cache/store.go:83: a request without a revision has Revision 0, " +
+			"which is never above compactedRev again",
+		Identity: "cache/store.go:46: the key is the request; the client that asks is no part of it",
 	}[c]
 }
 
@@ -104,7 +111,8 @@ func (m *Model) same(r request, a, b int) bool {
 	return n == k && slices.Equal(x, y)
 }
 
-// examine calls found for each wrong entry of each cache. The model must have ended, so that whatever is wrong will stay so.
+// examine calls found for each wrong entry of each cache. The model must have ended, so that whatever is wrong will
+// stay so.
 func (m *Model) examine(found func(wrong)) {
 	last := len(m.states) - 1
 	for i, p := range m.proxies {
@@ -214,8 +222,8 @@ func (m *Model) wrongs() (list []wrong) {
 	return list
 }
 
-// Explain takes a plan's steps on a model, lets everything end, and says why each answer is wrong that a proxy then still
-// holds; each cause once, its Plan is p. Nothing is wrong where it returns nothing.
+// Explain takes a plan's steps on a model, lets everything end, and says why each answer is wrong that a proxy then
+// still holds; each cause once, its Plan is p. Nothing is wrong where it returns nothing.
 func Explain(p plan.Plan) (list []Finding, err error) {
 	m := New(p)
 	for i, s := range p.Steps {

@@ -7,8 +7,8 @@ import (
 	"ghostroute/harness/explore/plan"
 )
 
-// Alphabet is the steps that Enumerate makes plans of: each rule of the cache with something to trip over it, on the fewest
-// keys, proxies and clients that show it. p1 asks m1, which can be cut off; p2 asks m2, which is not.
+// Alphabet is the steps that Enumerate makes plans of: each rule of the cache with something to trip over it, on the
+// fewest keys, proxies and clients that show it. p1 asks m1, which can be cut off; p2 asks m2, which is not.
 func Alphabet() plan.Plan {
 	p, err := plan.Parse(alphabet)
 	if err != nil {
@@ -75,13 +75,13 @@ type Report struct {
 	Steps    int   // that plans were made of
 	Plans    int64 // that make sense, each of them examined when everything has settled
 	Taken    int64 // steps the model took
-	Wrong    int64 // plans that leave an entry wrong for ever, or gave an answer to somebody who may not read it
+	Wrong    int64 // plans that leave an entry wrong for ever, or gave an answer to a client that may not read it
 	Findings []Finding
 	Elapsed  time.Duration
 }
 
-// Enumerate tries every plan of at most length steps drawn from p's steps, on p's topology. A step that makes no sense where
-// it stands (a release of nothing, a lease that is not there) ends the plan before it.
+// Enumerate tries every plan of at most length steps drawn from p's steps, on p's topology. A step that makes no sense
+// where it stands (a release of nothing, a lease that is not there) ends the plan before it.
 func Enumerate(p plan.Plan, length int) Report {
 	e := enumeration{alphabet: p, best: map[wrong]*Finding{}, Report: Report{Length: length, Steps: len(p.Steps)}}
 	began := time.Now()

@@ -43,9 +43,9 @@ func TestEveryShortPlan(t *testing.T) {
 	}
 }
 
-// TestEveryCauseIsRealInEtcdsOwnCode runs the shortest plan of each cause that the model found on etcd's own code: there, too,
-// a proxy is left with an answer that is not the truth, and a linearizable read of the same range through it ends that, but not after a
-// compaction through the proxy.
+// TestEveryCauseIsRealInEtcdsOwnCode runs the shortest plan of each cause that the model found on etcd's own code:
+// there, too, a proxy is left with an answer that is not the truth, and a linearizable read of the same range through
+// it ends that, but not after a compaction through the proxy.
 func TestEveryCauseIsRealInEtcdsOwnCode(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t.TempDir(), 3)
@@ -56,12 +56,13 @@ func TestEveryCauseIsRealInEtcdsOwnCode(t *testing.T) {
 		}
 		wrong, healed := converges(t, c, f.Plan)
 		require.True(t, wrong, "%s, %s: %s", f.Cause, f.Symptom, f.Plan)
-		require.Equal(t, f.Cause != model.Frozen && !compactsThroughProxy(f.Plan), healed, "%s, %s: %s", f.Cause, f.Symptom, f.Plan)
+		require.Equal(t, f.Cause != model.Frozen && !compactsThroughProxy(f.Plan), healed,
+			"%s, %s: %s", f.Cause, f.Symptom, f.Plan)
 	}
 }
 
-// converges takes p's steps on etcd's own code beside the model, ends what is open, and asks every proxy what p had asked: whether one of
-// them is wrong, and if so whether a linearizable read through it heals it.
+// converges takes p's steps on etcd's own code beside the model, ends what is open, and asks every proxy what p had
+// asked: whether one of them is wrong, and if so whether a linearizable read through it heals it.
 func converges(t *testing.T, c *cluster, p plan.Plan) (wrong, healed bool) {
 	t.Helper()
 	m, err := c.machine(p)
@@ -95,8 +96,8 @@ func compactsThroughProxy(p plan.Plan) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Verb == plan.Compact && s.Via[0] == 'p' })
 }
 
-// TestEveryCauseIsFoundFromASeedNobodyPicked draws plans until each cause has turned up by chance, and shrinks each to no more
-// than the enumeration's shortest and two.
+// TestEveryCauseIsFoundFromASeedNobodyPicked draws plans until each cause has turned up by chance, and shrinks each to
+// no more than the enumeration's shortest and two.
 func TestEveryCauseIsFoundFromASeedNobodyPicked(t *testing.T) {
 	t.Parallel()
 	shortest := map[model.Cause]int{}

@@ -44,8 +44,9 @@ func (m *Model) resolve(s plan.Step) result {
 	return m.read(plan.Step{Verb: plan.Read, Client: s.Client, Via: s.Via, Keys: keys})
 }
 
-// register is what go-micro does to register an instance, or to register it again (registry/etcd/etcd.go, registerNode): with
-// no lease in its memory it looks, serializably, whether it is there already; what is there and unchanged is not put again.
+// register is what go-micro does to register an instance, or to register it again (registry/etcd/etcd.go,
+// registerNode): with no lease in its memory it looks, serializably, whether it is there already; what is there and
+// unchanged is not put again.
 func (m *Model) register(s plan.Step) (all result) {
 	in := m.instances[s.Target]
 	if in == nil {

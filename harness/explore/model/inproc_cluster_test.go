@@ -1,11 +1,12 @@
 package model_test
 
-// What stands in the files inproc_*_test.go is a machine made of etcd's own code without its network: the real kvProxy and cache of
-// server/proxy/grpcproxy over real mvcc stores, lessors and transactions of server/storage, server/lease and
-// server/etcdserver/txn. Raft is the one thing that is played: a write is applied to every member that is not cut off.
+// What stands in the files inproc_*_test.go is a machine made of etcd's own code without its network: the real kvProxy
+// and cache of server/proxy/grpcproxy over real mvcc stores, lessors and transactions of server/storage, server/lease
+// and server/etcdserver/txn. Raft is the one thing that is played: a write is applied to every member that is not cut
+// off.
 //
-// It takes thousands of steps a second, which a lab cannot, and so holds the model to what etcd's code does. What it cannot
-// show is what the network does.
+// It takes thousands of steps a second, which a lab cannot, and so holds the model to what etcd's code does. What it
+// cannot show is what the network does.
 
 import (
 	"errors"
@@ -46,8 +47,8 @@ func newCluster(dir string, n int) *cluster {
 		cfg.UnsafeNoFsync = true
 		cfg.MmapSize = 64 << 20
 		m.backend = backend.New(cfg)
-		// A lessor that is not primary, as a follower's is not, lets nothing expire of itself; only a primary asks for the
-		// cluster's version.
+		// A lessor that is not primary, as a follower's is not, lets nothing expire of itself; only a primary asks for
+		// the cluster's version.
 		m.lessor = lease.NewLessor(zap.NewNop(), m.backend, nil, lease.LessorConfig{MinLeaseTTL: 1})
 		m.kv = mvcc.New(zap.NewNop(), m.backend, m.lessor, mvcc.StoreConfig{})
 		c.members = append(c.members, m)

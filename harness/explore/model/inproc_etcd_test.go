@@ -53,7 +53,9 @@ type upstream struct {
 
 func (u *upstream) link() string { return u.proxy + "-" + plan.Name('m', u.member) }
 
-func through[Req, Resp any](u *upstream, ctx context.Context, r Req, ask func(*memberKV, context.Context, Req) (Resp, error)) (Resp, error) {
+func through[Req, Resp any](
+	u *upstream, ctx context.Context, r Req, ask func(*memberKV, context.Context, Req) (Resp, error),
+) (Resp, error) {
 	c := ctx.Value(callKey{}).(*call)
 	var none Resp
 	if !c.wait(plan.AtRequest) {
@@ -80,7 +82,9 @@ func (u *upstream) Put(ctx context.Context, r *pb.PutRequest, _ ...grpc.CallOpti
 	return through(u, ctx, r, (*memberKV).Put)
 }
 
-func (u *upstream) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest, _ ...grpc.CallOption) (*pb.DeleteRangeResponse, error) {
+func (u *upstream) DeleteRange(
+	ctx context.Context, r *pb.DeleteRangeRequest, _ ...grpc.CallOption,
+) (*pb.DeleteRangeResponse, error) {
 	return through(u, ctx, r, (*memberKV).DeleteRange)
 }
 
@@ -88,7 +92,9 @@ func (u *upstream) Txn(ctx context.Context, r *pb.TxnRequest, _ ...grpc.CallOpti
 	return through(u, ctx, r, (*memberKV).Txn)
 }
 
-func (u *upstream) Compact(ctx context.Context, r *pb.CompactionRequest, _ ...grpc.CallOption) (*pb.CompactionResponse, error) {
+func (u *upstream) Compact(
+	ctx context.Context, r *pb.CompactionRequest, _ ...grpc.CallOption,
+) (*pb.CompactionResponse, error) {
 	return through(u, ctx, r, (*memberKV).Compact)
 }
 

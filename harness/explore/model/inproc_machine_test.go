@@ -43,8 +43,8 @@ type outcome struct {
 	err error
 }
 
-// machine begins p on the cluster: everything that an earlier machine left is wiped, the proxies are new. The cluster must
-// have p.Members members, and one machine at a time.
+// machine begins p on the cluster: everything that an earlier machine left is wiped, the proxies are new. The cluster
+// must have p.Members members, and one machine at a time.
 func (c *cluster) machine(p plan.Plan) (*machine, error) {
 	if len(c.members) != p.Members {
 		return nil, fmt.Errorf("the plan wants %d members, the cluster has %d", p.Members, len(c.members))
@@ -78,10 +78,13 @@ func (m *machine) Close() error {
 
 // acts are how each verb is taken. Those that are missing need a lab: they are of the classes Registry and Balancer.
 var acts = map[plan.Verb]func(*machine, plan.Step) (plan.Observation, error){
-	plan.Read: (*machine).rpc, plan.Put: (*machine).rpc, plan.Delete: (*machine).rpc, plan.Txn: (*machine).rpc, plan.Compact: (*machine).rpc,
-	plan.Grant: (*machine).lease, plan.Revoke: (*machine).lease, plan.Keepalive: (*machine).lease, plan.Expire: (*machine).lease,
+	plan.Read: (*machine).rpc, plan.Put: (*machine).rpc, plan.Delete: (*machine).rpc, plan.Txn: (*machine).rpc,
+	plan.Compact: (*machine).rpc,
+	plan.Grant:   (*machine).lease, plan.Revoke: (*machine).lease, plan.Keepalive: (*machine).lease,
+	plan.Expire:  (*machine).lease,
 	plan.Release: (*machine).release, plan.Fail: (*machine).release, plan.Flood: (*machine).flood,
-	plan.Cut: (*machine).link, plan.Blackhole: (*machine).link, plan.Mend: (*machine).link, plan.Narrow: (*machine).narrow, plan.Reboot: (*machine).reboot,
+	plan.Cut: (*machine).link, plan.Blackhole: (*machine).link, plan.Mend: (*machine).link,
+	plan.Narrow: (*machine).narrow, plan.Reboot: (*machine).reboot,
 	plan.Permit: (*machine).permit, plan.Forbid: (*machine).permit,
 	plan.Lead: nothing, plan.Delay: nothing, plan.ExpireToken: nothing,
 }
@@ -211,7 +214,9 @@ func (m *machine) prepare(s plan.Step) (func(*call) (plan.Observation, error), e
 		return acknowledged(m, func(ctx context.Context) (*pb.PutResponse, error) { return server().Put(ctx, r) }), nil
 	case plan.Delete:
 		r, err := m.wire.Delete(s.Keys)
-		return acknowledged(m, func(ctx context.Context) (*pb.DeleteRangeResponse, error) { return server().DeleteRange(ctx, r) }), err
+		return acknowledged(m, func(ctx context.Context) (*pb.DeleteRangeResponse, error) {
+			return server().DeleteRange(ctx, r)
+		}), err
 	case plan.Txn:
 		r, err := m.wire.Txn(s.Txn, m.step)
 		return func(c *call) (plan.Observation, error) {
@@ -223,10 +228,14 @@ func (m *machine) prepare(s plan.Step) (func(*call) (plan.Observation, error), e
 		}, err
 	}
 	r := &pb.CompactionRequest{Revision: m.ago(s.Back)}
-	return acknowledged(m, func(ctx context.Context) (*pb.CompactionResponse, error) { return server().Compact(ctx, r) }), nil
+	return acknowledged(m, func(ctx context.Context) (*pb.CompactionResponse, error) {
+		return server().Compact(ctx, r)
+	}), nil
 }
 
-func acknowledged[R interface{ GetHeader() *pb.ResponseHeader }](m *machine, ask func(context.Context) (R, error)) func(*call) (plan.Observation, error) {
+func acknowledged[R interface{ GetHeader() *pb.ResponseHeader }](
+	m *machine, ask func(context.Context) (R, error),
+) func(*call) (plan.Observation, error) {
 	return func(c *call) (plan.Observation, error) {
 		resp, err := ask(c.context())
 		if err != nil {

@@ -12,8 +12,8 @@ import (
 
 // Model takes a plan's steps in memory. It is used by one goroutine.
 type Model struct {
-	// Backend says which proxy a client's VIP leads to now, "" for none. A lab that runs the same plan knows; without one, client
-	// number i is led to proxy number i, counted round.
+	// Backend says which proxy a client's VIP leads to now, "" for none. A lab that runs the same plan knows; without
+	// one, client number i is led to proxy number i, counted round.
 	Backend func(client string) string
 
 	plan  plan.Plan
@@ -67,7 +67,8 @@ var rules = map[plan.Verb]func(*Model, plan.Step) result{
 	plan.Resolve: (*Model).resolve, plan.List: (*Model).resolve, plan.Call: (*Model).resolve,
 
 	plan.Release: (*Model).release, plan.Fail: (*Model).fail,
-	plan.Cut: (*Model).link, plan.Blackhole: (*Model).link, plan.Mend: (*Model).link, plan.Narrow: (*Model).narrow, plan.Reboot: (*Model).reboot,
+	plan.Cut: (*Model).link, plan.Blackhole: (*Model).link, plan.Mend: (*Model).link,
+	plan.Narrow: (*Model).narrow, plan.Reboot: (*Model).reboot,
 	plan.Permit: (*Model).permit, plan.Forbid: (*Model).permit,
 
 	// What has no bearing on a cache. Where the balancer leads a client, Backend says.
@@ -118,7 +119,8 @@ func (m *Model) take(s plan.Step) result {
 
 func (m *Model) tick() int { m.clock++; return m.clock }
 
-// answer is a read as the client sees it. A revision in the shape is the one that was asked for, not how a plan counts back to it.
+// answer is a read as the client sees it. A revision in the shape is the one that was asked for, not how a plan counts
+// back to it.
 func (m *Model) answer(x read) plan.Answer {
 	shape := x.shape.String()
 	if x.revision != 0 {
@@ -189,7 +191,8 @@ type outcome interface {
 	lose() // the proxy never learns it
 }
 
-// rpc makes an RPC through a proxy, held where the step says so: ask is etcd's part, done the proxy's when the answer has come.
+// rpc makes an RPC through a proxy, held where the step says so: ask is etcd's part, done the proxy's when the answer
+// has come.
 func rpc[A outcome](m *Model, s plan.Step, w way, ask func() A, done func(A) result) result {
 	if s.Hold == plan.AtRequest {
 		m.held[s.Name] = &held{w.proxy, func() result { return done(ask()) }, func() {}}

@@ -17,7 +17,8 @@ func (a ranged) failed() failure { return a.err }
 
 func (a ranged) lose() {}
 
-// read is Range: a serializable one is served from the cache, every answer that comes from etcd is filed (kv.go, Range).
+// read is Range: a serializable one is served from the cache, every answer that comes from etcd is filed (kv.go,
+// Range).
 func (m *Model) read(s plan.Step) result {
 	w, err := m.way(s)
 	if err != "" {
@@ -56,7 +57,8 @@ func (m *Model) answered(via string, source history.Source, r request, a ranged)
 	return result{revision: m.states[a.state].revision, reads: []read{{r, via, source, a.state}}}
 }
 
-// write is Put or DeleteRange: through a proxy the cache forgets first, then etcd is asked (kv.go, Put and DeleteRange).
+// write is Put or DeleteRange: through a proxy the cache forgets first, then etcd is asked (kv.go, Put and
+// DeleteRange).
 func (m *Model) write(s plan.Step) result {
 	w, err := m.way(s)
 	if err != "" {
@@ -90,7 +92,8 @@ func (m *Model) write(s plan.Step) result {
 	}, func(r result) result { return r })
 }
 
-// lease is LeaseGrant, LeaseRevoke or one keep-alive. None of them touches the cache (server/proxy/grpcproxy/lease.go has none).
+// lease is LeaseGrant, LeaseRevoke or one keep-alive. None of them touches the cache (server/proxy/grpcproxy/lease.go
+// has none).
 func (m *Model) lease(s plan.Step) result {
 	w, err := m.way(s)
 	if err != "" {
@@ -201,7 +204,8 @@ func (m *Model) narrow(s plan.Step) result {
 	return result{}
 }
 
-// reboot empties a proxy's cache, which lives in memory. Whatever the proxy held for a client is lost. A member keeps what it had.
+// reboot empties a proxy's cache, which lives in memory. Whatever the proxy held for a client is lost. A member keeps
+// what it had.
 func (m *Model) reboot(s plan.Step) result {
 	if s.Target[0] != 'p' {
 		return result{}

@@ -118,7 +118,8 @@ func sortKVs(kvs []plan.KV, by string) {
 	})
 }
 
-// sortValue is a value as far as its order goes. An instance's is go-micro's JSON, which begins with a brace and is in the keys' order.
+// sortValue is a value as far as its order goes. An instance's is go-micro's JSON, which begins with a brace and is in
+// the keys' order.
 func sortValue(x plan.KV) string {
 	if strings.HasPrefix(x.Key, keys.Registry) {
 		return "{" + x.Key
@@ -188,7 +189,8 @@ func (m *Model) applied() {
 // mayNot asks a member whether the client has no role; what it answers lags with it.
 func (m *Model) mayNot(client string, x *member) bool { return m.plan.Auth && x.forbidden[client] }
 
-// rangeOn is a Range on a member: which state of the store answers it (etcdserver/v3_server.go, storage/mvcc/kvstore_txn.go).
+// rangeOn is a Range on a member: which state of the store answers it (etcdserver/v3_server.go,
+// storage/mvcc/kvstore_txn.go).
 func (m *Model) rangeOn(w way, r request, linear bool) (state int, err failure) {
 	x := m.asks(w)
 	switch {

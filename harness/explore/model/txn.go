@@ -28,8 +28,8 @@ type filed struct {
 	inner bool // it belongs to a transaction inside the transaction
 }
 
-// txn is Txn: etcd is asked first, then the cache forgets what the compares and the top level's writes touch and files the
-// top level's ranges. What lies in an inner transaction it does not look at (kv.go, Txn and txnToCache).
+// txn is Txn: etcd is asked first, then the cache forgets what the compares and the top level's writes touch and files
+// the top level's ranges. What lies in an inner transaction it does not look at (kv.go, Txn and txnToCache).
 func (m *Model) txn(s plan.Step) result {
 	w, err := m.way(s)
 	if err != "" {
@@ -189,7 +189,8 @@ func (m *Model) runTxn(r *running, b *plan.Branches, inner bool) {
 			if r.readonly {
 				at = r.view
 			}
-			r.ranges = append(r.ranges, filed{requestOf(o.Keys, o.Shape, r.now), entry{state: at, fromTxn: true, read: m.clock}, inner})
+			e := entry{state: at, fromTxn: true, read: m.clock}
+			r.ranges = append(r.ranges, filed{requestOf(o.Keys, o.Shape, r.now), e, inner})
 		case plan.Txn:
 			m.runTxn(r, o.Txn, true)
 		}

@@ -19,16 +19,19 @@ type Config struct {
 
 func (c Config) filled() Config {
 	d := Default()
-	c.Members, c.Proxies, c.Clients = cmp.Or(c.Members, d.Members), cmp.Or(c.Proxies, d.Proxies), cmp.Or(c.Clients, d.Clients)
-	c.Keys, c.Services, c.Steps = cmp.Or(c.Keys, 3), cmp.Or(c.Services, 2), cmp.Or(c.Steps, 30)
+	c.Members, c.Proxies = cmp.Or(c.Members, d.Members), cmp.Or(c.Proxies, d.Proxies)
+	c.Clients, c.Services = cmp.Or(c.Clients, d.Clients), cmp.Or(c.Services, 2)
+	c.Keys, c.Steps = cmp.Or(c.Keys, 3), cmp.Or(c.Steps, 30)
 	if c.Verbs == nil {
-		c.Verbs = slices.DeleteFunc(Verbs(), func(v Verb) bool { return verbs[v].weight == 0 || c.Auth && v.Class() == Registry })
+		c.Verbs = slices.DeleteFunc(Verbs(), func(v Verb) bool {
+			return verbs[v].weight == 0 || c.Auth && v.Class() == Registry
+		})
 	}
 	return c
 }
 
-// Random is the plan of a seed: the same one for the same seed and configuration, on every machine. It is as long as the
-// configuration allows, less the steps that would have made no sense.
+// Random is the plan of a seed: the same one for the same seed and configuration, on every machine. It is as long as
+// the configuration allows, less the steps that would have made no sense.
 func Random(c Config, seed uint64) Plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	g := newGenerator(c, func(least, most int) int { return least + r.IntN(most-least+1) })

@@ -8,8 +8,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Observation is what a machine saw when it took a step. Two machines that agree give equal observations: revisions count
-// from the machine's start (a fresh store is at revision 1), and nothing of times or addresses is in it.
+// Observation is what a machine saw when it took a step. Two machines that agree give equal observations: revisions
+// count from the machine's start (a fresh store is at revision 1), and nothing of times or addresses is in it.
 type Observation struct {
 	Err      string // "" or one of the words below
 	Revision int64  // of the answer's header, 0 where there is none
@@ -70,7 +70,8 @@ func (o Observation) Differ(other Observation) string {
 	return ""
 }
 
-// Coarse is what can be seen of a step that go-micro took: its reads, each key with its revision, and whether it failed.
+// Coarse is what can be seen of a step that go-micro took: its reads, each key with its revision, and whether it
+// failed.
 func (o Observation) Coarse() Observation {
 	c := Observation{Err: o.Err}
 	for _, a := range o.Answers {

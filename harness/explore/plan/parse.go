@@ -21,11 +21,12 @@ func wrong(word string, right []string, format string, args ...any) error {
 
 var numbered = regexp.MustCompile(`^\d+\.\s+`)
 
-// Parse reads what Format and Line write. The header may be missing (then the topology is Default's), as may the numbers;
-// empty lines and what stands behind # do not count. The error names the line.
+// Parse reads what Format and Line write. The header may be missing (then the topology is Default's), as may the
+// numbers; empty lines and what stands behind # do not count. The error names the line.
 func Parse(content string) (Plan, error) {
 	p := Default()
-	for i, line := range strings.FieldsFunc(strings.ReplaceAll(content, "\r\n", "\n"), func(r rune) bool { return r == '|' }) {
+	content = strings.ReplaceAll(content, "\r\n", "\n")
+	for i, line := range strings.FieldsFunc(content, func(r rune) bool { return r == '|' }) {
 		// Of a plan in one line each part counts as a line of its own.
 		for j, l := range strings.Split(line, "\n") {
 			l, _, _ = strings.Cut(l, "#")
@@ -276,7 +277,8 @@ func parseOps(words []string, depth int) ([]Op, []string, error) {
 			continue
 		case Read, Put, Delete:
 		default:
-			return nil, nil, wrong(words[0], []string{"read", "put", "delete", "("}, "txn: %q is nothing a transaction can do", words[0])
+			return nil, nil, wrong(words[0], []string{"read", "put", "delete", "("},
+				"txn: %q is nothing a transaction can do", words[0])
 		}
 		if words = words[1:]; end() {
 			return nil, nil, fmt.Errorf("txn: %s of what?", o.Verb)

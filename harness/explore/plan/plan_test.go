@@ -37,7 +37,7 @@ func TestPlansAreDrawnFromTheWholeVocabulary(t *testing.T) {
 	t.Parallel()
 	seen := map[Verb]bool{}
 	for seed := range uint64(1000) {
-		c := Config{Auth: seed%2 == 0} // with auth on nobody registers, without nobody's token expires
+		c := Config{Auth: seed%2 == 0} // with auth on no instance registers, without it no token expires
 		p := Random(c, seed)
 		require.Equal(t, p, Random(c, seed), "a seed means one plan")
 		for _, s := range p.Steps {
@@ -61,13 +61,15 @@ func TestATypoIsAnErrorThatNamesLineAndNearestWord(t *testing.T) {
 		"read g1 p1":                              `line 1: read: the keys is missing`,
 		"read g1 p9 k1":                           `line 1: step 1: there is no p9: the plan has 2 proxies`,
 		"txn g1 p1 if k1 absnt then put k1":       `line 1: txn: "absnt" compares nothing (did you mean "absent"?)`,
-		"txn g1 p1 then put k1 ; reda k2":         `line 1: txn: "reda" is nothing a transaction can do (did you mean "read"?)`,
-		"txn g1 p1 then put k1 esle put k2":       `line 1: put cannot take "esle"`,
-		"put g1 m1 k1 hold=request:h1":            `line 1: step 1: an RPC can be held between a proxy and its member only`,
-		"plan seed=1 membres=3":                   `line 1: "membres=3" is no part of a plan's header (did you mean "members="?)`,
-		"plan seed=1 members=2\nread g1 p1 k1":    `line 1: members=2: a cluster has an odd number of members`,
-		"weights 1":                               `line 1: step 1: 1 weights for 2 proxies`,
-		"read g1 p1 k1 sort=mod":                  `line 1: read: "mod" is no order`,
+		"txn g1 p1 then put k1 ; reda k2": `line 1: txn: "reda" is nothing a transaction can do ` +
+			`(did you mean "read"?)`,
+		"txn g1 p1 then put k1 esle put k2": `line 1: put cannot take "esle"`,
+		"put g1 m1 k1 hold=request:h1":      `line 1: step 1: an RPC can be held between a proxy and its member only`,
+		"plan seed=1 membres=3": `line 1: "membres=3" is no part of a plan's header ` +
+			`(did you mean "members="?)`,
+		"plan seed=1 members=2\nread g1 p1 k1": `line 1: members=2: a cluster has an odd number of members`,
+		"weights 1":                            `line 1: step 1: 1 weights for 2 proxies`,
+		"read g1 p1 k1 sort=mod":               `line 1: read: "mod" is no order`,
 		"txn g1 p1 then ( then ( then ( then ( then put k1 ) ) ) )": `line 1: a transaction lies more than 3 deep`,
 	} {
 		_, err := Parse(text)

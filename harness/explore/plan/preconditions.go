@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Preconditions follow a plan just far enough to say which next steps make sense. They keep out what means nothing, as releasing what is
-// not held, and nothing for being wild.
+// Preconditions follow a plan just far enough to say which next steps make sense. They keep out what means nothing, as
+// releasing what is not held, and nothing for being wild.
 type Preconditions struct {
 	plan      Plan
 	leases    map[string]bool
@@ -40,7 +40,8 @@ func (x *Preconditions) Take(s Step) bool {
 	case s.Via == VIP && s.Client == "" && v.class != Registry:
 		return false // a VIP is one client's
 	case v.class == Registry && (x.plan.Auth || strings.HasPrefix(s.Via, "m")):
-		return false // with auth on a keep-alive through a proxy is never answered; on a member there is nothing to find but a put
+		// With auth on a keep-alive through a proxy is never answered; on a member there is nothing to find but a put.
+		return false
 	case v.takes != nil && !v.takes(x, s):
 		return false
 	}
@@ -99,8 +100,8 @@ func (p Plan) Repair() Plan {
 	return p.With(steps)
 }
 
-// Closing is the steps that end whatever is still open after p, so that nothing is pending: held calls go on in the order of their names,
-// what is cut is mended.
+// Closing is the steps that end whatever is still open after p, so that nothing is pending: held calls go on in the
+// order of their names, what is cut is mended.
 func (p Plan) Closing() (steps []Step) {
 	x := p.Begin()
 	for _, s := range p.Steps {
@@ -115,8 +116,8 @@ func (p Plan) Closing() (steps []Step) {
 	return steps
 }
 
-// Probes are the reads that ask again what p's steps asked, without a revision: serializable, by a client that may read at the end of p if
-// there is one. They say no endpoint.
+// Probes are the reads that ask again what p's steps asked, without a revision: serializable, by a client that may read
+// at the end of p if there is one. They say no endpoint.
 func (p Plan) Probes() (reads []Step) {
 	x := p.Begin()
 	client := ""

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Shrink makes a smaller plan that still fails: first fewer steps, then simpler ones, until nothing more can be left out.
-// fails is asked of each candidate, which is always a plan that makes sense; it must give the same answer for the same plan.
-// p itself is taken to fail. At most limit candidates are tried, 0 for no limit.
+// Shrink makes a smaller plan that still fails: first fewer steps, then simpler ones, until nothing more can be left
+// out. fails is asked of each candidate, which is always a plan that makes sense; it must give the same answer for the
+// same plan. p itself is taken to fail. At most limit candidates are tried, 0 for no limit.
 func Shrink(p Plan, limit int, fails func(Plan) bool) Plan {
 	tried := 0
 	try := func(q Plan) bool {
@@ -120,8 +120,8 @@ func simplerSteps(s Step) []Step {
 		}
 		if ops := s.Txn.Then; len(s.Txn.If)+len(s.Txn.Else) == 0 && len(ops) == 1 && ops[0].Verb != Txn {
 			add(func(c *Step) {
-				*c = Step{Verb: ops[0].Verb, Client: s.Client, Via: s.Via, Keys: ops[0].Keys, Lease: ops[0].Lease, Shape: ops[0].Shape,
-					Hold: s.Hold, Name: s.Name}
+				*c = Step{Verb: ops[0].Verb, Client: s.Client, Via: s.Via, Keys: ops[0].Keys, Lease: ops[0].Lease,
+					Shape: ops[0].Shape, Hold: s.Hold, Name: s.Name}
 			})
 		}
 	}

@@ -118,8 +118,8 @@ func (t Branches) String() string {
 	return strings.Join(w, " ")
 }
 
-// ReadOnly says whether a transaction does nothing but read (etcdserver/txn/txn.go, IsTxnReadonly), and whether it does so serializably:
-// then its member answers it without asking the others (IsTxnSerializable).
+// ReadOnly says whether a transaction does nothing but read (etcdserver/txn/txn.go, IsTxnReadonly), and whether it does
+// so serializably: then its member answers it without asking the others (IsTxnSerializable).
 func (t *Branches) ReadOnly() (only, local bool) {
 	only, local = true, true
 	for _, o := range slices.Concat(t.Then, t.Else) {

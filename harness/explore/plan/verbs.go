@@ -80,7 +80,8 @@ var verbs = makeVerbs()
 func makeVerbs() map[Verb]verb {
 	var (
 		client   = named("client", `g[1-9]\d*`, "g1", func(s *Step) *string { return &s.Client }, (*generator).client)
-		endpoint = named("endpoint", `[pm][1-9]\d*|vip`, "p1, m1 or vip", func(s *Step) *string { return &s.Via }, (*generator).endpoint)
+		endpoint = named("endpoint", `[pm][1-9]\d*|vip`, "p1, m1 or vip", func(s *Step) *string { return &s.Via },
+			(*generator).endpoint)
 		viaProxy = named("proxy", `p[1-9]\d*`, "p1", func(s *Step) *string { return &s.Via }, (*generator).proxy)
 		lease    = named("lease", `l[1-9]\d*`, "l1", func(s *Step) *string { return &s.Lease }, (*generator).lease)
 		held     = named("hold", holdName, "h1", func(s *Step) *string { return &s.Name }, (*generator).hold)
@@ -100,8 +101,9 @@ func makeVerbs() map[Verb]verb {
 
 		words   = func(list ...word) []word { return list }
 		options = func(list ...option) []option { return list }
-		key     = func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Target}} } // go-micro reads an instance's own key first
-		nodes   = func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys + "/*"}} }
+		// go-micro reads an instance's own key before it registers it.
+		key   = func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Target}} }
+		nodes = func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys + "/*"}} }
 	)
 	return map[Verb]verb{
 		Read: {weight: 14, words: words(client, endpoint, keysWord), options: append(shape, hold),
@@ -160,7 +162,8 @@ func makeVerbs() map[Verb]verb {
 			takes: func(x *Preconditions, s Step) bool {
 				return (s.Target[0] != 'm' || x.quorumWithout(s.Target)) && add(x.broken, s.Target)
 			}},
-		Blackhole: {class: Fault, weight: 1, words: words(of("link", `p[1-9]\d*-m[1-9]\d*`, "p1-m1", (*generator).memberLink)),
+		Blackhole: {class: Fault, weight: 1,
+			words: words(of("link", `p[1-9]\d*-m[1-9]\d*`, "p1-m1", (*generator).memberLink)),
 			takes: func(x *Preconditions, s Step) bool { return add(x.broken, s.Target) }},
 		Delay: {class: Fault, weight: 1,
 			words: words(link, to("delay in milliseconds", `[1-9]\d{0,3}`, "50", (*generator).delay)),
@@ -204,7 +207,8 @@ func Verbs(classes ...Class) (list []Verb) {
 	return list
 }
 
-// Bare are the verbs that need no registry, balancer or gateway, but for those that are drawn only where they are asked for.
+// Bare are the verbs that need no registry, balancer or gateway, but for those that are drawn only where they are asked
+// for.
 func Bare() []Verb {
 	return slices.DeleteFunc(Verbs(RPC, Held, Fault, Identity), func(v Verb) bool { return verbs[v].weight == 0 })
 }
