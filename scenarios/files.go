@@ -72,5 +72,6 @@ func (v Verdicts) files() (map[string]string, error) {
 	err := v.Write(&text)
 	matrix, err2 := v.table(matrixHead, report.WriteMatrixMarkdown)
 	fixes, err3 := v.table(fixesHead, report.WriteFixesMarkdown)
-	return map[string]string{"verdicts.txt": text.String(), "matrix.md": matrix, "fixes.md": fixes}, errors.Join(err, err2, err3)
+	all := map[string]string{"verdicts.txt": text.String(), "matrix.md": matrix, "fixes.md": fixes}
+	return all, errors.Join(err, err2, err3)
 }

@@ -55,7 +55,7 @@ type mark struct {
 	Lane  int    `json:"l"`            // -1: in the list and not in the picture
 	To    int    `json:"to,omitempty"` // the lane it went to, plus 1
 	Deep  bool   `json:"d,omitempty"`  // and on to etcd
-	Glyph string `json:"g"`            // "hit", "miss", "member", "client", "write", "ok", "bad", "fault", "conn", "commit", "truth", "step"
+	Glyph string `json:"g"`            // a history.Source, "write", "ok", "bad", "fault", "conn", "commit", "truth", "step"
 	State string `json:"s,omitempty"`  // "right", "wrong", "failed"
 	Label string `json:"x,omitempty"`  // a word or two beside it
 	Rev   int64  `json:"r,omitempty"`
@@ -69,11 +69,11 @@ type drafter struct {
 	q       verdict.Question
 	answers map[int]verdict.Answer
 	zero    time.Duration
-	lanes   map[string]int // of each node its lane
-	keep    map[int]bool   // events that are evidence stand alone
-	runs    map[string]run // of each stream of events the last mark: the next event joins it if it is alike
-	read    map[int]time.Duration
-	open    []int // bands that have not ended
+	lanes   map[string]int        // of each node its lane
+	keep    map[int]bool          // events that are evidence stand alone
+	runs    map[string]run        // of each stream of events the last mark: the next event joins it if it is alike
+	read    map[int]time.Duration // of a proxy's Range, when the gateway's read that it answered was over
+	open    []int                 // bands that have not ended
 }
 
 // run is a mark that more events may join.
@@ -90,8 +90,8 @@ func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
 	if q.Service == "" {
 		q.Service = mostAsked(events)
 	}
-	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{}, runs: map[string]run{},
-		read: map[int]time.Duration{}}
+	d := &drafter{q: q, answers: verdict.Compare(events, q), lanes: map[string]int{}, keep: map[int]bool{},
+		runs: map[string]run{}, read: map[int]time.Duration{}}
 	for _, seq := range evidence {
 		d.keep[seq] = true
 	}
@@ -110,8 +110,8 @@ func draw(events []history.Event, q verdict.Question, evidence []int) drawing {
 	}
 	for _, m := range d.Marks {
 		d.End = max(d.End, m.T, m.U)
-		if len(d.Truth) > 0 && d.Truth[0].Revision == 0 { // before the first registration: the first revision that an event shows
-			d.Truth[0].Revision = m.Rev
+		if len(d.Truth) > 0 && d.Truth[0].Revision == 0 {
+			d.Truth[0].Revision = m.Rev // before the first registration it is the first revision that an event shows
 		}
 	}
 	return d.drawing

@@ -19,7 +19,7 @@ func drawing(t *testing.T, events ...history.Event) (lanes, bands, moments []str
 	for i := range events {
 		events[i].Seq, events[i].At = i+1, time.Duration(i+1)*time.Millisecond
 	}
-	d := drawn(t, write(t, func(w io.Writer) error { return report.Draw(w, "one", events, verdict.Question{Service: "hello"}) })).Drawing
+	d := draw(t, events).Drawing
 	for _, l := range d.Lanes {
 		lanes = append(lanes, l.N+" "+l.K)
 	}
@@ -38,8 +38,16 @@ func fault(op history.FaultOp, kind history.FaultKind, target, rpc string) histo
 	return history.Event{Who: "bench", Fault: &history.Fault{Kind: kind, Op: op, Target: target, RPC: rpc}}
 }
 
+// draw is the drawing of a history.
+func draw(t *testing.T, events []history.Event) unpacked {
+	t.Helper()
+	q := verdict.Question{Service: "hello"}
+	return drawn(t, write(t, func(w io.Writer) error { return report.Draw(w, "one", events, q) }))
+}
+
 func resolved(who, via string) history.Event {
-	return history.Event{Who: who, Resolve: &history.Resolve{Service: "hello", Via: via, Source: history.Miss, Revision: 3}}
+	r := history.Resolve{Service: "hello", Via: via, Source: history.Miss, Revision: 3}
+	return history.Event{Who: who, Resolve: &r}
 }
 
 func wrote(who, op string) history.Event {
@@ -63,10 +71,13 @@ func TestFaultsAreBandsWhereTheyAreAndMomentsAreMarks(t *testing.T) {
 		fault(history.Fire, history.Restart, "m3", ""),
 		history.Event{Who: "lb", Conn: &history.Conn{Op: "drain", Proxy: "p1"}},
 	)
-	require.Equal(t, []string{"g1 gateway", "g2 gateway", "lb balancer", "p1 proxy", "p2 proxy", "m3 member", "truth truth"}, lanes)
-	require.Equal(t, []string{"m3 cut-peer 3-11", "p1 hold Range 4-0", "p1 cut m1 7-0", "p1 cut m2 8-9", "m3 kill 12-13"}, bands,
+	require.Equal(t, []string{"g1 gateway", "g2 gateway", "lb balancer", "p1 proxy", "p2 proxy", "m3 member", "truth truth"},
+		lanes)
+	require.Equal(t, []string{
+		"m3 cut-peer 3-11", "p1 hold Range 4-0", "p1 cut m1 7-0", "p1 cut m2 8-9", "m3 kill 12-13"}, bands,
 		"what does not end has no end, and the end of one link's or proxy's fault is not the other's")
-	require.Equal(t, []string{"m3 fault ", "p1 fault ", "p1 fault ", "p1 fault ", "p1 fault restart", "m3 fault ", "m3 fault restart", "lb conn drain"}, moments)
+	require.Equal(t, []string{"m3 fault ", "p1 fault ", "p1 fault ", "p1 fault ", "p1 fault restart", "m3 fault ",
+		"m3 fault restart", "lb conn drain"}, moments)
 }
 
 // The explorer names a lease "l1" and a link "p1-m1".
@@ -94,9 +105,7 @@ func TestLanesAreWhatEventsSayOfANode(t *testing.T) {
 
 func TestTruthBeginsWithTheFirstRevision(t *testing.T) {
 	t.Parallel()
-	d := drawn(t, write(t, func(w io.Writer) error {
-		return report.Draw(w, "one", saved(t, "deregister-elsewhere"), verdict.Question{Service: "hello"})
-	})).Drawing
+	d := draw(t, saved(t, "deregister-elsewhere")).Drawing
 	require.NotEmpty(t, d.Truth)
 	require.Zero(t, d.Truth[0].T)
 	require.Empty(t, d.Truth[0].IDs, "nothing is registered yet")
@@ -110,14 +119,18 @@ func TestWhatRepeatsIsDrawnOnce(t *testing.T) {
 	var events []history.Event
 	for i := range 3000 {
 		at := time.Duration(i) * time.Millisecond
-		e := history.Event{Seq: i + 1, At: at, Who: "p1", Range: &history.Range{Key: fmt.Sprint("/other/", i), Source: history.Miss, Revision: 1}}
-		if i%3 > 0 {
-			e.Who, e.Range = "g1", nil
-			e.Request = &history.Request{Service: "hello", Target: fmt.Sprint("v1-", i%3), Status: 200 + 302*(i%3-1), Answered: "hello"}
+		e := history.Event{Seq: i + 1, At: at, Who: "p1"}
+		switch i % 3 {
+		case 0:
+			e.Range = &history.Range{Key: fmt.Sprint("/other/", i), Source: history.Miss, Revision: 1}
+		case 1:
+			e.Who, e.Request = "g1", &history.Request{Service: "hello", Target: "v1-a", Status: 200, Answered: "hello"}
+		case 2:
+			e.Who, e.Request = "g1", &history.Request{Service: "hello", Target: "v1-b", Status: 502}
 		}
 		events = append(events, e)
 	}
-	d := drawn(t, write(t, func(w io.Writer) error { return report.Draw(w, "one", events, verdict.Question{Service: "hello"}) })).Drawing
+	d := draw(t, events).Drawing
 	require.Len(t, d.Marks, 3)
 	for i, glyph := range []string{"miss", "ok", "bad"} {
 		require.Equal(t, glyph, d.Marks[i].G)

@@ -29,8 +29,8 @@ func (d *drafter) fault(e history.Event, m mark) {
 	for _, i := range d.open {
 		b := &d.Bands[i]
 		same := b.target == f.Target && b.Text == name
-		started := b.target == f.Target && f.Kind == history.Restart && (b.Text == string(history.Stop) || b.Text == string(history.Kill))
-		if started || same && f.Op == history.End {
+		stopped := b.target == f.Target && (b.Text == string(history.Stop) || b.Text == string(history.Kill))
+		if stopped && f.Kind == history.Restart || same && f.Op == history.End {
 			b.U = m.T
 			continue
 		}

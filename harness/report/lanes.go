@@ -18,6 +18,9 @@ type lane struct {
 // miss is seen to go further than a hit.
 var laneKinds = []string{"gateway", "writer", "balancer", "proxy", "member", "truth"}
 
+// ofMembers are the faults that only a member can have.
+var ofMembers = []history.FaultKind{history.CutPeer, history.Kill, history.MoveLeader}
+
 // lay finds the lanes from what the events say that each node did. A member has one only where a fault is at it.
 func (d *drafter) lay(events []history.Event) {
 	lanes := map[string]string{"truth": "truth"}
@@ -44,7 +47,7 @@ func (d *drafter) lay(events []history.Event) {
 			}
 		case e.Commit != nil:
 			claim(known, "member", e.Who)
-		case e.Fault != nil && slices.Contains([]history.FaultKind{history.CutPeer, history.Kill, history.MoveLeader}, e.Fault.Kind):
+		case e.Fault != nil && slices.Contains(ofMembers, e.Fault.Kind):
 			claim(known, "member", e.Fault.Target)
 		}
 	}

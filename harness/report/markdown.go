@@ -71,7 +71,8 @@ func (t table) matrix(b *strings.Builder) {
 			line(b, cells...)
 		}
 	}
-	b.WriteString("\nBefore the stroke: gateways that resolve on each request. After it: go-micro's own gateway, with its cache and watch.\n\n")
+	b.WriteString("\nBefore the stroke: gateways that resolve on each request. After it: go-micro's own gateway, with its cache " +
+		"and watch.\n\n")
 	for _, l := range legend {
 		fmt.Fprintf(b, "    %s %-8s %s\n", l.Letter, l.Word, l.Text)
 	}
@@ -80,7 +81,8 @@ func (t table) matrix(b *strings.Builder) {
 func (t table) fixes(b *strings.Builder) {
 	heading(b, "fix", "what it is", "whose, or where", "it claims", "it gives up", "proxies", "users")
 	for _, c := range t.Columns {
-		line(b, "**"+c.Name+"**", md(c.Title), md(c.Source), md(c.Claims), md(c.GivesUp), c.Proxies.String(), c.Users.String())
+		line(b, "**"+c.Name+"**", md(c.Title), md(c.Source), md(c.Claims), md(c.GivesUp),
+			c.Proxies.String(), c.Users.String())
 	}
 }
 
@@ -113,4 +115,5 @@ func md(s string) string {
 	return escape.Replace(strings.Join(strings.Fields(clean(s)), " "))
 }
 
-var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "|", `\|`, "*", `\*`, "`", "\\`", "[", `\[`, "]", `\]`)
+var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`, "|", `\|`, "*", `\*`, "`", "\\`",
+	"[", `\[`, "]", `\]`)

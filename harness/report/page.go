@@ -32,7 +32,8 @@ func HTML(w io.Writer, run Run) error {
 	if err != nil {
 		return err
 	}
-	p := page{Title: run.Title, About: run.about(), Table: &t, CostColumns: costColumns, Legend: legend, Data: data{Rows: map[string][]byte{}}}
+	p := page{Title: run.Title, About: run.about(), Table: &t, CostColumns: costColumns, Legend: legend}
+	p.Data.Rows = map[string][]byte{}
 	for _, s := range run.Scenarios {
 		p.Data.Scenarios = append(p.Data.Scenarios, about{s.Name, cmp.Or(s.Title, s.Name), s.Text, s.Seen})
 	}

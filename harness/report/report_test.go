@@ -87,13 +87,14 @@ func small(t *testing.T) report.Run {
 	unknown, leak := report.Labelled(history.EachRequest, "unknown"), report.Labelled(history.GoMicro, "stale leak")
 	unknown.Expected, unknown.Verdict.Why = "fresh", "the fault did not fire"
 	cell := func(scenario, fix string, readings ...report.Reading) report.Cell {
-		return report.Cell{Scenario: scenario, Fix: fix, Readings: readings, Replay: fmt.Sprintf("replay %s %s", scenario, fix)}
+		return report.Cell{Scenario: scenario, Fix: fix, Readings: readings, Replay: "replay " + scenario + " " + fix}
 	}
 	return report.Run{
-		Title: "Every scenario against every fix", Etcd: "v3.7.3", GoMicro: "v2.9.1", Go: "go1.26.8", Took: 132400 * time.Millisecond,
+		Title: "Every scenario against every fix", Etcd: "v3.7.3", GoMicro: "v2.9.1", Go: "go1.26.8",
+		Took: 132400 * time.Millisecond,
 		Scenarios: []report.Scenario{
-			{Name: "deregister-elsewhere", Theme: "leaving", Title: "an instance deregisters through another proxy", Seen: "the incident",
-				Text: "v1-a deregisters through p1."},
+			{Name: "deregister-elsewhere", Theme: "leaving", Title: "an instance deregisters through another proxy",
+				Seen: "the incident", Text: "v1-a deregisters through p1."},
 			{Name: "rollout", Theme: "leaving", Title: "a rollout from v1 to v2"},
 			{Name: "a-scenario-with-a-name-that-is-too-long-for-a-row", Theme: "identities"},
 		},
@@ -101,8 +102,9 @@ func small(t *testing.T) report.Run {
 			{Name: "none", Title: "as the incident had it", Source: "go-micro v2", Costs: &report.Costs{
 				ReadP50: 90 * time.Microsecond, ReadP99: 1900 * time.Microsecond, RangesPer1000: 2.5, MembersHidden: true,
 				ProxyDeath: report.ProxyDeath{Errors: 3, Requests: 200, Recovery: 12 * time.Millisecond}}},
-			{Name: "watch", Title: "invalidation by watch", Source: "etcd issue 14665", Claims: "every cache hears of every write",
-				GivesUp: "a watch for each proxy", Costs: &report.Costs{ReadP50: 12 * time.Millisecond, Note: "nothing was measured",
+			{Name: "watch", Title: "invalidation by watch", Source: "etcd issue 14665",
+				Claims: "every cache hears of every write", GivesUp: "a watch for each proxy",
+				Costs: &report.Costs{ReadP50: 12 * time.Millisecond, Note: "nothing was measured",
 					ProxyDeath: report.ProxyDeath{Errors: 200, Requests: 200, Recovery: -1}}},
 			{Name: "no-proxy"},
 		},
@@ -117,10 +119,11 @@ func small(t *testing.T) report.Run {
 
 func TestTheTerminalsColoursAddNothingButColour(t *testing.T) {
 	t.Parallel()
-	plain := write(t, func(w io.Writer) error { return report.Terminal(w, small(t), report.Options{}) })
+	run := small(t)
+	plain := write(t, func(w io.Writer) error { return report.Terminal(w, run, report.Options{}) })
 	golden(t, "terminal.txt", plain)
 	require.NotContains(t, string(plain), "\x1b")
-	coloured := string(write(t, func(w io.Writer) error { return report.Terminal(w, small(t), report.Options{Paint: true}) }))
+	coloured := string(write(t, func(w io.Writer) error { return report.Terminal(w, run, report.Options{Paint: true}) }))
 	require.Equal(t, string(plain), regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(coloured, ""))
 	require.Contains(t, coloured, text.Paint(true).In(text.BoldRed, "S"))
 	require.Contains(t, coloured, text.Paint(true).In(text.Inverse, "!"))
@@ -130,15 +133,17 @@ func TestTheTerminalsColoursAddNothingButColour(t *testing.T) {
 func wide() report.Run {
 	run := report.Run{Title: "wide"}
 	for i := range 22 {
-		run.Fixes = append(run.Fixes, report.Fix{Name: fmt.Sprintf("invalidate-after%02d", i), Title: strings.Repeat("a long title ", 6),
+		run.Fixes = append(run.Fixes, report.Fix{
+			Name: fmt.Sprintf("invalidate-after%02d", i), Title: strings.Repeat("a long title ", 6),
 			Costs: &report.Costs{ProxyDeath: report.ProxyDeath{Errors: 1, Requests: 3, Recovery: -1}}})
 	}
 	for i := range 36 {
-		run.Scenarios = append(run.Scenarios, report.Scenario{Name: fmt.Sprintf("write-during-linearizable-re%02d", i), Theme: "races"})
+		name := fmt.Sprintf("write-during-linearizable-re%02d", i)
+		run.Scenarios = append(run.Scenarios, report.Scenario{Name: name, Theme: "races"})
 		for _, f := range run.Fixes {
 			r := report.Labelled(history.EachRequest, "stale ghost")
 			r.Expected, r.Verdict.Why = "fresh", strings.Repeat("unbreakable", 30)
-			run.Cells = append(run.Cells, report.Cell{Scenario: run.Scenarios[i].Name, Fix: f.Name,
+			run.Cells = append(run.Cells, report.Cell{Scenario: name, Fix: f.Name,
 				Readings: []report.Reading{r, report.Labelled(history.GoMicro, "heals hidden")}})
 		}
 	}
@@ -156,7 +161,8 @@ func TestTheTerminalKeepsToItsWidth(t *testing.T) {
 		matrix, costs, _ := strings.Cut(out, "    fix")
 		require.Contains(t, costs, " 22 invalidate-after21 ", "width %d: the fixes are named in full", width)
 		require.Contains(t, matrix, "write-during-linearizable-re35 SH+!", "width %d: so are the scenarios", width)
-		require.Equal(t, map[bool]int{true: 1, false: 2}[want == 120], strings.Count(matrix, "\nraces\n"), "width %d: blocks", width)
+		blocks := map[bool]int{true: 1, false: 2}[want == 120]
+		require.Equal(t, blocks, strings.Count(matrix, "\nraces\n"), "width %d: blocks", width)
 	}
 }
 
@@ -198,7 +204,7 @@ func TestARunThatIsNotWellFormedIsAnErrorOfEveryWriter(t *testing.T) {
 		"a name twice":        {func(r *report.Run) { r.Fixes[1].Name = r.Fixes[0].Name }, "each is there once"},
 		"a name with markup":  {func(r *report.Run) { r.Scenarios[0].Name = "<b>" }, "letters, digits and dashes"},
 		"read and said n/a":   {func(r *report.Run) { r.Cells[0].NA = "because" }, "said not to apply"},
-		"an unknown reading":  {func(r *report.Run) { r.Cells[0].Readings[0].Name = "mine" }, `reading "mine": it may be each-request or go-micro`},
+		"an unknown reading":  {func(r *report.Run) { r.Cells[0].Readings[0].Name = "mine" }, `"mine": it may be each-request or go-micro`},
 		"one reading twice":   {func(r *report.Run) { r.Cells[0].Readings[1].Name = history.EachRequest }, "once each"},
 		"another's schema":    {func(r *report.Run) { r.Schema = "other/1" }, `of schema "other/1"`},
 		"nothing wrong at it": {func(*report.Run) {}, ""},
@@ -278,7 +284,9 @@ func TestOneHistoryIsDrawnWithItsVerdict(t *testing.T) {
 	require.Equal(t, "stale ghost", d.Label)
 	require.Contains(t, d.Why, "g2")
 
-	page = write(t, func(w io.Writer) error { return report.Draw(w, "seed 7: <b>a ghost</b>", events, verdict.Question{}) })
+	page = write(t, func(w io.Writer) error {
+		return report.Draw(w, "seed 7: <b>a ghost</b>", events, verdict.Question{})
+	})
 	require.Contains(t, string(page), "<h1>seed 7: &lt;b&gt;a ghost&lt;/b&gt;</h1>")
 	require.Empty(t, drawn(t, page).Label, "nothing was asked")
 	require.NoError(t, report.Draw(io.Discard, "nothing", nil, verdict.Question{}))

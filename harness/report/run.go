@@ -61,7 +61,7 @@ type Costs struct {
 	ReadP99       time.Duration `json:"read_p99"`        // the same
 	RangesPer1000 float64       `json:"ranges_per_1000"` // Range calls that reach etcd for 1,000 registry reads
 	ProxyDeath    ProxyDeath    `json:"proxy_death"`
-	MembersHidden bool          `json:"members_hidden"` // clients need not know the members: one can be added or removed unnoticed
+	MembersHidden bool          `json:"members_hidden"` // clients need not know the members: one can be replaced unnoticed
 	Note          string        `json:"note,omitempty"`
 }
 
@@ -69,7 +69,7 @@ type Costs struct {
 type ProxyDeath struct {
 	Errors   int           `json:"errors"`   // requests that failed
 	Requests int           `json:"requests"` // of so many; 0 where no proxy can die
-	Recovery time.Duration `json:"recovery"` // from the death until requests succeeded for good, in nanoseconds; negative: never
+	Recovery time.Duration `json:"recovery"` // from the death until requests succeed again, in nanoseconds; negative: never
 }
 
 // Cell is one scenario against one fix.
@@ -84,16 +84,17 @@ type Cell struct {
 // Reading is a cell as one kind of gateway saw it.
 type Reading struct {
 	Name     string           `json:"name"`               // history.EachRequest or history.GoMicro
-	Question verdict.Question `json:"question"`           // what was judged; its Service is needed to tell right answers from wrong ones
+	Question verdict.Question `json:"question"`           // what was judged; Service is needed to know right answers
 	Verdict  verdict.Verdict  `json:"verdict"`            //
 	Expected string           `json:"expected,omitempty"` // the expected verdict's Label; "" where none is written down
-	Events   []history.Event  `json:"-"`                  // what is drawn; a history is saved as a file of its own, see history.Encode
+	Events   []history.Event  `json:"-"`                  // what is drawn; a history is saved as a file of its own
 }
 
 // Labelled is a reading of which no more is known than its verdict's label, "stale ghost".
 func Labelled(name, label string) Reading {
 	outcome, symptom, _ := strings.Cut(label, " ")
-	return Reading{Name: name, Verdict: verdict.Verdict{Outcome: verdict.Outcome(outcome), Symptom: verdict.Symptom(symptom)}}
+	v := verdict.Verdict{Outcome: verdict.Outcome(outcome), Symptom: verdict.Symptom(symptom)}
+	return Reading{Name: name, Verdict: v}
 }
 
 // Moved says whether the verdict is another than the expected one.

@@ -116,7 +116,8 @@ func saysConn(c *history.Conn) string {
 }
 
 func saysFault(f *history.Fault) string {
-	s := f.String() + ": " + map[history.FaultOp]string{history.Arm: "armed", history.Fire: "fired", history.End: "ended"}[f.Op]
+	did := map[history.FaultOp]string{history.Arm: "armed", history.Fire: "fired", history.End: "ended"}
+	s := f.String() + ": " + did[f.Op]
 	if f.Key != "" {
 		s += ", " + f.Key
 	}
