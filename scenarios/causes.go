@@ -15,8 +15,8 @@ import (
 	"ghostroute/harness/explore/plan"
 )
 
-// Causes runs plans in a lab until every cause that the model knows has turned up there, makes each small, has the lab confirm it, and
-// keeps it under fixtures/found. Missing are those that did not turn up.
+// Causes runs plans in a lab until every cause that the model knows has turned up there, makes each small, has the lab
+// confirm it, and keeps it under fixtures/found. Missing are those that did not turn up.
 func Causes(ctx context.Context, out Output, s Search) (missing []string, err error) {
 	l, err := lab.New(lab.Config{})
 	if err != nil {

@@ -15,20 +15,21 @@ import (
 
 // everything is what a fix promises under which nothing is ever stale: each of the explorer's checks.
 func everything() []string {
-	return []string{"linearizable", "own-writes", "monotonic", "bounded", "agreement", "digest", "convergence", "identity"}
+	return []string{"linearizable", "own-writes", "monotonic", "bounded", "agreement", "digest", "convergence",
+		"identity"}
 }
 
 const claimsHead = `# What the fixes' claims came to
 
-Written by ` + "`make claims`" + `. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real benches. Not refuted is not
-proven: the number of schedules says how hard it was tried.
+Written by ` + "`make claims`" + `. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real members and
+proxies. Not refuted is not proven: the number of schedules says how hard it was tried.
 
 | fix | promise | came to | why |
 |---|---|---|---|
 `
 
-// Claims tries to refute each promise of each of these fixes, for s.Time a promise. What came of all the fixes is written to
-// fixtures/found/claims.md, and a plan that refutes a claim each time is kept beside it.
+// Claims tries to refute each promise of each of these fixes, for s.Time a promise. What came of all the fixes is
+// written to fixtures/found/claims.md, and a plan that refutes a claim each time is kept beside it.
 func Claims(ctx context.Context, out Output, s Search, fixes []Fix) error {
 	table := claimsHead
 	for _, f := range fixes {
@@ -103,7 +104,8 @@ func (s Search) refute(ctx context.Context, out Output) (rows string, err error)
 				came = fmt.Sprintf("**refuted** by `%s`", strings.Join(steps, " / "))
 			}
 			if broken == tries {
-				if err := (kept{Check: c, Fix: s.Fix.Name, Plan: g.Plan}).write("claim-" + s.Fix.Name + "-" + c); err != nil {
+				k := kept{Check: c, Fix: s.Fix.Name, Plan: g.Plan}
+				if err := k.write("claim-" + s.Fix.Name + "-" + c); err != nil {
 					return "", err
 				}
 			}
@@ -114,7 +116,8 @@ func (s Search) refute(ctx context.Context, out Output) (rows string, err error)
 	return rows, nil
 }
 
-// tries is how often a finding's plan is run again. One that breaks its promise each time is kept for the suite to replay.
+// tries is how often a finding's plan is run again. One that breaks its promise each time is kept for the suite to
+// replay.
 const tries = 5
 
 // again says how often of tries a finding's plan breaks its promise.

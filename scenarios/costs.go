@@ -17,8 +17,9 @@ import (
 // costReads is how many registry reads a fix's latency is measured over.
 const costReads = 1000
 
-// Costs measures what a fix costs, on a bench of its own: the latency of a registry read and how many of them reach etcd, what gateways see
-// while a proxy dies, and whether a member can be replaced without a client's knowing. ctx bounds it all.
+// Costs measures what a fix costs, on a bench of its own: the latency of a registry read and how many of them reach
+// etcd, what gateways see while a proxy dies, and whether a member can be replaced without a client's knowing. ctx
+// bounds it all.
 func Costs(ctx context.Context, f Fix) (*report.Costs, error) {
 	top := Topology(Scenario{}, f, gateway.EachRequest)
 	top.Upstream = nil
@@ -121,7 +122,8 @@ func (t *Trial) replaceMember(c *report.Costs) error {
 	return nil
 }
 
-// proxyDeath kills the proxy that g1 is connected to while every gateway passes requests on, and waits until they succeed again.
+// proxyDeath kills the proxy that g1 is connected to while every gateway passes requests on, and waits until they
+// succeed again.
 func (t *Trial) proxyDeath(c *report.Costs) error {
 	if t.Topology.Direct {
 		return nil

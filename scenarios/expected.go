@@ -13,7 +13,8 @@ import (
 // Readings are the two ways in which every cell is read.
 var Readings = []gateway.Kind{gateway.EachRequest, gateway.GoMicro}
 
-// Verdicts are labels ("stale ghost") by scenario, fix and reading; "n/a: reason" where the three make no sense together.
+// Verdicts are labels ("stale ghost") by scenario, fix and reading; "n/a: reason" where the three make no sense
+// together.
 type Verdicts map[Key]string
 
 // Key names one reading of one cell.
@@ -58,7 +59,8 @@ func (v Verdicts) Write(w io.Writer) error {
 	for _, s := range All() {
 		fmt.Fprintf(w, "\n[%s]  %s\n# %s\n# Seen: %s\n", s.Name, s.Title, s.Text, s.Seen)
 		for _, f := range Fixes() {
-			if _, err := fmt.Fprintf(w, "%-18s%-15s%s\n", f.Name, v.cell(s, f, gateway.EachRequest), v.cell(s, f, gateway.GoMicro)); err != nil {
+			proxies, users := v.cell(s, f, gateway.EachRequest), v.cell(s, f, gateway.GoMicro)
+			if _, err := fmt.Fprintf(w, "%-18s%-15s%s\n", f.Name, proxies, users); err != nil {
 				return err
 			}
 		}
@@ -139,11 +141,13 @@ func Moved(s Scenario, f Fix, was, is string) string {
 	}
 	switch {
 	case strings.HasPrefix(is, "unknown"):
-		return "nothing is proven any more: a premise of the trial failed, see the verdict; that is a fault of the trial or of the machine before it is one of etcd"
+		return "nothing is proven any more: a premise of the trial failed, see the verdict; " +
+			"that is a fault of the trial or of the machine before it is one of etcd"
 	case was == "":
 		return "this cell has no expected verdict yet: if the evidence convinces you, run make verdicts"
 	case rank(is) < rank(was):
-		return fmt.Sprintf("news: %s now copes when %s; find the change that did it, then run make verdicts", whose, s.Title)
+		return fmt.Sprintf("news: %s now copes when %s; find the change that did it, then run make verdicts",
+			whose, s.Title)
 	case rank(is) > rank(was):
 		return fmt.Sprintf("a regression: %s no longer copes when %s", whose, s.Title)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/report"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/report"
 )
 
 func TestTheVerdictsFileSaysOfEveryCellWhatItMayAndNothingElse(t *testing.T) {

@@ -50,13 +50,14 @@ func Explore(ctx context.Context, out Output, s Search) (Explored, error) {
 	var tally hunt.Tally
 	cfg := s.hunt(out)
 	cfg.Enough = func(f hunt.Finding) bool {
-		e.Findings = append(e.Findings, Broken{Check: f.Check, Claimed: slices.Contains(s.Fix.Promises, f.Check), Why: f.Why.Error(),
-			Cause: string(f.Cause), Plan: f.Plan.Line(), Evidence: f.Folder})
+		e.Findings = append(e.Findings, Broken{Check: f.Check, Claimed: slices.Contains(s.Fix.Promises, f.Check),
+			Why: f.Why.Error(), Cause: string(f.Cause), Plan: f.Plan.Line(), Evidence: f.Folder})
 		return true
 	}
 	err := hunt.Run(ctx, cfg, &tally)
 	e.Plans, e.Steps = tally.Plans.Load(), tally.Steps.Load()
-	fmt.Fprintf(out, "%s, %s, %s\n", text.Count(int(e.Plans), "plan"), text.Count(int(e.Steps), "step"), text.Count(len(e.Findings), "finding"))
+	fmt.Fprintf(out, "%s, %s, %s\n",
+		text.Count(int(e.Plans), "plan"), text.Count(int(e.Steps), "step"), text.Count(len(e.Findings), "finding"))
 	return e, err
 }
 
@@ -75,8 +76,8 @@ func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, e
 	e.Plans, e.Steps = 1, int64(result.Steps)
 	for _, r := range result.Results {
 		if r.Outcome == check.Broken {
-			e.Findings = append(e.Findings, Broken{Check: r.Check, Claimed: slices.Contains(s.Fix.Promises, r.Check), Why: r.Error().Error(),
-				Plan: p.Line(), Evidence: folder})
+			e.Findings = append(e.Findings, Broken{Check: r.Check, Claimed: slices.Contains(s.Fix.Promises, r.Check),
+				Why: r.Error().Error(), Plan: p.Line(), Evidence: folder})
 		}
 	}
 	fmt.Fprintf(out, "%sevidence: %s\n", hunt.Verdict(result.Results), folder)
@@ -85,10 +86,10 @@ func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, e
 
 // hunt is the search as a hunt.
 func (s Search) hunt(out Output) hunt.Config {
-	c := hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time, Dir: out.Dir,
-		Command: s.command(), Out: out}
-	asked := len(s.Checks) == 0 || slices.ContainsFunc(s.Checks, func(c check.Check) bool { return c.Name == "identity" })
-	c.Mixed = asked && c.Lab.Topology.Variant.NeedsUser == ""
+	c := hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time,
+		Dir: out.Dir, Command: s.command(), Out: out}
+	identity := func(c check.Check) bool { return c.Name == "identity" }
+	c.Mixed = (len(s.Checks) == 0 || slices.ContainsFunc(s.Checks, identity)) && c.Lab.Topology.Variant.NeedsUser == ""
 	return c
 }
 
@@ -105,8 +106,8 @@ func (s Search) command() string {
 	return command + " "
 }
 
-// lab is what plans are run on to try a fix: what the fix does to the topology, and of what an operator does for it that which a plan can
-// meet.
+// lab is what plans are run on to try a fix: what the fix does to the topology, and of what an operator does for it
+// that which a plan can meet.
 func (f Fix) lab() lab.Config {
 	c := lab.Config{Heals: f.Heals}
 	if f.Apply != nil {

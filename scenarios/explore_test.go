@@ -28,8 +28,9 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// TestExploration is the explorer's part of every test run: a few fixed seeds and one that nobody picked, on real benches, with the model
-// held to each step; and from each the stock proxy's first counterexample to convergence in a few steps.
+// TestExploration is the explorer's part of every test run: a few fixed seeds and one that nobody picked, on real
+// benches, with the model held to each step; and from each the stock proxy's first counterexample to convergence in a
+// few steps.
 func TestExploration(t *testing.T) {
 	t.Parallel()
 	checks, err := hunt.Checks("convergence")
@@ -51,8 +52,8 @@ func TestExploration(t *testing.T) {
 	}
 }
 
-// TestFoundPlans replays every plan that was found and kept. The first line of its file, a comment, says which promise it breaks, under
-// which fix and why; the stock proxy's are held to the model on the way.
+// TestFoundPlans replays every plan that was found and kept. The first line of its file, a comment, says which promise
+// it breaks, under which fix and why; the stock proxy's are held to the model on the way.
 func TestFoundPlans(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../fixtures/found/*.txt")
@@ -89,8 +90,8 @@ func TestFoundPlans(t *testing.T) {
 	}
 }
 
-// TestFoundReadme holds fixtures/found/README.md to the plans that are kept there and to what the model knows of etcd's source.
-// go test ./scenarios -run TestFoundReadme -update rewrites it.
+// TestFoundReadme holds fixtures/found/README.md to the plans that are kept there and to what the model knows of etcd's
+// source. go test ./scenarios -run TestFoundReadme -update rewrites it.
 func TestFoundReadme(t *testing.T) {
 	t.Parallel()
 	want, err := foundReadme()

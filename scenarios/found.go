@@ -38,7 +38,7 @@ func readKept(file string) (k kept, err error) {
 		name, value, ok := strings.Cut(part, ": ")
 		field := map[string]*string{"check": &k.Check, "fix": &k.Fix, "cause": &k.Cause}[name]
 		if field == nil || !ok {
-			return k, fmt.Errorf("%s: its first line is %q and should be \"# check: …; fix: …; cause: …\"", file, first)
+			return k, fmt.Errorf(`%s: its first line is %q and should be "# check: …; fix: …; cause: …"`, file, first)
 		}
 		*field = value
 	}
@@ -52,9 +52,10 @@ func readKept(file string) (k kept, err error) {
 var causeNames = map[model.Cause]string{
 	model.OtherProxy: "cross-proxy", model.DirectWrite: "direct-write",
 	model.LeaseRevoked: "lease-revoked", model.LeaseExpired: "lease-expired",
-	model.BeforeWrite: "race-before-write", model.AnswerInFlight: "race-answer-in-flight", model.TxnInFlight: "race-txn-in-flight",
-	model.LaggingMember: "lagging-member", model.FromKeyRead: "from-key-read", model.FromKeyDelete: "from-key-delete",
-	model.FromKeyPruned: "from-key-pruned", model.NestedTxn: "nested-txn", model.LostTxn: "lost-txn", model.Torn: "torn-answer",
+	model.BeforeWrite: "race-before-write", model.AnswerInFlight: "race-answer-in-flight",
+	model.TxnInFlight: "race-txn-in-flight", model.LaggingMember: "lagging-member",
+	model.FromKeyRead: "from-key-read", model.FromKeyDelete: "from-key-delete", model.FromKeyPruned: "from-key-pruned",
+	model.NestedTxn: "nested-txn", model.LostTxn: "lost-txn", model.Torn: "torn-answer",
 	model.Frozen: "frozen-cache", model.Identity: "identity-leak", model.PastCompaction: "past-compaction",
 }
 
@@ -63,16 +64,20 @@ const negative = "negative-answer"
 
 const foundHead = `# What the explorer found
 
-Each file here is a plan that the explorer drew from a seed nobody picked, ran on a real bench, and made small. The suite replays all of
-them (` + "`go test ./scenarios -run TestFoundPlans`" + `); ` + "`ghostroute explore fixtures/found/NAME.txt --checks convergence,identity`" + ` replays one and
-draws its timeline. What the fixes' claims came to is in [claims.md](claims.md).
+Each file here is a plan that the explorer drew from a random seed, ran on real members and proxies, and made small.
+The suite replays all of them (` + "`go test ./scenarios -run TestFoundPlans`" + `), and this replays one and draws its timeline:
+
+    ghostroute explore fixtures/found/NAME.txt --checks convergence,identity
+
+What the fixes' claims came to is in [claims.md](claims.md).
 
 ## Every cause by which the stock proxy is wrong
 
 Lines are those of etcd v3.7.3, under ` + "`server/proxy/grpcproxy`" + ` where no other folder is named.
 `
 
-// foundReadme is fixtures/found/README.md, made of the plans that are kept there and of what the model knows of etcd's source.
+// foundReadme is fixtures/found/README.md, made of the plans that are kept there and of what the model knows of etcd's
+// source.
 func foundReadme() (string, error) {
 	var b strings.Builder
 	b.WriteString(foundHead)
@@ -89,10 +94,12 @@ func foundReadme() (string, error) {
 			}
 			fmt.Fprintf(&b, "Breaks %s: [%s](%s)\n\n```\n%s```\n\n", k.Check, causeNames[c], filepath.Base(file), k.Plan)
 		} else {
-			b.WriteString("Breaks no check: what is answered was true at the revision that was asked for, and etcd itself would refuse.\n\n")
+			b.WriteString("Breaks no check: what is answered was true at the revision that was asked for, and etcd itself\n" +
+				"would refuse.\n\n")
 		}
 		fmt.Fprintf(&b, "%s\n", c.Where())
 	}
-	fmt.Fprintf(&b, "\n## Not a cause of its own\n\nAn answer that there is nothing is cached as any other: [%[1]s](%[1]s.txt).\n", negative)
+	b.WriteString("\n## Not a cause of its own\n\nAn answer that there is nothing is cached as any other: ")
+	fmt.Fprintf(&b, "[%[1]s](%[1]s.txt).\n", negative)
 	return b.String(), nil
 }

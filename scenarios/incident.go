@@ -14,8 +14,8 @@ import (
 	"ghostroute/harness/service"
 )
 
-// Incident tells the incident, step by step, as the team that had it lived through it. Every step asserts what happened and why: the
-// error is the first assertion that did not hold.
+// Incident tells the incident, step by step, as the team that had it lived through it. Every step asserts what happened
+// and why: the error is the first assertion that did not hold.
 func Incident(ctx context.Context, out Output) error {
 	err := tell(ctx, out, harness.Topology{}, incident)
 	if out.Dir != "" {

@@ -24,8 +24,8 @@ func TestIncident(t *testing.T) {
 	requireInReadme(t, told.String())
 }
 
-// TestIncidentNatural is step 2 with go-micro's own gateway as it ships: its cache follows a watch, so nothing is wrong at first; then its
-// TTL lapses, and it reads the ghost again. Only the TTL is shortened, from a minute.
+// TestIncidentNatural is step 2 with go-micro's own gateway as it ships: its cache follows a watch, so nothing is wrong
+// at first; then its TTL lapses, and it reads the ghost again. Only the TTL is shortened, from a minute.
 func TestIncidentNatural(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := harness.Context(t)

@@ -21,9 +21,11 @@ import (
 )
 
 const (
-	trialTimeout = 30 * time.Second // far beyond any trial: a trial that hangs ends, and its verdict says what it waited for
+	// trialTimeout is far beyond any trial: one that hangs ends, and its verdict says what it waited for.
+	trialTimeout = 30 * time.Second
 
-	// mayWaver is how many of some 1,400 trials may come out otherwise once, and not again, before the run fails for that alone.
+	// mayWaver is how many of some 1,400 trials may come out otherwise once, and not again, before the run fails for
+	// that alone.
 	mayWaver = 3
 )
 
@@ -86,8 +88,9 @@ func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell,
 			if err != nil {
 				return cell, moved, err
 			}
-			moved = append(moved, fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n%s  replay   %s",
-				s.Name, f.Name, reading, orNothing(expected), r.Verdict, Evidence(r.Verdict), Moved(s, f, expected, label), saved, cell.Replay))
+			moved = append(moved, fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n"+
+				"%s  replay   %s", s.Name, f.Name, reading, orNothing(expected), r.Verdict, Evidence(r.Verdict),
+				Moved(s, f, expected, label), saved, cell.Replay))
 		}
 		m.mu.Lock()
 		m.found[Key{s.Name, f.Name, reading}] = r.Verdict.Label()
@@ -112,17 +115,20 @@ func (m *Matrix) confirm(ctx context.Context, s Scenario, f Fix, reading gateway
 	saved, err := m.save(s, f, string(reading)+"-wavered", r)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.wavered = append(m.wavered, fmt.Sprintf("%s against %s wavered, read %s: once it was %s\n%s", s.Name, f.Name, reading, r.Verdict, saved))
+	m.wavered = append(m.wavered, fmt.Sprintf("%s against %s wavered, read %s: once it was %s\n%s",
+		s.Name, f.Name, reading, r.Verdict, saved))
 	return again, err
 }
 
-// try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the pool.
+// try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the
+// pool.
 func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
 	c, err := m.pool.Take(ctx, 3)
 	if err != nil {
 		return Result{}, err
 	}
-	limited, done := context.WithTimeoutCause(ctx, trialTimeout, fmt.Errorf("the trial was still running after %s", trialTimeout))
+	limited, done := context.WithTimeoutCause(ctx, trialTimeout,
+		fmt.Errorf("the trial was still running after %s", trialTimeout))
 	defer done()
 	r, err := Try(limited, c, s, f, reading)
 	if ctx.Err() != nil {
@@ -148,8 +154,8 @@ func (m *Matrix) save(s Scenario, f Fix, name string, r Result) (lines string, e
 		return "", err
 	}
 	err = r.Write(w)
-	shown := text.Quote(file)
-	return fmt.Sprintf("  judge    %s judge %s\n  draw     %s draw %s\n", Program, shown, Program, shown), errors.Join(err, w.Close())
+	lines = fmt.Sprintf("  judge    %[1]s judge %[2]s\n  draw     %[1]s draw %[2]s\n", Program, text.Quote(file))
+	return lines, errors.Join(err, w.Close())
 }
 
 // Wavered are the verdicts that came out otherwise once, and not again.
@@ -159,7 +165,8 @@ func (m *Matrix) Wavered() []string {
 	return m.wavered
 }
 
-// Found are the verdicts that were found, and where that is none, or unknown, what was expected. Unknown are those cells.
+// Found are the verdicts that were found, and where that is none, or unknown, what was expected. Unknown are those
+// cells.
 func (m *Matrix) Found() (all Verdicts, unknown []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -175,12 +182,15 @@ func (m *Matrix) Found() (all Verdicts, unknown []string) {
 	return all, unknown
 }
 
-// Try tries every one of these scenarios against every one of these fixes, some at a time, and calls tell after each cell with how many
-// are done. It returns when all are, or at the first trouble, the end of ctx among it, when what has begun has ended.
-func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atATime int, tell func(done int, moved []string)) (report.Run, error) {
+// Try tries every one of these scenarios against every one of these fixes, some at a time, and calls tell after each
+// cell with how many are done. It returns when all are, or at the first trouble, the end of ctx among it, when what has
+// begun has ended.
+func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atATime int,
+	tell func(done int, moved []string)) (report.Run, error) {
 	began := time.Now()
 	built := BuiltWith()
-	run := report.Run{Title: "Ghostroute: every scenario against every fix", Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
+	run := report.Run{Title: "Ghostroute: every scenario against every fix",
+		Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
 	run.Scenarios, run.Fixes = rows(scenarios), columns(fixes)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -21,8 +21,8 @@ type soaked struct {
 	Plans, Steps, Findings int64
 }
 
-// Soak runs plans for as long as it is asked to, holds the model to each step, and counts the causes met. It says every few seconds how
-// far it is. With a seed of 0 it goes on where the last soak in the same folder stopped.
+// Soak runs plans for as long as it is asked to, holds the model to each step, and counts the causes met. It says every
+// few seconds how far it is. With a seed of 0 it goes on where the last soak in the same folder stopped.
 func Soak(ctx context.Context, out Output, s Search) error {
 	file := filepath.Join(out.Dir, "seed.json")
 	var was soaked
@@ -44,7 +44,8 @@ func Soak(ctx context.Context, out Output, s Search) error {
 	cfg := s.hunt(out)
 	cfg.Once, cfg.Enough = true, func(hunt.Finding) bool { return false }
 	return run(ctx, out, cfg, func(t *hunt.Tally) error {
-		is := soaked{t.Next.Load(), was.Plans + t.Plans.Load(), was.Steps + t.Steps.Load(), was.Findings + t.Findings.Load()}
+		is := soaked{Seed: t.Next.Load(), Plans: was.Plans + t.Plans.Load(), Steps: was.Steps + t.Steps.Load(),
+			Findings: was.Findings + t.Findings.Load()}
 		content, err := json.Marshal(is)
 		if err != nil {
 			return err
@@ -78,10 +79,10 @@ func run(ctx context.Context, out Output, cfg hunt.Config, keep func(*hunt.Tally
 		case err = <-done:
 			over = true
 		}
-		gone := time.Since(began)
-		plans, steps := tally.Plans.Load(), tally.Steps.Load()
-		fmt.Fprintf(out, "%8v  %7d plans %6.1f/s  %9d steps %7.0f/s  %5d findings  %3d again  %4d MB\n", gone.Round(time.Second),
-			plans, float64(plans)/gone.Seconds(), steps, float64(steps)/gone.Seconds(), tally.Findings.Load(), tally.Again.Load(), resident()>>20)
+		gone, plans, steps := time.Since(began), tally.Plans.Load(), tally.Steps.Load()
+		fmt.Fprintf(out, "%8v  %7d plans %6.1f/s  %9d steps %7.0f/s  %5d findings  %3d again  %4d MB\n",
+			gone.Round(time.Second), plans, float64(plans)/gone.Seconds(), steps, float64(steps)/gone.Seconds(),
+			tally.Findings.Load(), tally.Again.Load(), resident()>>20)
 		kept := keep(&tally)
 		if over {
 			return errors.Join(err, kept)

@@ -21,7 +21,8 @@ type Output struct {
 	Dir    string // the folder for histories; "" keeps none
 }
 
-// story is a bench whose history is told while it happens, and the words to assert with. A program that uses it reads like the story.
+// story is a bench whose history is told while it happens, and the words to assert with. A program that uses it reads
+// like the story.
 type story struct {
 	*harness.Bench
 	ctx   context.Context
@@ -145,8 +146,9 @@ func (l sight) answered(q history.Request) {
 	l.s.assert(q.Status == 200, "%s called %s: %d %s%s", l.gateway, q.Target, q.Status, q.Log, q.Err)
 }
 
-// ghosts asserts that the gateway was told of exactly these instances that are gone, out of that proxy's cache and at an older revision
-// than truth's; that each call to one of them was really refused, answered 502 and logged; and that the others answered.
+// ghosts asserts that the gateway was told of exactly these instances that are gone, out of that proxy's cache and at
+// an older revision than truth's; that each call to one of them was really refused, answered 502 and logged; and that
+// the others answered.
 func (l sight) ghosts(proxy string, gone ...string) sight {
 	s := l.s
 	ghosts, _ := history.Compare(l.resolve.Endpoints, s.truth.Endpoints)

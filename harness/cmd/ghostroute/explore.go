@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,8 +33,7 @@ func (s *search) flags(cmd *cobra.Command, long time.Duration) {
 
 // fixFlag gives a verb the flag --fix, checksFlag --checks.
 func (s *search) fixFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.fix, "fix", "", "a fix of the matrix")
-	_ = cmd.RegisterFlagCompletionFunc("fix", cobra.FixedCompletions(scenarios.FixNames(), cobra.ShellCompDirectiveNoFileComp))
+	name(cmd, &s.fix, "fix", "a fix of the matrix", scenarios.FixNames())
 }
 
 func (s *search) checksFlag(cmd *cobra.Command, checks string) {
@@ -75,14 +73,15 @@ func (c *command) explore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explore [PLAN|FILE]",
 		Short: "Look for a plan that breaks a promise, or replay one",
-		Long: "Draw random plans, run them on real members and proxies, and judge what came of them, until one breaks a promise. It is\n" +
-			"made small and kept with its history. A plan in one line, or a file that holds one, is run alone.",
+		Long: "Draw random plans, run them on real members and proxies, and judge what came of them, until one breaks\n" +
+			"a promise. It is made small and kept with its history. A plan in one line, or a file that holds one,\n" +
+			"is run alone.",
 		Example: "  ghostroute explore --fix ttl --checks convergence --time 60s --seed 7\n" +
 			"  ghostroute explore fixtures/found/lost-txn.txt\n" +
 			"  ghostroute explore 'plan members=3 proxies=2 clients=2 | read g1 p2 k1 | put g1 p1 k1'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return fmt.Errorf("explore takes one plan, in quotes, or one file, and was given %q", strings.Join(args, " "))
+				return fmt.Errorf("explore takes one plan, in quotes, or one file, and was given %q", args)
 			}
 			return nil
 		},
@@ -134,8 +133,8 @@ func (c *command) soak() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "soak",
 		Short: "Run plans for hours, the model held to each step",
-		Long: "Run random plans on real members and proxies and hold the model to each step. A new cause of a broken promise is kept with its\n" +
-			"history. Without --seed it goes on where the last soak stopped.",
+		Long: "Run random plans on real members and proxies and hold the model to each step. A new cause of a broken\n" +
+			"promise is kept with its history. Without --seed it goes on where the last soak stopped.",
 		Example: "  ghostroute soak --time 8h",
 		Args:    noArgs,
 	}
@@ -182,8 +181,8 @@ func (c *command) claims() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "claims",
 		Short: "Try to refute what each fix claims; writes fixtures/found/claims.md",
-		Long: "Try to refute each promise of each fix by random plans, for --time a promise. Those of all fixes are written to\n" +
-			"fixtures/found/claims.md; a plan that refutes a claim each time it is run is kept beside it.",
+		Long: "Try to refute each promise of each fix by random plans, for --time a promise. What came of all fixes is\n" +
+			"written to fixtures/found/claims.md; a plan that refutes a claim each time it is run is kept beside it.",
 		Example: "  ghostroute claims --time 30s\n  ghostroute claims --fix ttl",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -196,7 +195,8 @@ func (c *command) claims() *cobra.Command {
 				fixes = []scenarios.Fix{o.Fix}
 			}
 			err = scenarios.Claims(cmd.Context(), scenarios.Output{Writer: c.out}, o, fixes)
-			if stopped := unfinished(cmd.Context(), "not every claim was tried; claims.md is as it was"); stopped != nil {
+			stopped := unfinished(cmd.Context(), "not every claim was tried; claims.md is as it was")
+			if stopped != nil {
 				return stopped
 			}
 			return err

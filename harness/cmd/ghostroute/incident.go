@@ -8,9 +8,10 @@ import (
 
 func (c *command) incident() *cobra.Command {
 	return c.keeps(&cobra.Command{
-		Use:     "incident",
-		Short:   "Tell the incident as it happens, on real parts",
-		Long:    "Start the incident's topology and tell, step by step, what the team that had it lived through. Every step is asserted.",
+		Use:   "incident",
+		Short: "Tell the incident as it happens, on real parts",
+		Long: "Start the incident's topology and tell, step by step, what the team that had it lived through. Every\n" +
+			"step is asserted.",
 		Example: "  ghostroute incident\n  ghostroute incident --color never --out /tmp/incident",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -31,7 +31,7 @@ func (q *question) add(cmd *cobra.Command) {
 	q.reading = choice{may: []string{string(gateway.EachRequest), string(gateway.GoMicro)}}
 	f := pflag.NewFlagSet("question", pflag.ContinueOnError)
 	f.StringVar(&q.Service, "service", "", "the service; where it is not given, the one that was asked for most")
-	f.StringSliceVar(&q.Gateways, "gateways", nil, "the gateways, with commas between; where they are not given, all that read")
+	f.StringSliceVar(&q.Gateways, "gateways", nil, "the gateways, with commas between; where none is given, all that read")
 	f.Var(&q.reading, "reading", "count the answers of this kind of gateway only: "+text.Or(q.reading.may))
 	f.DurationVar(&q.HealsWithin, "heals-within", 0, "how long it may take to heal by itself")
 	f.BoolVar(&q.Unchanged, "unchanged", false, "the change is one of no endpoint, but of who may read")
@@ -39,7 +39,8 @@ func (q *question) add(cmd *cobra.Command) {
 	cmd.Flags().AddFlagSet(f)
 }
 
-// read reads a saved history with its question. One that has none is asked what the flags say, and the rest is read out of it.
+// read reads a saved history with its question. One that has none is asked what the flags say, and the rest is read out
+// of it.
 func (q *question) read(file string) (s verdict.Saved, err error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -96,8 +97,9 @@ func (c *command) judge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "judge FILE",
 		Short: "Judge a saved history again",
-		Long: "Judge a history again: one that the matrix saved, which has its question in its first line, or a plain one, whose question the\n" +
-			"flags ask. What is expected is the verdict it had when it was saved, and of a plain history that it is fresh.",
+		Long: "Judge a history again: one that the matrix saved, which has its question in its first line, or a plain\n" +
+			"one, whose question the flags ask. What is expected is the verdict that it had when it was saved, and of\n" +
+			"a plain history that it is fresh.",
 		Example: "  ghostroute judge artifacts/matrix/crash/ttl/go-micro.jsonl\n" +
 			"  ghostroute judge history.jsonl --service hello --gateways g1,g2 --heals-within 2s -o json",
 		Args: oneFile,
@@ -133,10 +135,11 @@ func (c *command) draw() *cobra.Command {
 	var q question
 	var page string
 	cmd := &cobra.Command{
-		Use:     "draw FILE",
-		Short:   "Draw a saved history: a page with its timeline",
-		Example: "  ghostroute draw artifacts/incident/history.jsonl\n  ghostroute draw artifacts/matrix/crash/ttl/go-micro.jsonl --out page.html",
-		Args:    oneFile,
+		Use:   "draw FILE",
+		Short: "Draw a saved history: a page with its timeline",
+		Example: "  ghostroute draw artifacts/incident/history.jsonl\n" +
+			"  ghostroute draw artifacts/matrix/crash/ttl/go-micro.jsonl --out page.html",
+		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := q.read(args[0])
 			if err != nil {

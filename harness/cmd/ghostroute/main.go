@@ -1,5 +1,5 @@
-// Command ghostroute runs all there is to run: the incident, the matrix, the notebooks, the explorer, and what judges and draws a
-// saved history. See ghostroute --help.
+// Command ghostroute runs all there is to run: the incident, the matrix, the notebooks, the explorer, and what judges
+// and draws a saved history. See ghostroute --help.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is an error then, and members' data is removed all the same
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe is then an error, and what was begun is ended
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	ctx, done := whileRead(ctx, os.Stdout)

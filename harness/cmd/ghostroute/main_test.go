@@ -268,7 +268,8 @@ func TestAMovedCellIsJudgedAndDrawnFromItsFile(t *testing.T) {
 	}
 }
 
-// TestMakeInAFolderWithABlankInItsName runs make as in a clone called "a b", with a compiler that hands out the program under test.
+// TestMakeInAFolderWithABlankInItsName runs make as in a clone called "a b", with a compiler that hands out the program
+// under test.
 func TestMakeInAFolderWithABlankInItsName(t *testing.T) {
 	t.Parallel()
 	top, clone := "../../..", filepath.Join(t.TempDir(), "a b")

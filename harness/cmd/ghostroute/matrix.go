@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,13 @@ func (c *command) matrix() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Try every scenario against every fix, and write the page that shows it",
-		Long: "Try scenarios against fixes, each read in two ways: by gateways that resolve on every request (is the proxy cured?), and by\n" +
-			"go-micro's own, with its cache and its watch (are the users cured?). Each verdict is compared with fixtures/verdicts.txt.\n" +
+		Long: "Try scenarios against fixes, each read in two ways: by gateways that resolve on every request (is the\n" +
+			"proxy cured?), and by go-micro's own, with its cache and its watch (are the users cured?). Each verdict is\n" +
+			"compared with fixtures/verdicts.txt.\n" +
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
-		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash\n  ghostroute matrix --scenario crash --fix ttl -o json",
-		Args:    noArgs,
+		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash\n" +
+			"  ghostroute matrix --scenario crash --fix ttl -o json",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ss, fs, err := chosen(scenario, fix)
 			if err != nil {
@@ -50,10 +53,8 @@ func (c *command) matrix() *cobra.Command {
 			return c.tryAll(cmd.Context(), out, expected, ss, fs)
 		},
 	}
-	cmd.Flags().StringVar(&scenario, "scenario", "", "try this one only")
-	cmd.Flags().StringVar(&fix, "fix", "", "try this one only")
-	_ = cmd.RegisterFlagCompletionFunc("scenario", cobra.FixedCompletions(scenarios.Names(), cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("fix", cobra.FixedCompletions(scenarios.FixNames(), cobra.ShellCompDirectiveNoFileComp))
+	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
+	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
 }
 
@@ -61,8 +62,9 @@ func (c *command) verdicts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verdicts",
 		Short: "Accept what the matrix finds: rewrite fixtures/verdicts.txt and the tables made of it",
-		Long: "Try every scenario against every fix and write what was found to fixtures: verdicts.txt, matrix.md and fixes.md. Look at\n" +
-			"git diff afterwards. A verdict of unknown is never accepted; nothing is written if the run does not come to its end.",
+		Long: "Try every scenario against every fix and write what was found to fixtures: verdicts.txt, matrix.md and\n" +
+			"fixes.md. Look at git diff afterwards. A verdict of unknown is never accepted; nothing is written if the\n" +
+			"run does not come to its end.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			expected, err := scenarios.ReadExpected()
@@ -116,7 +118,8 @@ func chosen(scenario, fix string) (ss []scenarios.Scenario, fs []scenarios.Fix, 
 }
 
 // tryAll runs the matrix and writes its report.
-func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected scenarios.Verdicts, ss []scenarios.Scenario, fs []scenarios.Fix) error {
+func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected scenarios.Verdicts,
+	ss []scenarios.Scenario, fs []scenarios.Fix) error {
 	for _, old := range []string{"html", "txt", "md", "json"} { // a report that is there is this run's
 		_ = os.Remove(filepath.Join(out.Dir, "matrix."+old))
 	}
@@ -136,7 +139,7 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected sce
 	}
 	if len(run.Cells) > 1 { // costs are those of a whole column
 		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
-			return errors.Join(unfinished(ctx, "every cell was tried, and the costs were not measured; no report was written"), err)
+			return cmp.Or(unfinished(ctx, "every cell was tried, the costs were not measured; no report was written"), err)
 		}
 	}
 	if err := c.writeReport(out, run); err != nil {
@@ -150,7 +153,8 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected sce
 }
 
 // try runs the matrix and says how far it is.
-func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matrix, ss []scenarios.Scenario, fs []scenarios.Fix) (run report.Run, moved int, err error) {
+func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matrix,
+	ss []scenarios.Scenario, fs []scenarios.Fix) (run report.Run, moved int, err error) {
 	all, began, done := len(ss)*len(fs), time.Now(), 0
 	fmt.Fprintf(progress, "%s to try\n", text.Count(all, "cell"))
 	run, err = m.Try(ctx, ss, fs, atATime, func(n int, why []string) {
@@ -166,7 +170,8 @@ func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matr
 		}
 	})
 	closed := m.Close()
-	if stopped := unfinished(ctx, fmt.Sprintf("%d of %d cells were tried, %d moved; nothing was written", done, all, moved)); stopped != nil {
+	stopped := unfinished(ctx, fmt.Sprintf("%d of %d cells were tried, %d moved; nothing was written", done, all, moved))
+	if stopped != nil {
 		return run, moved, errors.Join(stopped, closed)
 	}
 	for _, w := range m.Wavered() {

@@ -20,9 +20,11 @@ func (c *command) notebook() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "notebook N|list",
 		Short: "Play a chapter of the course in fixtures/notebooks",
-		Long: "Run a chapter and show it at a reader's pace: prose, each command as it is typed, each answer as it comes. Where an answer\n" +
-			"differs from what the file says it is shown beside it, and is no failure: change a line and see what happens.",
-		Example: "  ghostroute notebook list\n  ghostroute notebook 3\n  ghostroute notebook 3 --in zh-CN --pace 0.5\n" +
+		Long: "Run a chapter and show it at a reader's pace: prose, each command as it is typed, each answer as it\n" +
+			"comes. Where an answer differs from what the file says it is shown beside it, and is no failure: change\n" +
+			"a line and see what happens.",
+		Example: "  ghostroute notebook list\n  ghostroute notebook 3\n" +
+			"  ghostroute notebook 3 --in zh-CN --pace 0.5\n" +
 			"  ghostroute notebook 3 --write\n  ghostroute notebook --commands",
 		Args: func(_ *cobra.Command, args []string) error {
 			if commands != (len(args) == 0) || len(args) > 1 {

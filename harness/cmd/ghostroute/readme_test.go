@@ -22,8 +22,8 @@ var (
 	someFlags = regexp.MustCompile(`\bghostroute ([a-z][^'"#` + "`" + `]*)`)
 )
 
-// TestCommandsInThePapers looks for every target of make, and every verb, flag, scenario and fix of ghostroute, that the
-// papers name.
+// TestCommandsInThePapers looks for every target of make, and every verb, flag, scenario and fix of ghostroute, that
+// the papers name.
 func TestCommandsInThePapers(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(top, "Makefile"))
 	require.NoError(t, err)

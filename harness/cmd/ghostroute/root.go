@@ -29,9 +29,11 @@ func (c *command) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ghostroute VERB",
 		Short: "Make etcd grpc-proxy's stale cache happen, judge what cures it, and look for more",
-		Long: "Ghostroute makes a production incident happen on real parts: a gateway keeps sending traffic to instances that were\n" +
-			"deregistered, because each etcd grpc-proxy keeps a cache of its own. It tries every scenario against every fix.\n\n" + codesHelp,
-		Example: "  ghostroute incident\n  ghostroute matrix --scenario crash --fix ttl\n  ghostroute judge artifacts/matrix/crash/ttl/go-micro.jsonl",
+		Long: "Ghostroute makes a production incident happen on real parts: a gateway keeps sending traffic to\n" +
+			"instances that were deregistered, because each etcd grpc-proxy keeps a cache of its own. It tries\n" +
+			"every scenario against every fix.\n\n" + codesHelp,
+		Example: "  ghostroute incident\n  ghostroute matrix --scenario crash --fix ttl\n" +
+			"  ghostroute judge artifacts/matrix/crash/ttl/go-micro.jsonl",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("no verb was given: ghostroute --help lists them")
@@ -47,8 +49,8 @@ func (c *command) root() *cobra.Command {
 	c.color = choice{value: "auto", may: []string{"auto", "always", "never"}}
 	root.PersistentFlags().Var(&c.color, "color", "auto, always or never; auto is a terminal without NO_COLOR")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
-	root.AddCommand(c.incident(), c.matrix(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.claims(), c.causes(),
-		c.judge(), c.draw(), c.version())
+	root.AddCommand(c.incident(), c.matrix(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.claims(),
+		c.causes(), c.judge(), c.draw(), c.version())
 	return root
 }
 
@@ -108,6 +110,12 @@ func (c *choice) Set(v string) error {
 		}
 	}
 	return fmt.Errorf("it may be %s", text.Or(c.may))
+}
+
+// name gives a verb a flag that takes one of these names, which the shell completes.
+func name(cmd *cobra.Command, value *string, flag, usage string, names []string) {
+	cmd.Flags().StringVar(value, flag, "", usage)
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // keeps gives a verb the flag --out.

@@ -49,7 +49,8 @@ func columns(out *os.File) int {
 	return max(int(size.Col), 1)
 }
 
-// colours says whether to colour: --color decides, and where that is auto, a terminal does unless NO_COLOR is set (no-color.org).
+// colours says whether to colour: --color decides, and where that is auto, a terminal does unless NO_COLOR is set
+// (no-color.org).
 func colours(flag string, out *os.File) bool {
 	if flag == "auto" {
 		return os.Getenv("NO_COLOR") == "" && columns(out) > 0
