@@ -35,7 +35,6 @@ func (c *call) told(who string, r history.Resolve, service string) error {
 		c.say("%s is told nothing: %s", who, c.nb.clean(r.Err))
 		return nil
 	}
-	c.awaits("the truth about %s, from a member", service)
 	truth, err := c.b().TruthOf(c.ctx(), service)
 	if err != nil {
 		return err

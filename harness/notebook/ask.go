@@ -11,7 +11,6 @@ import (
 // connect is the connection of a gateway, an instance or a client, or an operator's straight to a proxy or a member.
 // The bench closes it.
 func (c *call) connect(who string) (*clientv3.Client, error) {
-	c.awaits("the connection of %s", who)
 	switch c.nb.kindOf(who) {
 	case "gateway":
 		return c.b().Gateway(who).Registry().Client(), nil
@@ -48,14 +47,12 @@ func (c *call) fails(err error, format string, args ...any) error {
 
 // disconnected waits until the balancer has noticed that a client's connection is gone.
 func (c *call) disconnected(client string) error {
-	c.awaits("the balancer to notice that %s has gone", client)
 	return wait.Until(c.ctx(), client+" is still connected", func() bool { return c.b().PinnedTo(client) == "" })
 }
 
 // settle waits until every member has applied what any has, so that what is read next does not depend on which of them
 // answers.
 func (c *call) settle() error {
-	c.awaits("etcd's members to agree")
 	_, err := c.b().Truth(c.ctx())
 	return err
 }

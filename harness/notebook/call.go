@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	"ghostroute/harness"
 )
@@ -20,7 +19,6 @@ type call struct {
 	at      string // the proxy that holds it
 
 	lines []string
-	waits atomic.Pointer[string]
 	done  chan struct{}
 	err   error // what run returned, once done is closed
 }
@@ -36,21 +34,6 @@ func (c *call) say(format string, args ...any) {
 	c.lines = append(c.lines, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
-// awaits notes what the command waits for from now on, for the error that it ends with at the deadline.
-func (c *call) awaits(format string, args ...any) {
-	s := fmt.Sprintf(format, args...)
-	c.waits.Store(&s)
-}
-
-// late is the error of a command that the end of the notebook's context interrupted.
-func (c *call) late() error {
-	what := c.command.Name + " to be done"
-	if s := c.waits.Load(); s != nil {
-		what = *s
-	}
-	return fmt.Errorf("%w ended here. The command waited for %s", context.Cause(c.nb.ctx), what)
-}
-
 // result is what a command that is done printed.
 func (c *call) result() ([]string, error) {
 	var m mistake
@@ -60,7 +43,7 @@ func (c *call) result() ([]string, error) {
 	case errors.As(c.err, &m):
 		return nil, c.err
 	case c.nb.ctx.Err() != nil:
-		return nil, fmt.Errorf("%w: %v", c.late(), c.err)
+		return nil, fmt.Errorf("%w ended here: %s: %v", context.Cause(c.nb.ctx), c.command.Name, c.err)
 	}
 	return nil, fmt.Errorf("%s: %w", c.command.Name, c.err)
 }

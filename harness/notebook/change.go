@@ -96,7 +96,6 @@ func (c *call) register(id string) error {
 		return c.wrong("there is a %s already, or there was: restart %[1]s starts it again", id)
 	}
 	n := c.b().History.Len()
-	c.awaits("%s to be registered", id)
 	if _, err := c.b().Register(c.ctx(), id, c.change); err != nil {
 		return c.fails(err, "%s is not registered", id)
 	}
@@ -147,7 +146,6 @@ func (nb *Notebook) left(id string) {
 func (c *call) deregister(id string) error {
 	n := c.b().History.Len()
 	c.nb.left(id)
-	c.awaits("%s to be deregistered", id)
 	if err := c.b().Leave(c.ctx(), id); err != nil {
 		return c.fails(err, "%s stops, and could not deregister", id)
 	}
@@ -194,7 +192,6 @@ func (c *call) crash(id string) error {
 }
 
 func (c *call) expire(id string) error {
-	c.awaits("the lease of %s to run out", id)
 	if err := c.b().Expire(c.ctx(), id); err != nil {
 		return err
 	}
@@ -206,7 +203,6 @@ func (c *call) expire(id string) error {
 }
 
 func (c *call) restart(name string) error {
-	c.awaits("%s to be back", name)
 	n, reads := c.b().History.Len(), ""
 	var err error
 	switch mode := registry.Mode(c.one("mode")); c.nb.kindOf(name) {
@@ -249,7 +245,6 @@ func (c *call) revoke() error {
 	if err != nil {
 		return err
 	}
-	c.awaits("etcd to end the lease of %s", id)
 	revision, err := c.b().Revoke(c.ctx(), client, c.b().Instance(id).Key())
 	if err != nil {
 		return c.fails(err, "the lease of %s is not revoked %s", id, c.nb.way(who))
@@ -310,7 +305,6 @@ func (c *call) write(op clientv3.Op, what, did string) error {
 	if err != nil {
 		return err
 	}
-	c.awaits("etcd to acknowledge the %s", c.command.Name)
 	way := c.nb.way(who)
 	resp, err := client.Do(c.ctx(), op)
 	if err != nil {
@@ -341,7 +335,6 @@ func (c *call) compact() error {
 		return err
 	}
 	before := c.nb.revision(truth.Revision)
-	c.awaits("etcd to forget what was before revision %d", before)
 	_, err = client.Compact(c.ctx(), truth.Revision, clientv3.WithCompactPhysical())
 	switch {
 	case err != nil && strings.Contains(err.Error(), "has been compacted"):

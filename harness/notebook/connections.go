@@ -74,7 +74,6 @@ func (c *call) drain() error {
 	p := c.one("proxy")
 	moved := c.nb.pinnedTo(p)
 	for _, client := range moved {
-		c.awaits("the balancer to give %s a connection", client)
 		if err := c.b().Reconnect(c.ctx(), client); err != nil {
 			return err
 		}
@@ -84,7 +83,6 @@ func (c *call) drain() error {
 }
 
 func (c *call) reconnect(client string) error {
-	c.awaits("the balancer to give %s a connection", client)
 	if err := c.b().Reconnect(c.ctx(), client); err != nil {
 		return err
 	}
@@ -121,7 +119,6 @@ func (c *call) comesBack(client string) error {
 	if err := c.b().Mend(c.ctx(), client); err != nil {
 		return err
 	}
-	c.awaits("%s to be connected", client)
 	if c.nb.kindOf(client) != "" {
 		over, err := c.connect(client)
 		if err != nil {
@@ -149,7 +146,6 @@ func (c *call) restartProxy(p string) error {
 			return err
 		}
 	}
-	c.awaits("%s to be back", p)
 	if err := c.b().RestartProxy(c.ctx(), p); err != nil {
 		return err
 	}
@@ -196,7 +192,6 @@ func (c *call) narrowed(p string, members []string) error {
 	if err != nil {
 		return err
 	}
-	c.awaits("%s to ask %s only", p, list(members))
 	row := 0
 	return wait.For(c.ctx(), func() string {
 		by, err := c.probe(client)

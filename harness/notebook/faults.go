@@ -127,7 +127,6 @@ func (c *call) holdsNoMore(end func(*proxy.Gate)) error {
 	if len(gates) == 0 {
 		return c.wrong("%s holds nothing", p)
 	}
-	c.awaits("%s to hold no more", p)
 	delete(c.nb.gates, p)
 	w := c.nb.lookout() // what one proxy releases another may hold
 	for _, g := range gates {
@@ -176,7 +175,6 @@ func (c *call) cutMember(name string) error {
 	case len(c.b().Cluster.Members) == 1:
 		return c.wrong("%s is the only member: there is none to cut it off from", name)
 	}
-	c.awaits("another member to lead")
 	if err := c.b().CutOff(c.ctx(), name); err != nil {
 		return err
 	}
@@ -205,7 +203,6 @@ func (c *call) noticed() error {
 	if c.nb.kindOf(name) != "proxy" {
 		return c.disconnected(name)
 	}
-	c.awaits("%s to notice which members it hears", name)
 	return c.b().Reached(c.ctx(), name)
 }
 
@@ -245,7 +242,6 @@ func (c *call) mend() error {
 		c.say("%s has its way back: %s", name, c.pinned([]string{name}))
 		return nil
 	}
-	c.awaits("%s to be connected to etcd", name)
 	c.say("%s hears %s again", name, to)
 	return c.b().Reached(c.ctx(), name)
 }
@@ -254,7 +250,6 @@ func (c *call) mendMember(name string) error {
 	if c.has("from") {
 		return c.wrong("from is for proxies: %s hears every other member again", name)
 	}
-	c.awaits("%s to catch up", name)
 	if err := c.b().Rejoin(c.ctx(), name); err != nil {
 		return err
 	}

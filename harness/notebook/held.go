@@ -62,18 +62,20 @@ func (nb *Notebook) follow(c *call, w lookout) ([]string, error) {
 		return []string{fmt.Sprintf(what, c.at, wordFor(f.RPC))}, nil
 	case <-nb.ctx.Done():
 	}
-	late := c.late()
 	select {
 	case <-c.done:
 	case <-time.After(grace):
-		return nil, fmt.Errorf("%w, and does not end", late)
+		return nil, fmt.Errorf("%w ended here, and the command %s does not end", context.Cause(nb.ctx), c.command.Name)
 	}
+	out, err := c.result()
 	for p, gates := range nb.gates {
 		for _, g := range gates {
-			late = fmt.Errorf("%w\n    %s was told to hold a %s in %s, and never to release it", late, p, g.rpc, g.pos)
+			if err != nil {
+				err = fmt.Errorf("%w\n    %s was told to hold a %s in %s, and never to release it", err, p, g.rpc, g.pos)
+			}
 		}
 	}
-	return nil, late
+	return out, err
 }
 
 // resume waits for the commands that a proxy held, once it holds them no more, and returns what they print.

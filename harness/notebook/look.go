@@ -78,7 +78,6 @@ func lookCommands() []Command {
 }
 
 func (c *call) truth() error {
-	c.awaits("the truth, from a member")
 	t, err := c.b().TruthOf(c.ctx(), c.service())
 	if err != nil {
 		return err
@@ -99,7 +98,6 @@ func (c *call) get() error {
 	op := c.read()
 	serializable := c.one("mode") == "serializable"
 	req := &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: serializable}
-	c.awaits("an answer to %s", who)
 	ctx, cancel := context.WithTimeout(c.ctx(), cmp.Or(c.duration("patience"), patience))
 	defer cancel()
 	var md metadata.MD
@@ -157,12 +155,10 @@ func (c *call) read() clientv3.Op {
 }
 
 func (c *call) resolve(gateway string) error {
-	c.awaits("an answer to %s", gateway)
 	return c.told(gateway, c.b().Gateway(gateway).Resolve(c.ctx(), c.service()), c.service())
 }
 
 func (c *call) call(gateway string) error {
-	c.awaits("an answer to %s", gateway)
 	r, requests := c.b().Gateway(gateway).CallEach(c.ctx(), c.service())
 	err := c.told(gateway, r, c.service())
 	c.outcomes(requests)
@@ -199,7 +195,6 @@ func outcome(q history.Request) string {
 }
 
 func (c *call) list(gateway string) error {
-	c.awaits("an answer to %s", gateway)
 	g := c.b().Gateway(gateway)
 	r, services := g.Read(c.ctx(), c.service(), keys.Registry, clientv3.WithPrefix()) // as ListServices does
 	if r.Err == "" {
@@ -209,7 +204,6 @@ func (c *call) list(gateway string) error {
 }
 
 func (c *call) cache(p string) error {
-	c.awaits("the truth, from a member")
 	truth, err := c.b().Truth(c.ctx())
 	if err != nil {
 		return err

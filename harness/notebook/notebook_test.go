@@ -130,9 +130,9 @@ func TestAtTheDeadlineItSaysWhatItWaitedFor(t *testing.T) {
 	}
 	whole := nb.ctx
 	for line, says := range map[string]string{
-		"wait-for g1 ghost":  "waited for g1 to be told a ghost: it is told v1-a v1-b",
-		"wait-for p1 held":   "waited for p1 to hold a put",
-		"wait-for v1-a gone": "waited for v1-a to be gone from etcd",
+		"wait-for g1 ghost":  "g1 is still not ghost: it is told v1-a v1-b",
+		"wait-for p1 held":   `no Put of "" came to be held at p1`,
+		"wait-for v1-a gone": "v1-a is still in truth, its lease has not ended",
 	} {
 		ctx, cancel := context.WithTimeoutCause(whole, 300*time.Millisecond, errors.New("the notebook's deadline of 300ms"))
 		nb.ctx = ctx

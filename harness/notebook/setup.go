@@ -77,11 +77,9 @@ func (c *call) bench() error {
 		return err
 	}
 	nb := c.nb
-	c.awaits("the last bench to end")
 	if err := nb.close(); err != nil {
 		return fmt.Errorf("the last bench did not end as it should: %w", err)
 	}
-	c.awaits("every part of the bench to be ready")
 	b, err := harness.Open(c.ctx(), top)
 	if err != nil {
 		return err
@@ -181,7 +179,6 @@ func (c *call) client() error {
 	if nb.kindOf(name) != "" {
 		return c.wrong("there is a %s already", name)
 	}
-	c.awaits("%s to be connected", name)
 	var err error
 	as := ""
 	if user == "" {
@@ -204,7 +201,6 @@ func (c *call) user() error {
 		return c.wrong("authentication is off on this bench: begin with bench auth")
 	}
 	name := c.one("name")
-	c.awaits("etcd to know what %s may do", name)
 	if err := c.nb.setUser(c.ctx(), name, c.one("may"), c.has("delete")); err != nil {
 		return err
 	}

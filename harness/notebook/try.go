@@ -28,7 +28,6 @@ func (c *call) try() error {
 	if c.has("scenario") {
 		fixes, run = c.allOr("fix", c.nb.fixNames()), c.cell
 	}
-	c.awaits("%d trials", len(fixes))
 	results := make([]result, len(fixes))
 	var trials sync.WaitGroup
 	turns := make(chan struct{}, atOnce)

@@ -1,6 +1,8 @@
 package notebook
 
 import (
+	"fmt"
+
 	"ghostroute/harness/history"
 	"ghostroute/harness/wait"
 )
@@ -18,7 +20,6 @@ func (c *call) waitFor() error {
 		if node != "instance" {
 			return c.wrong("gone is for an instance, and %s is none", name)
 		}
-		c.awaits("%s to be gone from etcd", name)
 		if err := c.b().Expire(c.ctx(), name); err != nil {
 			return err
 		}
@@ -36,7 +37,6 @@ func (c *call) waitHeld(p string) error {
 		return c.wrong("%s was not told to hold anything", p)
 	}
 	for _, g := range gates {
-		c.awaits("%s to hold a %s", p, g.rpc)
 		if err := g.Caught(c.ctx()); err != nil {
 			return err
 		}
@@ -47,21 +47,13 @@ func (c *call) waitHeld(p string) error {
 
 // waitTold resolves until a gateway's answer is as the condition says.
 func (c *call) waitTold(name, condition string) error {
-	c.awaits("the truth, from a member")
 	truth, err := c.b().Truth(c.ctx())
 	if err != nil {
 		return err
 	}
 	g, since := c.b().Gateway(name), c.b().History.Now()
-	wanted := map[string]string{
-		"fresh": "to be told the truth", "ghost": "to be told a ghost", "hidden": "to be told too little",
-		"asked": "to ask the registry",
-	}[condition]
 	var last history.Resolve
-	err = wait.Until(c.ctx(), "it never came to that", func() bool {
-		last = g.Resolve(c.ctx(), c.service())
-		c.awaits("%s %s: it is told %s (%s), and truth is %s",
-			name, wanted, ids(last.Endpoints), c.nb.origin(last, 0), ids(truth.Endpoints))
+	holds := func() bool {
 		ghosts, hidden := history.Compare(last.Endpoints, truth.Endpoints)
 		switch condition {
 		case "asked":
@@ -73,6 +65,13 @@ func (c *call) waitTold(name, condition string) error {
 			return last.Err == "" && len(hidden) > 0
 		}
 		return last.Agrees(truth)
+	}
+	err = wait.For(c.ctx(), func() string {
+		if last = g.Resolve(c.ctx(), c.service()); holds() {
+			return ""
+		}
+		return fmt.Sprintf("%s is still not %s: it is told %s (%s), and truth is %s",
+			name, condition, ids(last.Endpoints), c.nb.origin(last, 0), ids(truth.Endpoints))
 	})
 	if err != nil {
 		return err
