@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,6 +58,27 @@ func TestTheFixTableCountsWhatMakesSense(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, table, "| **none** | as the incident had it |")
 	require.Contains(t, table, fmt.Sprintf("| %d F, 1 H, 1 S |", fresh))
+}
+
+// TestVerdictsAreWrittenToTheRepositoryTheyAreRunIn is the end of ghostroute verdicts, in a clone.
+func TestVerdictsAreWrittenToTheRepositoryTheyAreRunIn(t *testing.T) {
+	v, err := ReadExpected()
+	require.NoError(t, err)
+	clone := filepath.Join(t.TempDir(), "a b")
+	require.NoError(t, os.MkdirAll(filepath.Join(clone, "fixtures"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(clone, "go.mod"), []byte("module ghostroute\n"), 0o644))
+	t.Chdir(filepath.Join(clone, "fixtures"))
+	v[Key{"crash", "none", gateway.EachRequest}] = "heals hidden"
+	require.NoError(t, v.WriteExpected())
+	again, err := ReadExpected()
+	require.NoError(t, err)
+	require.Equal(t, v, again)
+	table, err := os.ReadFile("matrix.md")
+	require.NoError(t, err)
+	require.Contains(t, string(table), "| crash | Hh/Sg |")
+	t.Chdir(t.TempDir())
+	_, err = ReadExpected()
+	require.ErrorContains(t, err, "is not in Ghostroute's repository")
 }
 
 func TestALineOfTheVerdictsFileThatCannotBeIsNamed(t *testing.T) {

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"ghostroute/harness/report"
 	"ghostroute/scenarios"
 )
 
@@ -81,6 +83,8 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 	}{
 		{"", 128, "no verb was given"},
 		{"incidnet", 128, `there is no verb "incidnet": did you mean "incident"?`},
+		{"help incidnet", 128, `there is no verb "incidnet": did you mean "incident"?`},
+		{"completion bish", 128, "completion takes one shell: bash, fish, powershell or zsh"},
 		{"incident --colour never", 128, `there is no flag "--colour": did you mean "--color"?`},
 		{"incident --color blue", 128, `"blue" for "--color" flag: it may be auto, always or never`},
 		{"incident twice", 128, `incident takes no argument, and was given "twice"`},
@@ -105,6 +109,7 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"judge main.go --reading rarely", 128, "it may be each-request or go-micro"},
 		{"causes --fix ttl", 128, `causes: there is no flag "--fix"`},
 		{"incident --out " + file + "/below", 2, "the output folder " + file + "/below cannot be made"},
+		{"matrix --out " + file, 2, "the output folder " + file + " cannot be made"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
@@ -121,6 +126,34 @@ func TestTheVersionIsThatOfWhatIsBuiltIn(t *testing.T) {
 	t.Parallel()
 	require.Regexp(t, `^etcd      v3\.\d+\.\d+\ngo-micro  v2\.9\.1\ngo        go1\.\d+`, run(t, "version").out)
 	require.Regexp(t, `^{"etcd":"v3\.\d+\.\d+","go_micro":"v2\.9\.1","go":"go1\.`, run(t, "version", "-o", "json").out)
+}
+
+func TestHelpHasExamplesAndTheShellCompletesNames(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"help", "matrix"}, {"matrix", "--help"}} {
+		got := run(t, args...)
+		require.Zero(t, got.code)
+		require.Contains(t, got.out, "Examples:\n  ghostroute matrix\n")
+	}
+	require.Contains(t, run(t, "--help").out, "  128  the command line is wrong")
+	require.Contains(t, run(t, "completion", "bash").out, "complete -o default")
+	require.Contains(t, run(t, "__complete", "matrix", "--fix", "").out, "no-proxy\n")
+	require.Contains(t, run(t, "__complete", "notebook", "0").out, "03-the-incident\n")
+}
+
+func TestACellOfTheMatrixIsAReport(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	got := run(t, "matrix", "--scenario", "deregister-same", "--fix", "none", "-o", "json", "--out", dir)
+	require.Zero(t, got.code, got.errs)
+	var r report.Run
+	require.NoError(t, json.Unmarshal([]byte(got.out), &r))
+	require.Len(t, r.Cells, 1)
+	require.Len(t, r.Cells[0].Readings, 2)
+	require.Equal(t, "fresh", r.Cells[0].Readings[0].Verdict.Label())
+	for _, name := range []string{"matrix.html", "matrix.txt", "matrix.md", "matrix.json"} {
+		require.FileExists(t, filepath.Join(dir, name))
+	}
 }
 
 func TestTheIncidentIsTold(t *testing.T) {

@@ -49,9 +49,28 @@ func (c *command) root() *cobra.Command {
 	c.color = choice{value: "auto", may: []string{"auto", "always", "never"}}
 	root.PersistentFlags().Var(&c.color, "color", "auto, always or never; auto is a terminal without NO_COLOR")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
+	root.SetHelpCommand(helpOf(root))
 	root.AddCommand(c.incident(), c.matrix(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.claims(),
-		c.causes(), c.judge(), c.draw(), c.version())
+		c.causes(), c.judge(), c.draw(), c.version(), c.completion(root))
 	return root
+}
+
+// helpOf is the verb help; cobra's own takes a verb that there is not for success.
+func helpOf(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Say what a verb does and takes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = text.Unknown("verb", rest[0], verbs(root))
+			}
+			if err != nil {
+				return usage{err}
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 func verbs(root *cobra.Command) (names []string) {
