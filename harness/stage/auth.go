@@ -20,7 +20,7 @@ func (s *Stage) root() string {
 	return ""
 }
 
-// EnableAuth turns authentication on, with the user root.
+// EnableAuth turns authentication on, with the user root, and waits until every member has applied it.
 func (s *Stage) EnableAuth(ctx context.Context) error {
 	c := s.Cluster.Client()
 	_, err := c.UserAdd(ctx, Root, Root)
@@ -34,7 +34,7 @@ func (s *Stage) EnableAuth(ctx context.Context) error {
 		return fmt.Errorf("authentication was not turned on: %w", err)
 	}
 	s.auth = true
-	return nil
+	return s.Cluster.Settle(ctx)
 }
 
 // User adds a user who may read the registry and nothing else; the password is the name, the role is RoleOf.

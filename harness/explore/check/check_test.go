@@ -24,9 +24,9 @@ const ms = time.Millisecond
 func story() Record {
 	return Record{Base: 1, Complete: true,
 		Writes: []Write{
-			{Seq: 1, Client: "g1", Via: "p1", Began: 8 * ms, Ended: 10 * ms, Op: "put", Key: s1 + "a", Revision: 2},
-			{Seq: 2, Client: "g1", Via: "p1", Began: 18 * ms, Ended: 20 * ms, Op: "put", Key: s1 + "b", Revision: 3},
-			{Seq: 3, Client: "g1", Via: "p1", Began: 28 * ms, Ended: 30 * ms, Op: "delete", Key: s1 + "a", Revision: 4},
+			{Seq: 1, Client: "g1", Via: "p1", Began: 8 * ms, Ended: 10 * ms, Key: s1 + "a", Revision: 2},
+			{Seq: 2, Client: "g1", Via: "p1", Began: 18 * ms, Ended: 20 * ms, Key: s1 + "b", Revision: 3},
+			{Seq: 3, Client: "g1", Via: "p1", Began: 28 * ms, Ended: 30 * ms, Key: s1 + "a", Revision: 4},
 		},
 		Commits: []Commit{
 			{Seq: 4, At: 11 * ms, Revision: 2, Key: s1 + "a"},
@@ -137,7 +137,7 @@ func TestChecks(t *testing.T) {
 		{"something changed between", Agreement(), Unknown, "", noMind,
 			[]Read{read(22*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
 		{"something may have changed between", Agreement(), Unknown, "", func(r *Record) {
-			r.Writes = append(r.Writes, Write{Client: "g1", Began: 40 * ms, Ended: 41 * ms, Op: "put", Key: s1 + "c",
+			r.Writes = append(r.Writes, Write{Client: "g1", Began: 40 * ms, Ended: 41 * ms, Key: s1 + "c",
 				Err: "lost"})
 		}, []Read{read(41*ms, 3, "a", "b"), with(one("a"), read(43*ms, 4))}},
 		{"two proxies", Agreement(), Unknown, "", noMind,
@@ -232,7 +232,6 @@ func TestARecordIsMadeOfAHistory(t *testing.T) {
 	require.Equal(t, plan.Shape{Limit: 1, KeysOnly: true}, rec.Reads[0].Shape)
 	require.Equal(t, int64(2), rec.Reads[0].At)
 	require.Equal(t, "p1", rec.Reads[0].Via)
-	require.True(t, rec.Reads[0].Linearizable)
 	rec.Base, rec.Complete = 1, true
 	require.Equal(t, Kept, Digest().Judge(rec).Outcome)
 	require.Len(t, All(time.Second, time.Second), 8)

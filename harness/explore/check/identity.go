@@ -11,10 +11,7 @@ func Identity() Check {
 		}
 		checked := 0
 		for _, r := range rec.Reads {
-			user := r.User
-			if user == "" {
-				user = r.Client
-			}
+			user := r.Client // each client is a user of its own
 			if r.Err != "" || user == "" {
 				continue
 			}

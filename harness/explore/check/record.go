@@ -32,13 +32,11 @@ type Record struct {
 type Read struct {
 	Seq          int
 	Client       string // "" where that is not known
-	User         string // the identity it came with, "" for the client's name
 	Via          string // the proxy or member
 	Began, Ended time.Duration
 	Key, End     string
 	Shape        plan.Shape // without the modes
 	At           int64      // the revision that was asked for, 0 for none
-	Linearizable bool
 	Source       history.Source
 	Revision     int64    // of the header
 	Keys         []string // answered, in order
@@ -52,7 +50,6 @@ type Write struct {
 	Seq          int
 	Client, Via  string
 	Began, Ended time.Duration
-	Op           string
 	Key, End     string
 	Revision     int64
 	Err          string
@@ -92,13 +89,13 @@ func FromEvents(events []history.Event) Record {
 		case e.Range != nil:
 			x := e.Range
 			read := Read{Seq: e.Seq, Client: x.Client, Via: e.Who, Began: x.Began, Ended: e.At, Key: x.Key, End: x.End,
-				Linearizable: !x.Serializable, Source: x.Source, Revision: x.Revision,
+				Source: x.Source, Revision: x.Revision,
 				Keys: x.Keys, Mods: x.Mods, Count: x.Count, Err: x.Err}
 			read.Shape, read.At = parseShape(x.Shape)
 			r.Reads = append(r.Reads, read)
 		case e.Write != nil:
 			x := e.Write
-			r.Writes = append(r.Writes, Write{Seq: e.Seq, Client: e.Who, Via: x.Via, Began: x.Began, Ended: e.At, Op: x.Op,
+			r.Writes = append(r.Writes, Write{Seq: e.Seq, Client: e.Who, Via: x.Via, Began: x.Began, Ended: e.At,
 				Key: x.Key, End: x.End, Revision: x.Revision, Err: x.Err, Nothing: nothing(x)})
 		case e.Commit != nil:
 			x := e.Commit

@@ -95,6 +95,14 @@ const (
 	NoneOf   Symptom = "" // the cause says it all
 )
 
+// Finding is one way to be wrong, and a plan that shows it.
+type Finding struct {
+	Cause   Cause
+	Symptom Symptom
+	Plan    plan.Plan
+	Plans   int64 // how many of the plans that were tried show it
+}
+
 // wrong is one thing found in a settled state.
 type wrong struct {
 	cause   Cause

@@ -110,7 +110,7 @@ func TestEveryCauseIsFoundFromASeedNobodyPicked(t *testing.T) {
 	found := map[model.Cause]bool{}
 	for i := uint64(0); len(found) < len(model.Causes()); i++ {
 		require.Less(t, i, uint64(60000), "seed %d: found only %d causes", seed, len(found))
-		p := plan.Random(plan.Config{Auth: i%4 == 0, Verbs: plan.Bare()}, seed+i)
+		p := plan.Random(plan.Config{Auth: i%4 == 0, Verbs: bare()}, seed+i)
 		list, err := model.Explain(p)
 		require.NoError(t, err, p)
 		for _, f := range list {
@@ -128,7 +128,7 @@ func TestEveryCauseIsFoundFromASeedNobodyPicked(t *testing.T) {
 
 // BenchmarkApply is a step of the oracle: with names, answers and words.
 func BenchmarkApply(b *testing.B) {
-	p := plan.Random(plan.Config{Steps: 60, Verbs: plan.Bare()}, 1)
+	p := plan.Random(plan.Config{Steps: 60, Verbs: bare()}, 1)
 	n := 0
 	for b.Loop() {
 		m := model.New(p)

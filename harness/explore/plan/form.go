@@ -104,12 +104,7 @@ func weightsText(s *Step) string {
 }
 
 var hold = option{"hold=",
-	func(s *Step) string {
-		if s.Hold == NotHeld {
-			return ""
-		}
-		return "hold=" + string(s.Hold) + ":" + s.Name
-	},
+	func(s *Step) string { return unless(s.Hold == NotHeld, "hold="+string(s.Hold)+":"+s.Name) },
 	func(s *Step, text string) error {
 		point, name, ok := strings.Cut(text, ":")
 		if !ok || (Point(point) != AtRequest && Point(point) != AtAnswer) || !held.MatchString(name) {
@@ -120,56 +115,50 @@ var hold = option{"hold=",
 	}}
 
 func leaseOption(lease word) option {
-	return option{"lease=",
-		func(s *Step) string {
-			if s.Lease == "" {
-				return ""
-			}
-			return "lease=" + s.Lease
-		},
-		lease.set}
+	return option{"lease=", func(s *Step) string { return unless(s.Lease == "", "lease="+s.Lease) }, lease.set}
 }
 
 var revisionsBack = option{"rev=",
 	func(s *Step) string { return "rev=" + ago(s.Back) },
 	func(s *Step, text string) (err error) { s.Back, err = parseAgo(text); return err }}
 
-// shapeOptions are the options of a read, here and inside a transaction.
-func shapeOptions(of func(*Step) *Shape) []option {
-	flag := func(name string, field func(*Shape) *bool) option {
-		return option{name,
-			func(s *Step) string {
-				if *field(of(s)) {
-					return name
-				}
-				return ""
-			},
-			func(s *Step, _ string) error { *field(of(s)) = true; return nil }}
+// shapes are the options of a read.
+var shapes = []option{
+	flag("linearizable", func(s *Shape) *bool { return &s.Linearizable }),
+	flag("count", func(s *Shape) *bool { return &s.Count }),
+	flag("keys-only", func(s *Shape) *bool { return &s.KeysOnly }),
+	{"limit=",
+		func(s *Step) string { return unless(s.Limit == 0, "limit="+strconv.Itoa(s.Limit)) },
+		func(s *Step, text string) (err error) { s.Limit, err = count(text); return err }},
+	{"sort=",
+		func(s *Step) string { return unless(s.Sort == "", "sort="+s.Sort) },
+		func(s *Step, text string) error {
+			if !sortName.MatchString(text) {
+				return fmt.Errorf("%q is no order: say mod, create, version or value, then :up or :down, or key:down", text)
+			}
+			s.Sort = text
+			return nil
+		}},
+	{"rev=",
+		func(s *Step) string { return unless(!s.Past, "rev="+ago(s.Ago)) },
+		func(s *Step, text string) (err error) {
+			s.Past = true
+			s.Ago, err = parseAgo(text)
+			return err
+		}},
+}
+
+func flag(name string, field func(*Shape) *bool) option {
+	return option{name,
+		func(s *Step) string { return unless(!*field(&s.Shape), name) },
+		func(s *Step, _ string) error { *field(&s.Shape) = true; return nil }}
+}
+
+func unless(absent bool, text string) string {
+	if absent {
+		return ""
 	}
-	return []option{
-		flag("linearizable", func(s *Shape) *bool { return &s.Linearizable }),
-		flag("count", func(s *Shape) *bool { return &s.Count }),
-		flag("keys-only", func(s *Shape) *bool { return &s.KeysOnly }),
-		{"limit=",
-			func(s *Step) string { return Shape{Limit: of(s).Limit}.String() },
-			func(s *Step, text string) (err error) { of(s).Limit, err = count(text); return err }},
-		{"sort=",
-			func(s *Step) string { return Shape{Sort: of(s).Sort}.String() },
-			func(s *Step, text string) error {
-				if !sortName.MatchString(text) {
-					return fmt.Errorf("%q is no order: say mod, create, version or value, then :up or :down, or key:down", text)
-				}
-				of(s).Sort = text
-				return nil
-			}},
-		{"rev=",
-			func(s *Step) string { return Shape{Past: of(s).Past, Ago: of(s).Ago}.String() },
-			func(s *Step, text string) (err error) {
-				of(s).Past = true
-				of(s).Ago, err = parseAgo(text)
-				return err
-			}},
-	}
+	return text
 }
 
 func count(text string) (int, error) {

@@ -78,21 +78,29 @@ type Op struct {
 
 // String is the step's line, without its number.
 func (s Step) String() string {
-	var w []string
-	add := func(words ...string) { w = append(w, words...) }
-	add(string(s.Verb))
-	for _, f := range verbs[s.Verb].words {
-		add(f.get(&s))
-	}
-	for _, o := range verbs[s.Verb].options {
-		if text := o.get(&s); text != "" {
-			add(text)
-		}
-	}
+	w := append([]string{string(s.Verb)}, s.words(0)...)
 	if s.Verb == Txn && s.Txn != nil {
-		add(s.Txn.String())
+		w = append(w, s.Txn.String())
 	}
 	return strings.Join(w, " ")
+}
+
+// words are those behind the verb, without the first ones.
+func (s Step) words(without int) (w []string) {
+	for _, f := range verbs[s.Verb].words[without:] {
+		w = append(w, f.get(&s))
+	}
+	return append(w, texts(s, verbs[s.Verb].options)...)
+}
+
+// texts are the options that a step has.
+func texts(s Step, options []option) (w []string) {
+	for _, o := range options {
+		if text := o.get(&s); text != "" {
+			w = append(w, text)
+		}
+	}
+	return w
 }
 
 // String is the transaction's text: "if k1 absent then put k1; read k* else delete k2".
@@ -109,11 +117,18 @@ func (t Branches) String() string {
 		}
 		w = append(w, "if "+strings.Join(c, " ; "))
 	}
-	w = append(w, "then")
-	w = append(w, opsText(t.Then)...)
+	ops := func(word string, list []Op) {
+		w = append(w, word)
+		for i, o := range list {
+			if i > 0 {
+				w = append(w, ";")
+			}
+			w = append(w, o.String())
+		}
+	}
+	ops("then", t.Then)
 	if len(t.Else) > 0 {
-		w = append(w, "else")
-		w = append(w, opsText(t.Else)...)
+		ops("else", t.Else)
 	}
 	return strings.Join(w, " ")
 }
@@ -177,59 +192,18 @@ func (t *Branches) reads() (list []Op) {
 	return list
 }
 
-func opsText(ops []Op) []string {
-	var w []string
-	for i, o := range ops {
-		if i > 0 {
-			w = append(w, ";")
-		}
-		w = append(w, o.String())
-	}
-	return w
-}
-
-// String is the operation's text; a transaction inside another stands in brackets.
+// String is the operation's text: that of the step of the same verb, without client and endpoint. A transaction inside
+// another stands in brackets.
 func (o Op) String() string {
-	switch o.Verb {
-	case Txn:
+	if o.Verb == Txn {
 		return "( " + o.Txn.String() + " )"
-	case Put:
-		if o.Lease != "" {
-			return "put " + o.Keys + " lease=" + o.Lease
-		}
-		return "put " + o.Keys
-	case Read:
-		if shape := o.Shape.String(); shape != "" {
-			return "read " + o.Keys + " " + shape
-		}
-		return "read " + o.Keys
 	}
-	return string(o.Verb) + " " + o.Keys
+	s := Step{Verb: o.Verb, Keys: o.Keys, Lease: o.Lease, Shape: o.Shape}
+	return strings.Join(append([]string{string(o.Verb)}, s.words(2)...), " ")
 }
 
 // String is the shape's words, "" for a plain serializable read.
-func (s Shape) String() string {
-	var w []string
-	if s.Linearizable {
-		w = append(w, "linearizable")
-	}
-	if s.Count {
-		w = append(w, "count")
-	}
-	if s.KeysOnly {
-		w = append(w, "keys-only")
-	}
-	if s.Limit > 0 {
-		w = append(w, "limit="+strconv.Itoa(s.Limit))
-	}
-	if s.Sort != "" {
-		w = append(w, "sort="+s.Sort)
-	}
-	if s.Past {
-		w = append(w, "rev="+ago(s.Ago))
-	}
-	return strings.Join(w, " ")
-}
+func (s Shape) String() string { return strings.Join(texts(Step{Shape: s}, shapes), " ") }
 
 func ago(n int) string {
 	if n == 0 {

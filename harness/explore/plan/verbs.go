@@ -97,7 +97,6 @@ func makeVerbs() map[Verb]verb {
 		member   = of("member", memberName, "m1", (*generator).member)
 		proxy    = of("proxy", `p[1-9]\d*`, "p1", (*generator).proxy)
 		user     = of("client", `g[1-9]\d*`, "g1", (*generator).client)
-		shape    = shapeOptions(func(s *Step) *Shape { return &s.Shape })
 
 		words   = func(list ...word) []word { return list }
 		options = func(list ...option) []option { return list }
@@ -106,7 +105,7 @@ func makeVerbs() map[Verb]verb {
 		nodes = func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys + "/*"}} }
 	)
 	return map[Verb]verb{
-		Read: {weight: 14, words: words(client, endpoint, keysWord), options: append(shape, hold),
+		Read: {weight: 14, words: words(client, endpoint, keysWord), options: append(slices.Clip(shapes), hold),
 			draw: func(g *generator, s *Step) { s.Shape = g.shape() },
 			asks: func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys, Shape: s.Shape}} }},
 		Put: {weight: 7, words: words(client, endpoint, keyWord), options: options(leaseOption(lease), hold),
@@ -205,10 +204,4 @@ func Verbs(classes ...Class) (list []Verb) {
 		}
 	}
 	return list
-}
-
-// Bare are the verbs that need no registry, balancer or gateway, but for those that are drawn only where they are asked
-// for.
-func Bare() []Verb {
-	return slices.DeleteFunc(Verbs(RPC, Held, Fault, Identity), func(v Verb) bool { return verbs[v].weight == 0 })
 }

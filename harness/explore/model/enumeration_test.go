@@ -61,14 +61,6 @@ reboot p1
 forbid g1
 `
 
-// Finding is one way to be wrong, with the shortest plan that shows it.
-type Finding struct {
-	Cause   Cause
-	Symptom Symptom
-	Plan    plan.Plan
-	Plans   int64 // how many of the plans show it
-}
-
 // Report is what Enumerate found.
 type Report struct {
 	Length   int   // no plan was longer
