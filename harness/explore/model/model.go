@@ -56,28 +56,6 @@ type read struct {
 	state  int // of the store
 }
 
-// rules are how each verb is taken. The test holds them to the plan's table of verbs.
-var rules = map[plan.Verb]func(*Model, plan.Step) result{
-	plan.Read: (*Model).read, plan.Put: (*Model).write, plan.Delete: (*Model).write, plan.Txn: (*Model).txn,
-	plan.Grant: (*Model).lease, plan.Revoke: (*Model).lease, plan.Keepalive: (*Model).lease, plan.Expire: (*Model).expire,
-	plan.Compact: (*Model).compact, plan.Flood: (*Model).flood,
-
-	plan.Register: (*Model).register, plan.Deregister: (*Model).deregister, plan.Crash: (*Model).crash,
-	plan.Restart: (*Model).restart, plan.Replace: (*Model).replace,
-	plan.Resolve: (*Model).resolve, plan.List: (*Model).resolve, plan.Call: (*Model).resolve,
-
-	plan.Release: (*Model).release, plan.Fail: (*Model).fail,
-	plan.Cut: (*Model).link, plan.Blackhole: (*Model).link, plan.Mend: (*Model).link,
-	plan.Narrow: (*Model).narrow, plan.Reboot: (*Model).reboot,
-	plan.Permit: (*Model).permit, plan.Forbid: (*Model).permit,
-
-	// What has no bearing on a cache. Where the balancer leads a client, Backend says.
-	plan.Delay: nothing, plan.Lead: nothing, plan.ExpireToken: nothing,
-	plan.Weights: nothing, plan.Drain: nothing, plan.Reconnect: nothing,
-}
-
-func nothing(*Model, plan.Step) result { return result{} }
-
 // New is a model of p's topology before its first step.
 func New(p plan.Plan) *Model {
 	m := &Model{plan: p, states: []*state{{revision: 1, via: direct}}, compacted: -1, leases: map[string]bool{},

@@ -1,8 +1,6 @@
 package model
 
 import (
-	"maps"
-
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
 )
@@ -160,74 +158,4 @@ func (m *Model) compact(s plan.Step) result {
 		p.compacted = max(p.compacted, revision)
 	}
 	return result{revision: m.revision()}
-}
-
-// flood pushes every answer out of a cache. After a compaction nothing new is kept, so nothing old falls out.
-func (m *Model) flood(s plan.Step) result {
-	p := m.proxies[plan.Number(s.Via)]
-	x := m.asks(way{proxy: plan.Number(s.Via)})
-	switch {
-	case m.mayNot(s.Client, m.members[p.member]):
-		return result{err: plan.ErrDenied}
-	case x == nil:
-		return result{err: plan.ErrUnavailable}
-	case p.compacted < 0:
-		clear(p.answers)
-	}
-	return result{}
-}
-
-// link cuts or mends a member from its peers, or a link. What a black hole swallowed is lost as what a cut refused.
-func (m *Model) link(s plan.Step) result {
-	cut := s.Verb != plan.Mend
-	from, to := plan.Ends(s.Target)
-	switch {
-	case to == "":
-		m.members[plan.Number(from)].cut = cut
-		m.applied()
-	case from[0] == 'p' && to[0] == 'm':
-		p := m.proxies[plan.Number(from)]
-		p.unlinked = maps.Clone(p.unlinked)
-		if p.unlinked == nil {
-			p.unlinked = map[int]bool{}
-		}
-		p.unlinked[plan.Number(to)] = cut
-	case from[0] == 'g':
-		m.offline[from] = cut
-	}
-	return result{}
-}
-
-// narrow has a proxy ask another member.
-func (m *Model) narrow(s plan.Step) result {
-	m.proxies[plan.Number(s.Target)].member = plan.Number(s.Other)
-	return result{}
-}
-
-// reboot empties a proxy's cache, which lives in memory. Whatever the proxy held for a client is lost. A member keeps
-// what it had.
-func (m *Model) reboot(s plan.Step) result {
-	if s.Target[0] != 'p' {
-		return result{}
-	}
-	i := plan.Number(s.Target)
-	m.proxies[i].cache = newCache()
-	for name, h := range m.held {
-		if h.proxy == i {
-			m.fail(plan.Step{Name: name})
-		}
-	}
-	return result{}
-}
-
-// permit gives a client the role that may read and write everything, or takes it.
-func (m *Model) permit(s plan.Step) result {
-	next := maps.Clone(m.forbidden)
-	if next == nil {
-		next = clients{}
-	}
-	next[s.Target] = s.Verb == plan.Forbid
-	m.forbidden = next
-	m.applied()
-	return result{}
 }

@@ -142,12 +142,10 @@ func (g *generator) endpoint() string {
 	return g.proxy()
 }
 
-func (g *generator) memberLink() string { return g.proxy() + "-" + g.member() }
-
 func (g *generator) link() string {
 	switch g.from(1, 3) {
 	case 1:
-		return g.memberLink()
+		return g.proxy() + "-" + g.member()
 	case 2:
 		if g.can(Weights) {
 			return g.client() + "-" + VIP

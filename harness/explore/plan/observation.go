@@ -51,23 +51,12 @@ const (
 	ErrSenseless   = "senseless"     // the step makes no sense now: a name already in use, nothing there to act upon
 )
 
-// Differ says where two observations differ, in one line; "" where they do not.
+// Differ says how two observations differ, in one line; "" where they do not.
 func (o Observation) Differ(other Observation) string {
-	if o.Err != other.Err {
-		return fmt.Sprintf("error %q, not %q", o.Err, other.Err)
+	if o.String() == other.String() {
+		return ""
 	}
-	if o.Revision != other.Revision {
-		return fmt.Sprintf("revision %d, not %d", o.Revision, other.Revision)
-	}
-	if len(o.Answers) != len(other.Answers) {
-		return fmt.Sprintf("%d answers, not %d", len(o.Answers), len(other.Answers))
-	}
-	for i, a := range o.Answers {
-		if b := other.Answers[i]; a.String() != b.String() {
-			return fmt.Sprintf("answer %d: %s, not %s", i+1, a, b)
-		}
-	}
-	return ""
+	return fmt.Sprintf("%q, not %q", o, other)
 }
 
 // Coarse is what can be seen of a step that go-micro took: its reads, each key with its revision, and whether it

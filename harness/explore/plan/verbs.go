@@ -162,7 +162,8 @@ func makeVerbs() map[Verb]verb {
 				return (s.Target[0] != 'm' || x.quorumWithout(s.Target)) && add(x.broken, s.Target)
 			}},
 		Blackhole: {class: Fault, weight: 1,
-			words: words(of("link", `p[1-9]\d*-m[1-9]\d*`, "p1-m1", (*generator).memberLink)),
+			words: words(of("link", `p[1-9]\d*-m[1-9]\d*`, "p1-m1",
+				func(g *generator) string { return g.proxy() + "-" + g.member() })),
 			takes: func(x *Preconditions, s Step) bool { return add(x.broken, s.Target) }},
 		Delay: {class: Fault, weight: 1,
 			words: words(link, to("delay in milliseconds", `[1-9]\d{0,3}`, "50", (*generator).delay)),

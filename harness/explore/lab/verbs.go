@@ -13,6 +13,43 @@ import (
 	"ghostroute/harness/history"
 )
 
+// act takes a step.
+type act func(*Machine, context.Context, plan.Step) (plan.Observation, error)
+
+// acts are how each verb is taken. The test holds them to the plan's table of verbs.
+var acts = map[plan.Verb]act{
+	plan.Read: (*Machine).call, plan.Put: (*Machine).call, plan.Delete: (*Machine).call, plan.Txn: (*Machine).call,
+	plan.Grant: (*Machine).call, plan.Revoke: (*Machine).call, plan.Keepalive: (*Machine).call,
+	plan.Compact: (*Machine).call,
+	plan.Expire:  (*Machine).expire, plan.Flood: (*Machine).flood,
+
+	plan.Register: (*Machine).register, plan.Deregister: (*Machine).deregister, plan.Crash: unseen((*Machine).crashes),
+	plan.Restart: (*Machine).restart, plan.Replace: (*Machine).restart,
+	plan.Resolve: (*Machine).resolve, plan.List: (*Machine).resolve, plan.Call: (*Machine).resolve,
+
+	plan.Release: (*Machine).release, plan.Fail: (*Machine).release,
+
+	plan.Cut: unseen((*Machine).link), plan.Blackhole: unseen((*Machine).link), plan.Delay: unseen((*Machine).link),
+	plan.Mend: unseen((*Machine).link), plan.Lead: unseen((*Machine).moveLeader),
+	plan.Reboot: unseen((*Machine).reboot), plan.Narrow: unseen((*Machine).narrow),
+
+	plan.Weights: unseen((*Machine).setWeights), plan.Drain: unseen((*Machine).drain),
+	plan.Reconnect: unseen((*Machine).reconnect),
+
+	plan.Permit: unseen((*Machine).permit), plan.Forbid: unseen((*Machine).permit),
+	plan.ExpireToken: unseen((*Machine).expireToken),
+}
+
+// unseen is an act of which nothing is observed. Before it, calls that were given up are over.
+func unseen(act func(*Machine, context.Context, plan.Step) error) act {
+	return func(m *Machine, ctx context.Context, s plan.Step) (plan.Observation, error) {
+		if err := m.quiet(ctx); err != nil {
+			return plan.Observation{}, err
+		}
+		return plan.Observation{}, act(m, ctx, s)
+	}
+}
+
 // link breaks or mends a link, or cuts a member off from its peers and mends that.
 func (m *Machine) link(ctx context.Context, s plan.Step) error {
 	from, to := plan.Ends(s.Target)
