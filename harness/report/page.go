@@ -19,6 +19,12 @@ var (
 	pageHTML string
 	//go:embed page.css
 	pageCSS string
+	//go:embed print.css
+	printCSS string
+	//go:embed timeline.js
+	timelineJS string
+	//go:embed cell.js
+	cellJS string
 	//go:embed page.js
 	pageJS string
 )
@@ -86,7 +92,7 @@ func (p page) write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p.Style, p.Script = template.CSS(pageCSS), template.JS(pageJS)
+	p.Style, p.Script = template.CSS(pageCSS+printCSS), template.JS(timelineJS+cellJS+pageJS)
 	var b bytes.Buffer
 	if err := t.Execute(&b, p); err != nil {
 		return err
