@@ -20,8 +20,8 @@ import (
 	"ghostroute/harness/wait"
 )
 
-// Bench is one running copy of a topology: a stage with go-micro's instances and gateways on it. Its methods may be called from one
-// goroutine at a time, those of its parts from many.
+// Bench is one running copy of a topology: a stage with go-micro's instances and gateways on it. Its methods may be
+// called from one goroutine at a time, those of its parts from many.
 type Bench struct {
 	*stage.Stage
 	Topology Topology // as it was asked for, with its defaults
@@ -50,14 +50,15 @@ type options struct {
 	follow  func(history.Event)
 }
 
-// On starts the bench on a cluster that is already running and stays so; whoever owns it wipes it between benches (etcd.Cluster.Wipe).
+// On starts the bench on a cluster that is already running and stays so; its owner wipes it between benches
+// (etcd.Cluster.Wipe).
 func On(c *etcd.Cluster) Option { return func(o *options) { o.cluster = c } }
 
 // Following has f called with every event as it happens, see history.History.Follow.
 func Following(f func(history.Event)) Option { return func(o *options) { o.follow = f } }
 
-// Start starts a bench for a test, which fails if it cannot, and ends it with the test. The history is saved as history.jsonl in the
-// test's artifact folder; `go test -artifacts` keeps that.
+// Start starts a bench for a test, which fails if it cannot, and ends it with the test. The history is saved as
+// history.jsonl in the test's artifact folder; `go test -artifacts` keeps that.
 func Start(t testing.TB, top Topology, opts ...Option) *Bench {
 	t.Helper()
 	ctx, cancel := Context(t)
@@ -78,8 +79,9 @@ func Start(t testing.TB, top Topology, opts ...Option) *Bench {
 	return b
 }
 
-// Open starts a bench and returns when every part of it is ready: members have a leader and serve, proxies listen, instances are
-// registered, gateways are connected. ctx bounds the start, not the bench's life. If it fails, nothing is left running.
+// Open starts a bench and returns when every part of it is ready: members have a leader and serve, proxies listen,
+// instances are registered, gateways are connected. ctx bounds the start, not the bench's life. If it fails, nothing is
+// left running.
 func Open(ctx context.Context, top Topology, opts ...Option) (b *Bench, err error) {
 	if err := top.Validate(); err != nil {
 		return nil, err
@@ -88,7 +90,8 @@ func Open(ctx context.Context, top Topology, opts ...Option) (b *Bench, err erro
 	for _, f := range opts {
 		f(&o)
 	}
-	b = &Bench{Topology: top.withDefaults(), Dir: o.dir, instances: map[string]*service.Instance{}, known: map[string]string{}}
+	b = &Bench{Topology: top.withDefaults(), Dir: o.dir, instances: map[string]*service.Instance{},
+		known: map[string]string{}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	h := history.New()
 	if o.follow != nil {
@@ -173,7 +176,8 @@ func (b *Bench) startInstances(ctx context.Context) error {
 			return err
 		}
 	}
-	// One more client, an operator's, connects here: with the default instances the schedule then gives g1 to p1, g2 to p2, g3 to p3.
+	// One more client, an operator's, connects here: with the default instances the schedule then gives g1 to p1, g2 to
+	// p2, g3 to p3.
 	if !b.Topology.Direct {
 		if _, err := b.Client(ctx, stage.Operator); err != nil {
 			return err
@@ -236,7 +240,8 @@ func (b *Bench) HoldScrub() (release func()) {
 	return sync.OnceFunc(b.scrubbing.Unlock)
 }
 
-// Scrubbed waits until the scrubber of Topology.Scrub has been through every proxy, from the first to the last, once more.
+// Scrubbed waits until the scrubber of Topology.Scrub has been through every proxy, from the first to the last, once
+// more.
 func (b *Bench) Scrubbed(ctx context.Context) error {
 	seen := b.scrubs.Load()
 	return wait.Until(ctx, "the scrubber did not get through every proxy", func() bool {

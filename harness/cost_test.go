@@ -17,8 +17,8 @@ import (
 	"ghostroute/harness/proxy"
 )
 
-// BenchmarkBench is the whole topology of the incident, from nothing until every gateway answered 200, and back to nothing. Its figures
-// are medians, in milliseconds.
+// BenchmarkBench is the whole topology of the incident, from nothing until every gateway answered 200, and back to
+// nothing. Its figures are medians, in milliseconds.
 func BenchmarkBench(b *testing.B) {
 	ctx := context.Background()
 	var start, end []time.Duration
@@ -46,7 +46,8 @@ func median(all []time.Duration) float64 {
 	return float64(all[len(all)/2].Microseconds()) / 1000
 }
 
-// BenchmarkCacheHit is a serializable read that a proxy answers from its cache, through a VIP, with provenance and gates and without.
+// BenchmarkCacheHit is a serializable read that a proxy answers from its cache, through a VIP, with provenance and
+// gates and without.
 func BenchmarkCacheHit(b *testing.B) {
 	for _, bare := range []bool{true, false} {
 		name := "with-provenance"
@@ -59,7 +60,8 @@ func BenchmarkCacheHit(b *testing.B) {
 			c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: b.TempDir(), History: h})
 			require.NoError(b, err)
 			defer c.Close()
-			p, err := proxy.Start(ctx, proxy.Config{Name: "p1", History: h, Bare: bare, Upstream: []proxy.Upstream{{Name: "m1", Addr: c.Members[0].Endpoint()}}})
+			p, err := proxy.Start(ctx, proxy.Config{Name: "p1", History: h, Bare: bare,
+				Upstream: []proxy.Upstream{{Name: "m1", Addr: c.Members[0].Endpoint()}}})
 			require.NoError(b, err)
 			defer p.Close()
 			lb, err := balancer.New(h, []balancer.Backend{{Name: "p1", Addr: p.Addr(), Weight: 1}})
@@ -75,7 +77,8 @@ func BenchmarkCacheHit(b *testing.B) {
 				require.NoError(b, err)
 			}
 			kv := pb.NewKVClient(client.ActiveConnection())
-			req := &pb.RangeRequest{Key: []byte("/micro/registry/hello/"), RangeEnd: []byte("/micro/registry/hello0"), Serializable: true}
+			req := &pb.RangeRequest{Key: []byte("/micro/registry/hello/"),
+				RangeEnd: []byte("/micro/registry/hello0"), Serializable: true}
 			for b.Loop() {
 				r, err := kv.Range(ctx, req)
 				require.NoError(b, err)

@@ -24,8 +24,8 @@ func (b *Bench) Phase(p history.Phase, format string, args ...any) {
 	b.History.Add(history.Event{Who: "bench", Step: &history.Step{Phase: p, Text: fmt.Sprintf(format, args...)}})
 }
 
-// Truth reads the service linearizably on a member, past every proxy, once every connected member has applied what any of them has. It is
-// recorded.
+// Truth reads the service linearizably on a member, past every proxy, once every connected member has applied what any
+// of them has. It is recorded.
 func (b *Bench) Truth(ctx context.Context) (history.Truth, error) {
 	return b.TruthOf(ctx, b.Topology.Service)
 }
@@ -60,8 +60,8 @@ func (b *Bench) Look(ctx context.Context, gateway string) (history.Resolve, []hi
 	return b.Gateway(gateway).CallEach(ctx, b.Topology.Service)
 }
 
-// Prime has every gateway read once and waits until each sees truth: the premise of everything judged later. A go-micro gateway has then
-// also begun to listen to the registry.
+// Prime has every gateway read once and waits until each sees truth: the premise of everything judged later. A go-micro
+// gateway has then also begun to listen to the registry.
 func (b *Bench) Prime(ctx context.Context) error {
 	truth, err := b.Truth(ctx)
 	if err != nil {

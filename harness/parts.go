@@ -31,8 +31,8 @@ func (b *Bench) gatewayAt(name string) int {
 	return slices.IndexFunc(b.gateways, func(g *gateway.Gateway) bool { return g.Name() == name })
 }
 
-// StartGateway starts a gateway of the topology's kind in that read mode, in place of the one of that name if there is one: another
-// process, which makes a connection of its own.
+// StartGateway starts a gateway of the topology's kind in that read mode, in place of the one of that name if there is
+// one: another process, which makes a connection of its own.
 func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mode) (*gateway.Gateway, error) {
 	at := b.gatewayAt(name)
 	if at >= 0 {
@@ -50,8 +50,9 @@ func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mod
 	if at < len(b.Topology.Users) && b.Topology.Users[at] != "" {
 		cfg.Username, cfg.Password = b.Topology.Users[at], b.Topology.Users[at]
 	}
-	g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg, CacheTTL: b.Topology.CacheTTL,
-		Retry: b.Topology.Retry, History: b.History, Target: b.targetAt})
+	g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg,
+		CacheTTL: b.Topology.CacheTTL,
+		Retry:    b.Topology.Retry, History: b.History, Target: b.targetAt})
 	if err != nil {
 		b.gateways = slices.Delete(b.gateways, at, at+1)
 		return nil, err
@@ -130,8 +131,8 @@ func (b *Bench) Restart(ctx context.Context, id string, change ...Change) (*serv
 	return i, nil
 }
 
-// Leave has an instance leave in good order: it deregisters and stops. With Topology.Scatter its key is deleted through every other
-// proxy too, as the fix of that name has it.
+// Leave has an instance leave in good order: it deregisters and stops. With Topology.Scatter its key is deleted through
+// every other proxy too, as the fix of that name has it.
 func (b *Bench) Leave(ctx context.Context, id string) error {
 	i := b.Instance(id)
 	if err := i.Stop(ctx); err != nil || !b.Topology.Scatter {

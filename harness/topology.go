@@ -1,10 +1,10 @@
-// Package harness starts the whole topology of the incident in one call: an etcd cluster, grpc-proxies in front of it, a balancer in
-// front of those, service instances and gateways behind it, and one history of everything that happens.
+// Package harness starts the whole topology of the incident in one call: an etcd cluster, grpc-proxies in front of it,
+// a balancer in front of those, service instances and gateways behind it, and one history of everything that happens.
 //
 //	b := harness.Start(t, harness.Topology{})
 //	b.Prime(ctx)                         // every gateway has read once
 //	b.Leave(ctx, "v1-a")                 // through whichever proxy the balancer gave it
-//	answer, calls := b.Look(ctx, "g2")   // whom g2 is told of now, and what becomes of calling them
+//	answer, calls := b.Look(ctx, "g2")   // what g2 is told now, and what becomes of calling each
 //
 // What a test does not set has a default that makes sense; what it sets is what matters to it. See Topology and Bench.
 package harness
@@ -20,8 +20,8 @@ import (
 	"ghostroute/harness/registry"
 )
 
-// Topology is what a bench is made of: plain data. The zero value is the incident's: three members, three stock proxies of equal weight,
-// three gateways that resolve serializably on each request, and a service of two instances.
+// Topology is what a bench is made of: plain data. The zero value is the incident's: three members, three stock proxies
+// of equal weight, three gateways that resolve serializably on each request, and a service of two instances.
 type Topology struct {
 	Members int // etcd members: 1, 3 or 5; 0 means 3
 
@@ -40,15 +40,18 @@ type Topology struct {
 	CacheTTL time.Duration   // go-micro's registry/cache.DefaultTTL for its gateway; 0 means 60 s, as shipped
 	Retry    int             // how many more instances a gateway tries after a dial error
 
-	Service   string        // the service's name; "" means "hello"
-	Instances []string      // who runs it at the start, "version-letter"; nil means v1-a and v1-b, empty means nobody
-	TTL       time.Duration // an instance's lease, whole seconds; 0 means 60 s, so that nothing expires unless a test wants it
-	Interval  time.Duration // how often an instance registers again; 0 means never by itself
-	Scatter   bool          // a deregistration is sent through every proxy, not through the instance's own alone
-	Scrub     time.Duration // something reads the registry linearizably through every proxy this often; 0 means nothing does
+	Service   string   // the service's name; "" means "hello"
+	Instances []string // its instances at the start, "version-letter"; nil means v1-a and v1-b, empty means none
+	// an instance's lease, whole seconds; 0 means 60 s, so that nothing expires unless a test wants it
+	TTL      time.Duration
+	Interval time.Duration // how often an instance registers again; 0 means never by itself
+	Scatter  bool          // a deregistration is sent through every proxy, not through the instance's own alone
+	// something reads the registry linearizably through every proxy this often; 0 means nothing does
+	Scrub time.Duration
 
-	Auth  bool     // etcd's authentication is on; the bench's own clients are root
-	Users []string // with Auth, for g1, g2 …: the user that gateway is; "" is root. Bench.User makes users who may read the registry
+	Auth bool // etcd's authentication is on; the bench's own clients are root
+	// with Auth, for g1, g2 …: the user that gateway is; "" is root. Bench.User makes users who may read the registry
+	Users []string
 }
 
 // withDefaults is t with every zero value replaced by what it stands for.
@@ -107,12 +110,14 @@ func (t Topology) Validate() error {
 	}
 	must(slices.Contains(kinds, t.Reading), "Reading", fmt.Sprintf("%q", t.Reading), quoted(kinds))
 	for _, m := range t.Upstream {
-		must(slices.Contains(names("m", t.Members), m), "Upstream", t.Upstream, "some of "+strings.Join(names("m", t.Members), ", "))
+		must(slices.Contains(names("m", t.Members), m), "Upstream", t.Upstream,
+			"some of "+strings.Join(names("m", t.Members), ", "))
 	}
 	must(!t.Direct || t.Variant.Name == "", "Variant", t.Variant, "stock where Direct leaves no proxy to vary")
 	must(len(t.Users) == 0 || t.Auth, "Users", t.Users, "given with Auth only")
 	must(len(t.Users) <= t.Gateways, "Users", t.Users, fmt.Sprintf("at most %d, one for each gateway", t.Gateways))
-	must(t.TTL >= time.Second && t.TTL%time.Second == 0, "TTL", t.TTL, "whole seconds, 1s or more: etcd's leases count in seconds")
+	must(t.TTL >= time.Second && t.TTL%time.Second == 0, "TTL", t.TTL,
+		"whole seconds, 1s or more: etcd's leases count in seconds")
 	must(t.CacheTTL > 0, "CacheTTL", t.CacheTTL, "more than 0")
 	must(t.Interval >= 0, "Interval", t.Interval, "0 (never) or more")
 	must(t.Scrub >= 0, "Scrub", t.Scrub, "0 (never) or more")

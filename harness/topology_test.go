@@ -30,11 +30,14 @@ func TestATopologyThatCannotBeIsRefusedWithTheFieldItsValueAndWhatItMayBe(t *tes
 		{harness.Topology{Gateways: 10}, "Gateways is 10: it may be 1 to 9"},
 		{harness.Topology{Weights: []int{1, 0}}, "Weights is [1 0]: it may be 3 weights, one for each proxy"},
 		{harness.Topology{Weights: []int{1, 0, -1}}, "Weights is [1 0 -1]: it may be 0 or more each"},
-		{harness.Topology{Mode: "lineariseable"}, `Mode is "lineariseable": it may be "serializable" or "linearizable-get" or "linearizable"`},
-		{harness.Topology{Modes: []registry.Mode{"", "", "", registry.Linearizable}}, "Modes is [   linearizable]: it may be at most 3, one for each gateway"},
+		{harness.Topology{Mode: "lineariseable"},
+			`Mode is "lineariseable": it may be "serializable" or "linearizable-get" or "linearizable"`},
+		{harness.Topology{Modes: []registry.Mode{"", "", "", registry.Linearizable}},
+			"Modes is [   linearizable]: it may be at most 3, one for each gateway"},
 		{harness.Topology{Reading: "micro"}, `Reading is "micro": it may be "each-request" or "go-micro"`},
 		{harness.Topology{Upstream: []string{"m4"}}, "Upstream is [m4]: it may be some of m1, m2, m3"},
-		{harness.Topology{Direct: true, Variant: proxy.TTL(0)}, "Variant is ttl: it may be stock where Direct leaves no proxy to vary"},
+		{harness.Topology{Direct: true, Variant: proxy.TTL(0)},
+			"Variant is ttl: it may be stock where Direct leaves no proxy to vary"},
 		{harness.Topology{TTL: 1500 * time.Millisecond}, "TTL is 1.5s: it may be whole seconds, 1s or more"},
 		{harness.Topology{Instances: []string{"a"}}, `Instances is "a": it may be "version-letter", as in "v1-a"`},
 		{harness.Topology{Instances: []string{"v1-a", "v1-a"}}, `Instances is "v1-a" twice: it may be each once`},
@@ -49,7 +52,8 @@ func TestATopologyThatCannotBeIsRefusedWithTheFieldItsValueAndWhatItMayBe(t *tes
 
 func TestABenchThatMayNotTakeLongerSaysWhatItWaitedForAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Millisecond, errors.New("nobody has that much time"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Millisecond,
+		errors.New("nobody has that much time"))
 	defer cancel()
 	_, err := harness.Open(ctx, harness.Topology{})
 	require.ErrorContains(t, err, "a cluster of 3 in ")

@@ -16,7 +16,7 @@ func arriving() []Scenario {
 		{
 			Name: "scale-up", Theme: theme, Title: "an instance registers through another proxy",
 			Seen: "the incident, the other way round",
-			Text: "v1-c registers. Put clears what it touches in the one cache it passes; elsewhere nobody hears of it.",
+			Text: "v1-c registers. Put clears what it touches in the one cache it passes, and in no other.",
 			Act: func(t *Trial) error {
 				_, err := t.Register(t.ctx, "v1-c")
 				return err
@@ -25,7 +25,7 @@ func arriving() []Scenario {
 		{
 			Name: "first-registration", Theme: theme, Title: "a service registers that was asked for before",
 			Seen:  "grpcproxy/kv.go: an empty answer is an answer, and cached",
-			Text:  "Every gateway has asked for a service that nobody runs. Then v1-a registers through another proxy.",
+			Text:  "Every gateway has asked for a service that has no instance. Then v1-a registers through another proxy.",
 			Needs: func(t *harness.Topology) { t.Instances = []string{} },
 			Act: func(t *Trial) error {
 				_, err := t.Register(t.ctx, "v1-a")
@@ -34,8 +34,10 @@ func arriving() []Scenario {
 		},
 		{
 			Name: "phantom-restart", Theme: theme, Title: "an instance restarts under its name through a stale proxy",
-			Seen: "go-micro registry/etcd/etcd.go, registerNode: its lookup is serializable, and what it finds it need not write",
-			Text: "v1-a deregisters through p3 and starts again at once, under the same name, through p2, which still has the old key. " +
+			Seen: "go-micro registry/etcd/etcd.go, registerNode: its lookup is serializable, and what it finds it need not " +
+				"write",
+			Text: "v1-a deregisters through p3 and starts again at once, under the same name, through p2, which still has " +
+				"the old key. " +
 				"go-micro renews the old lease, skips the Put, and Register returns nil.",
 			Registered: []string{"v1-a"},
 			Prepare: func(t *Trial) error {
@@ -46,7 +48,7 @@ func arriving() []Scenario {
 				if err := t.steer("p2"); err != nil {
 					return err
 				}
-				// Somebody has looked at the key through p2 just now, so that its entry is as young as can be.
+				// An operator has read the key through p2 just now, so that its entry is as young as can be.
 				if !t.Topology.Direct && len(t.Proxies()) > 1 {
 					err := t.on("p2", func(c *clientv3.Client) error {
 						_, err := c.Get(t.ctx, t.ServiceKey("v1-a"))
@@ -77,7 +79,8 @@ func arriving() []Scenario {
 		{
 			Name: "reused-address", Theme: theme, Title: "another service gets the address of one that left",
 			Seen: "any scheduler that gives ports out again",
-			Text: "v1-a deregisters, and an instance of the service \"other\" is started at its address. Whoever is told of the ghost gets 200, from a stranger.",
+			Text: "v1-a deregisters, and an instance of the service \"other\" is started at its address. A gateway that is " +
+				"sent to the ghost gets 200, from a stranger.",
 			Act: func(t *Trial) error {
 				was := t.Instance("v1-a")
 				if err := t.Leave(t.ctx, "v1-a"); err != nil {

@@ -24,7 +24,8 @@ func clients() []Scenario {
 		{
 			Name: "resurrection", Theme: theme, Title: "gone, and a minute later back",
 			Seen: "the incident; go-micro registry/cache/cache.go: it follows a watch, then forgets by TTL and reads again",
-			Text: "Every gateway's watch tells it that v1-a is gone, and everybody agrees. Then the memory of go-micro's cache lapses, and it asks the registry again.",
+			Text: "Every gateway's watch tells it that v1-a is gone, and every gateway agrees. Then the copy in go-micro's " +
+				"cache lapses, and it asks the registry again.",
 			Only: gateway.GoMicro,
 			Act: func(t *Trial) error {
 				began := t.History.Now()
@@ -44,8 +45,10 @@ func clients() []Scenario {
 		},
 		{
 			Name: "watch-lost", Theme: theme, Title: "a gateway's watch misses that the only instance left",
-			Seen:   "go-micro registry/cache/cache.go: a broken watch begins again at now; and on any error, not-found included, the expired copy is kept",
-			Text:   "The service has one instance. Every gateway loses its connection; the instance deregisters; etcd is compacted, so that the watch cannot be taken up where it broke; the connections come back.",
+			Seen: "go-micro registry/cache/cache.go: a broken watch begins again at now; and on any error, not-found " +
+				"included, the expired copy is kept",
+			Text: "The service has one instance. Every gateway loses its connection; the instance deregisters; etcd is " +
+				"compacted, so that the watch cannot be taken up where it broke; the connections come back.",
 			Only:   gateway.GoMicro,
 			Needs:  func(t *harness.Topology) { t.Instances = []string{"v1-a"} },
 			Unheld: true, // the event is never delivered
@@ -61,8 +64,8 @@ func clients() []Scenario {
 	}
 }
 
-// cutOffGateways cuts every gateway off from the registry, its established connections too, while f runs, and waits until each is
-// connected again.
+// cutOffGateways cuts every gateway off from the registry, its established connections too, while f runs, and waits
+// until each is connected again.
 func (t *Trial) cutOffGateways(f func() error) error {
 	for _, g := range t.Gateways() {
 		if err := t.Cut(t.ctx, g.Name()); err != nil {
@@ -76,8 +79,8 @@ func (t *Trial) cutOffGateways(f func() error) error {
 	return errors.Join(err, t.Connected(t.ctx))
 }
 
-// hear waits until every go-micro gateway has heard of the change by its watch, and agrees; or has read the registry since, because its
-// memory lapsed or was emptied, whatever it was told.
+// hear waits until every go-micro gateway has heard of the change by its watch, and agrees; or has read the registry
+// since, because its memory lapsed or was emptied, whatever it was told.
 func (t *Trial) hear() error { return t.hearSince(t.History.Now()) }
 
 func (t *Trial) hearSince(since time.Duration) error {

@@ -18,17 +18,22 @@ type Fix struct {
 	Claims  string // what it is said to do
 	GivesUp string // what it takes away that the proxies were there for
 
-	Apply  func(*harness.Topology)      // what it changes about the topology; nil for nothing
-	Deploy func(*Trial) error           // what an operator does before the change, while everybody is connected; nil for nothing
-	Remedy func(*Trial) error           // what an operator does once ghosts have been seen; nil for nothing
-	Worst  func(*Trial) (func(), error) // makes the schedule the worst for this fix, just before the change; returns what lets go, or nil
-	Ages   bool                         // Worst is about an entry\'s age: where the change takes its time, it is done again as late as can be
-	Heals  time.Duration                // how long it may take to heal by itself, once nothing is held
+	Apply func(*harness.Topology) // what it changes about the topology; nil for nothing
+	// what an operator does before the change, while every client is connected; nil for nothing
+	Deploy func(*Trial) error
+	Remedy func(*Trial) error // what an operator does once ghosts have been seen; nil for nothing
+	// makes the schedule the worst for this fix, just before the change; returns what releases it, or nil
+	Worst func(*Trial) (func(), error)
+	// Worst is about an entry\'s age: where the change takes its time, it is done again as late as can be
+	Ages  bool
+	Heals time.Duration // how long it may take to heal by itself, once nothing is held
 
-	// Promises are what Claims would mean if it were so, by the names of the explorer's checks. One that was refuted stays: it is what is
-	// said. A fix of GetService only, or of requests and not of reads, has none: every check is about a whole history of reads.
+	// Promises are what Claims would mean if it were so, by the names of the explorer's checks. One that was refuted
+	// stays: it is what is said. A fix of GetService only, or of requests and not of reads, has none: every check is
+	// about a whole history of reads.
 	Promises []string
-	Lab      func(*lab.Config) // what it does to the explorer's labs where that is another thing than Apply; nil for nothing
+	// what it does to the explorer's labs where that is another thing than Apply; nil for nothing
+	Lab func(*lab.Config)
 }
 
 // Fixes lists every fix. The first is none at all, the last the control: no proxy and no serializable read.
@@ -58,7 +63,7 @@ func Fixes() []Fix {
 
 		{Name: "weights-drain", Title: "one proxy by weights, the others drained",
 			Source:   "what the weights were meant to do: LVS leaves established connections where they are",
-			Claims:   "the same, without waiting for everybody to reconnect",
+			Claims:   "the same, without waiting for every client to reconnect",
 			GivesUp:  "two of three proxies, and every connection once",
 			Deploy:   func(t *Trial) error { return t.onlyFirstProxy(true) },
 			Promises: []string{"own-writes", "convergence"},
@@ -173,8 +178,8 @@ func Fixes() []Fix {
 	}
 }
 
-// proxyTTL is the age at which entries expire under the ttl fix: longer than anything a trial does between the refill that makes the
-// schedule the worst and its first look, so that the ghost is always met, on a busy machine too.
+// proxyTTL is the age at which entries expire under the ttl fix: longer than anything a trial does between the refill
+// that makes the schedule the worst and its first look, so that the ghost is always met, on a busy machine too.
 const proxyTTL = 2 * time.Second
 
 // inOneProxy is a lab in which every client has come to p1, as with weights 1, 0, 0 once all have reconnected.

@@ -12,8 +12,8 @@ import (
 	"ghostroute/harness/wait"
 )
 
-// withheld has a read or a write stand at a gate of a proxy while meanwhile happens, and releases it. Where no proxy can hold it,
-// meanwhile happens first.
+// withheld has a read or a write stand at a gate of a proxy while meanwhile happens, and releases it. Where no proxy
+// can hold it, meanwhile happens first.
 func (t *Trial) withheld(p string, hold proxy.Hold, start func() error, meanwhile func() error) error {
 	if !t.through() {
 		if err := meanwhile(); err != nil {
@@ -68,8 +68,8 @@ func (t *Trial) holdWatches() (func(), error) {
 	}, nil
 }
 
-// deafen holds what the proxies' watches deliver to their clients, until hear is called: a go-micro gateway that hears of the change reads
-// in the background, and what it reads would come between what the scenario puts in order.
+// deafen holds what the proxies' watches deliver to their clients, until hear is called: a go-micro gateway that hears
+// of the change reads in the background, and what it reads would come between what the scenario puts in order.
 func (t *Trial) deafen() (hear func()) {
 	further := t.Topology.Variant.Watches && t.Fix.Worst != nil && !t.Scenario.Unheld // it is held further up already
 	if t.Topology.Reading != gateway.GoMicro || !t.through() || further {
@@ -97,8 +97,8 @@ func (t *Trial) within(f func(context.Context) error) {
 	_ = f(ctx)
 }
 
-// delivered waits until a proxy that watches has cleared a key that it had cached and that has just been written on a member; others it
-// does not wait for.
+// delivered waits until a proxy that watches has cleared a key that it had cached and that has just been written on a
+// member; others it does not wait for.
 func (t *Trial) delivered(ctx context.Context, p string) error {
 	if !t.Topology.Variant.Watches {
 		return nil

@@ -21,7 +21,8 @@ func identities() []Scenario {
 		{
 			Name: "identity-cached", Theme: theme, Title: "another identity is answered what was cached",
 			Seen: "etcd issue 22065; PR 22112",
-			Text: "mallory, who is g2, may no longer read, and the proxy has been restarted since, so it holds nothing of hers. " +
+			Text: "mallory, who is g2, may no longer read, and the proxy has been restarted since, so it holds nothing of " +
+				"hers. " +
 				"g1, who is root, reads; then mallory asks for the same.",
 			Needs: needs, NA: na, Unchanged: true, Unheld: true, Denied: []string{"g2"},
 			Act: func(t *Trial) error {
@@ -45,8 +46,9 @@ func identities() []Scenario {
 		},
 		{
 			Name: "user-deleted", Theme: theme, Title: "a user is deleted",
-			Seen:  "etcd issue 22065",
-			Text:  "mallory, who is g2, has read. Then an administrator deletes her, on a member; her connection and her token are still there.",
+			Seen: "etcd issue 22065",
+			Text: "mallory, who is g2, has read. Then an administrator deletes her, on a member; her connection and her " +
+				"token are still there.",
 			Needs: needs, NA: na, Unchanged: true, Unheld: true, Denied: []string{"g2"},
 			Act: func(t *Trial) error {
 				return t.Administer(t.ctx, func(c *clientv3.Client) error {
@@ -64,7 +66,8 @@ const mallory = "mallory"
 // forbid takes mallory's permission to read the registry away, on a member.
 func (t *Trial) forbid() error {
 	return t.Administer(t.ctx, func(c *clientv3.Client) error {
-		_, err := c.RoleRevokePermission(t.ctx, stage.RoleOf(mallory), keys.Registry, clientv3.GetPrefixRangeEnd(keys.Registry))
+		_, err := c.RoleRevokePermission(t.ctx, stage.RoleOf(mallory), keys.Registry,
+			clientv3.GetPrefixRangeEnd(keys.Registry))
 		return err
 	})
 }

@@ -29,7 +29,7 @@ func leaving() []Scenario {
 		{
 			Name: "last-instance", Theme: theme, Title: "the only instance of a service deregisters",
 			Seen: "go-micro registry/cache/cache.go: on any error of GetService, not-found included, it keeps its expired copy",
-			Text: "The service has one instance. It deregisters through p1: truth is that nobody runs it.",
+			Text: "The service has one instance. It deregisters through p1: truth is that it has none.",
 			Needs: func(t *harness.Topology) {
 				t.Instances = []string{"v1-a"}
 				t.CacheTTL = time.Second // the watch is quicker than that; where it is not, see watch-lost
@@ -42,7 +42,7 @@ func leaving() []Scenario {
 				if err := t.hear(); err != nil {
 					return err
 				}
-				if t.Topology.Scatter { // the worst: whoever hears of it asks before the other proxies have been told
+				if t.Topology.Scatter { // the worst: a gateway reads on the event before the other proxies have been cleared
 					return t.Scatter(t.ctx, i.Key())
 				}
 				return nil
@@ -64,7 +64,7 @@ func leaving() []Scenario {
 		{
 			Name: "revoke-same", Theme: theme, Title: "a lease is revoked through the proxy that is read",
 			Seen:  "grpcproxy/lease.go, LeaseRevoke: the cache is not told",
-			Text:  "There is one proxy. Somebody revokes v1-a's lease through that very proxy; etcd deletes its key.",
+			Text:  "There is one proxy. An operator revokes v1-a's lease through that very proxy; etcd deletes its key.",
 			Needs: oneProxy,
 			Act: func(t *Trial) error {
 				return t.crashed("v1-a", func() error { return t.revoke("v1-a") })

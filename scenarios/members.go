@@ -17,8 +17,9 @@ func members() []Scenario {
 	return []Scenario{
 		{
 			Name: "lagging-member", Theme: theme, Title: "a lagging member's answer is cached",
-			Seen:  "grpcproxy/kv.go: a serializable miss is answered by whichever member it meets, and kept",
-			Text:  "There is one proxy. v1-a deregisters through it while a follower is cut off from its peers; the gateways' next read is answered by that follower. Then it is mended and catches up.",
+			Seen: "grpcproxy/kv.go: a serializable miss is answered by whichever member it meets, and kept",
+			Text: "There is one proxy. v1-a deregisters through it while a follower is cut off from its peers; the " +
+				"gateways' next read is answered by that follower. Then it is mended and catches up.",
 			Needs: func(t *harness.Topology) { oneProxy(t); everyMember(t) },
 			Act: func(t *Trial) error {
 				defer t.deafen()()
@@ -124,8 +125,8 @@ func (t *Trial) onLeader(do func(*clientv3.Client) error) error {
 	return t.on(lead.Name, do)
 }
 
-// deregisterAgain has an instance deregister until it succeeds: a proxy's connection to a member that was killed fails one call, and
-// nothing on the way tries again (etcdmain replaces the client's retry interceptor).
+// deregisterAgain has an instance deregister until it succeeds: a proxy's connection to a member that was killed fails
+// one call, and nothing on the way tries again (etcdmain replaces the client's retry interceptor).
 func (t *Trial) deregisterAgain(id string) error {
 	i := t.Instance(id)
 	err := wait.For(t.ctx, func() string {

@@ -53,7 +53,8 @@ func (t *Trial) revoke(id string) error {
 	})
 }
 
-// compact has etcd forget what was before now, asked at one node, after a write that concerns no reader: a revision can be compacted once.
+// compact has etcd forget what was before now, asked at one node, after a write that concerns no reader: a revision can
+// be compacted once.
 func (t *Trial) compact(node string) error {
 	return t.on(node, func(c *clientv3.Client) error {
 		w, err := t.Cluster.Client().Put(t.ctx, "/bump", "")
@@ -87,7 +88,8 @@ func (t *Trial) movedOff(such func(at []string) bool) error {
 	return nil
 }
 
-// steer gives new connections to one proxy, or with "" to all again. A fix that has its own idea of the balancer keeps it.
+// steer gives new connections to one proxy, or with "" to all again. A fix that has its own idea of the balancer keeps
+// it.
 func (t *Trial) steer(to string) error {
 	if t.Topology.Direct || t.Fix.Deploy != nil || t.Topology.Sticky || len(t.Proxies()) < 2 {
 		return nil
@@ -127,5 +129,6 @@ func (t *Trial) restartThrough(id string, proxies ...string) error {
 	return t.steer("")
 }
 
-// leaseTTL is how long the lease of an instance that crashes lives: long enough to be seen by every gateway first, on a busy machine too.
+// leaseTTL is how long the lease of an instance that crashes lives: long enough to be seen by every gateway first, on a
+// busy machine too.
 const leaseTTL = 2 * time.Second

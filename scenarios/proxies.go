@@ -9,7 +9,7 @@ func proxies() []Scenario {
 	return []Scenario{
 		{
 			Name: "proxy-cut-off", Theme: theme, Title: "a proxy is cut off from etcd and comes back",
-			Seen:  "grpcproxy/kv.go: a hit asks nobody",
+			Seen:  "grpcproxy/kv.go: a hit asks no member",
 			Text:  "p2 loses every member. v1-a deregisters through p1; then p2 has its members back.",
 			Needs: two,
 			Act: func(t *Trial) error {
@@ -45,8 +45,9 @@ func proxies() []Scenario {
 		{
 			Name: "proxy-drained", Theme: theme, Title: "the balancer drains a stale proxy",
 			Seen: "the incident's second aid, done to one proxy of three",
-			Text: "v1-a deregisters through p1. p2 is given weight 0 and its connections are closed: its clients move on, to p1 or to p3.",
-			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
+			Text: "v1-a deregisters through p1. p2 is given weight 0 and its connections are closed: its clients move on, to " +
+				"p1 or to p3.",
+			Act: func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
 				if t.Topology.Direct {
 					return nil

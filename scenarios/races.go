@@ -15,8 +15,9 @@ func races() []Scenario {
 	return []Scenario{
 		{
 			Name: "read-during-write", Theme: theme, Title: "a read passes while a delete is on its way",
-			Seen:  "etcd PR 21870",
-			Text:  "There is one proxy. It clears its cache, and the delete is held on its way to etcd; the gateways read meanwhile and the old answer is cached again. Then the delete arrives.",
+			Seen: "etcd PR 21870",
+			Text: "There is one proxy. It clears its cache, and the delete is held on its way to etcd; the gateways read " +
+				"meanwhile and the old answer is cached again. Then the delete arrives.",
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.withheld("p1", proxy.Hold{RPC: t.deleteRPC(), Key: t.ServiceKey("v1-a"), Point: history.BeforeMember},
@@ -26,17 +27,20 @@ func races() []Scenario {
 		},
 		{
 			Name: "write-during-read", Theme: theme, Title: "a delete passes while a serializable answer is on its way",
-			Seen:  "grpcproxy/kv.go, Range: cache.Add when the answer comes, whatever has been cleared since",
-			Text:  "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way back; v1-a deregisters meanwhile. Then the answer arrives, and is cached.",
+			Seen: "grpcproxy/kv.go, Range: cache.Add when the answer comes, whatever has been cleared since",
+			Text: "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way " +
+				"back; v1-a deregisters meanwhile. Then the answer arrives, and is cached.",
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error { return t.Read(t.ctx, t.Gateways()[0]) })
 			},
 		},
 		{
-			Name: "write-during-linearizable-read", Theme: theme, Title: "a delete passes while a linearizable answer is on its way",
+			Name: "write-during-linearizable-read", Theme: theme,
+			Title: "a delete passes while a linearizable answer is on its way",
 			Seen:  "the same, and \"cache linearizable as serializable\" two lines above it",
-			Text:  "As before, but it is an operator's linearizable read that is held: what it was told is given to every gateway afterwards.",
+			Text: "As before, but it is an operator's linearizable read that is held: what it was told is given to every " +
+				"gateway afterwards.",
 			Needs: oneProxy, Unheld: true,
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error {
@@ -50,9 +54,9 @@ func races() []Scenario {
 	}
 }
 
-// heldRead clears the one proxy's entry by a registration through it, holds the answer of a read, and has v1-a deregister meanwhile. From
-// the registration on nobody hears of anything: a gateway that heard of v1-c late would read in the background, and file what it is told
-// over the answer that was held.
+// heldRead clears the one proxy's entry by a registration through it, holds the answer of a read, and has v1-a
+// deregister meanwhile. From the registration on no watch delivers: a gateway that got v1-c's event late would read in
+// the background, and file that answer over the one that was held.
 func (t *Trial) heldRead(read func() error) error {
 	defer t.deafen()()
 	if _, err := t.Register(t.ctx, "v1-c"); err != nil {

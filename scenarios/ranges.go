@@ -35,16 +35,20 @@ func ranges() []Scenario {
 		}
 	}
 	return []Scenario{
-		compacting("compaction-own", "through the stale proxies", "v1-a deregisters through p1; then somebody compacts, through each of the proxies.",
+		compacting("compaction-own", "through the stale proxies",
+			"v1-a deregisters through p1; then an operator compacts, through each of the proxies.",
 			func(t *Trial) []string { return t.everyProxy() }),
-		compacting("compaction-other", "through another proxy", "v1-a deregisters through p1; then somebody compacts, through p1 as well.",
+		compacting("compaction-other", "through another proxy",
+			"v1-a deregisters through p1; then an operator compacts, through p1 as well.",
 			func(t *Trial) []string { return t.everyProxy()[:1] }),
-		compacting("compaction-member", "on a member", "v1-a deregisters through p1; then etcd's own auto-compaction comes by, on a member.",
+		compacting("compaction-member", "on a member",
+			"v1-a deregisters through p1; then etcd's own auto-compaction comes by, on a member.",
 			func(*Trial) []string { return []string{"m1"} }),
 		{
 			Name: "from-key", Theme: theme, Title: "a read from a key on",
-			Seen:  "etcd issue 22397",
-			Text:  "There is one proxy. A gateway that reads from a key on (range end \\x00) is indexed under that key alone: v1-a deregisters through the very proxy, and the entry stays.",
+			Seen: "etcd issue 22397",
+			Text: "There is one proxy. A gateway that reads from a key on (range end \\x00) is indexed under that key " +
+				"alone: v1-a deregisters through the very proxy, and the entry stays.",
 			Needs: oneProxy,
 			Only:  gateway.EachRequest,
 			Ask:   fromKey,
@@ -52,8 +56,9 @@ func ranges() []Scenario {
 		},
 		{
 			Name: "delete-from-key", Theme: theme, Title: "a delete from a key on",
-			Seen:  "etcd issue 22397: cache/store.go, Invalidate, takes a range end of one zero byte for a byte",
-			Text:  "There is one proxy. An operator deletes everything from \"/micro/\" on, through that very proxy. The registry is empty; the proxy clears only entries that hold \"/micro/\" itself.",
+			Seen: "etcd issue 22397: cache/store.go, Invalidate, takes a range end of one zero byte for a byte",
+			Text: "There is one proxy. An operator deletes everything from \"/micro/\" on, through that very proxy. The " +
+				"registry is empty; the proxy clears only entries that hold \"/micro/\" itself.",
 			Needs: oneProxy,
 			Act: func(t *Trial) error {
 				for _, id := range []string{"v1-a", "v1-b"} {
@@ -66,7 +71,8 @@ func ranges() []Scenario {
 		},
 		{
 			Name: "list-services", Theme: theme, Title: "ListServices, beside GetService",
-			Seen: "go-micro registry/etcd/etcd.go: ListServices is serializable too; the proxy keys its cache by the request's bytes",
+			Seen: "go-micro registry/etcd/etcd.go: ListServices is serializable too; the proxy keys its cache by the " +
+				"request's bytes",
 			Text: "Gateways list the services rather than get one. v1-a deregisters through p1.",
 			Only: gateway.EachRequest,
 			Ask:  list,
@@ -75,8 +81,9 @@ func ranges() []Scenario {
 		{
 			Name: "lru-pressure", Theme: theme, Title: "more ranges than the cache holds",
 			Seen: "grpcproxy/cache/store.go: an LRU of 2,048 answers",
-			Text: "v1-a deregisters through p1. Then 2,400 other ranges are read through every proxy, as a busy day would: the ghost is evicted.",
-			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
+			Text: "v1-a deregisters through p1. Then 2,400 other ranges are read through every proxy, as a busy day would: " +
+				"the ghost is evicted.",
+			Act: func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
 				for _, p := range t.everyProxy() {
 					if err := t.on(p, t.press); err != nil {
@@ -89,8 +96,8 @@ func ranges() []Scenario {
 	}
 }
 
-// press reads 2,400 ranges. Each Range inside a transaction is an entry of its own; etcd allows 128 operations in one, and leasing doubles
-// them.
+// press reads 2,400 ranges. Each Range inside a transaction is an entry of its own; etcd allows 128 operations in one,
+// and leasing doubles them.
 func (t *Trial) press(c *clientv3.Client) error {
 	for n := range 40 {
 		var ops []clientv3.Op

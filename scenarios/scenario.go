@@ -1,5 +1,5 @@
-// Package scenarios is what goes wrong and what is said to cure it: scenarios and fixes as plain data, and the trial that puts one
-// against the other.
+// Package scenarios is what goes wrong and what is said to cure it: scenarios and fixes as plain data, and the trial
+// that puts one against the other.
 package scenarios
 
 import (
@@ -19,11 +19,13 @@ type Scenario struct {
 	Seen  string // where it was seen: the incident, an issue, a pull request, a line of etcd or go-micro
 	Text  string // what happens, in a sentence or two
 
-	Needs   func(*harness.Topology) // what it needs of the topology; nil for nothing
-	Prepare func(*Trial) error      // before the change, when every gateway has seen truth: warms or clears caches; nil for nothing
-	Act     func(*Trial) error      // the change and its fault; returns when etcd has acknowledged the change
-	After   func(*Trial) error      // after a first look at what came of it: lets go, heals; nil for nothing
-	Ask     Ask                     // how gateways read; nil is as go-micro's gateways do, by GetService, calling whom they are told of
+	Needs func(*harness.Topology) // what it needs of the topology; nil for nothing
+	// before the change, when every gateway has seen truth: warms or clears caches; nil for nothing
+	Prepare func(*Trial) error
+	Act     func(*Trial) error // the change and its fault; returns when etcd has acknowledged the change
+	After   func(*Trial) error // after a first look at what came of it: releases, heals; nil for nothing
+	// how gateways read; nil is as go-micro's gateways do: by GetService, and a call of each instance they are told
+	Ask Ask
 
 	Unchanged  bool     // it changes no endpoint, but who may read
 	Denied     []string // gateways whose user truth denies the service from the change on

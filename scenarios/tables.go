@@ -17,8 +17,8 @@ const matrixHead = `# Every scenario against every fix
 const fixesHead = `# The fixes
 
 ` + written + `
-What each is and who proposed it; what it is said to do, and what it takes away that the proxies were there for; and over all scenarios
-how often it is **F**resh, **H**eals or is **S**tale, for the proxies and for go-micro's users.
+What each is and who proposed it; what it is said to do, and what it takes away that the proxies were there for; and
+over all scenarios how often it is **F**resh, **H**eals or is **S**tale, for the proxies and for go-micro's users.
 
 `
 

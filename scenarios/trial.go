@@ -22,7 +22,8 @@ type Trial struct {
 	ctx context.Context
 }
 
-// cacheTTL is go-micro's registry/cache.DefaultTTL in a trial: a minute as shipped, shortened so that a trial sees it lapse.
+// cacheTTL is go-micro's registry/cache.DefaultTTL in a trial: a minute as shipped, shortened so that a trial sees it
+// lapse.
 const cacheTTL = 200 * time.Millisecond
 
 // Result is what a trial came to: its history with the question put to it, and the verdict.
@@ -33,8 +34,8 @@ type Result struct {
 
 // Topology is what a scenario and a fix together make of the incident's topology, for one reading.
 func Topology(s Scenario, f Fix, reading gateway.Kind) harness.Topology {
-	// One member upstream: a serializable miss that meets a member a moment behind would be kept, and then it would be luck what the
-	// trial shows. Where members matter, the scenario says so.
+	// One member upstream: a serializable miss that meets a member a moment behind would be kept, and then it would be
+	// luck what the trial shows. Where members matter, the scenario says so.
 	top := harness.Topology{Reading: reading, CacheTTL: cacheTTL, Upstream: []string{"m1"}}
 	for _, change := range []func(*harness.Topology){s.Needs, f.Apply} {
 		if change != nil {
@@ -44,8 +45,8 @@ func Topology(s Scenario, f Fix, reading gateway.Kind) harness.Topology {
 	return top
 }
 
-// Try runs one trial on a cluster that it has for itself and leaves as it found it, but for keys. A trial that could not be carried
-// out is an unknown verdict that says why; the error is for what should never happen.
+// Try runs one trial on a cluster that it has for itself and leaves as it found it, but for keys. A trial that could
+// not be carried out is an unknown verdict that says why; the error is for what should never happen.
 func Try(ctx context.Context, cluster *etcd.Cluster, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
 	b, err := harness.Open(ctx, Topology(s, f, reading), harness.On(cluster))
 	if err != nil {
@@ -102,8 +103,8 @@ func (t *Trial) all(steps ...func(*Trial) error) func() error {
 // through says whether what a proxy does can be done: there is one that knows RPCs from bytes.
 func (t *Trial) through() bool { return !t.Topology.Direct && !t.Topology.Variant.Relays }
 
-// expire waits until the lease of an instance has ended. What makes the schedule the worst for a fix whose entries age is done as late as
-// can be: shortly before the lease, by its own clock, may end.
+// expire waits until the lease of an instance has ended. What makes the schedule the worst for a fix whose entries age
+// is done as late as can be: shortly before the lease, by its own clock, may end.
 func (t *Trial) expire(id string) error {
 	if t.Fix.Ages {
 		put, err := t.History.Wait(t.ctx, 0, func(e history.Event) bool {

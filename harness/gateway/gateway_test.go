@@ -172,7 +172,8 @@ func TestAnotherInstanceIsTried(t *testing.T) {
 		f.NoError(dead2.Crash())
 
 		tried := map[string]bool{}
-		for len(tried) < 3 { // until go-micro's random choice has begun with a dead one, and with the other, and with the live one
+		// Until go-micro's random choice has begun with a dead one, and with the other, and with the live one.
+		for len(tried) < 3 {
 			r := g.Call(f.Ctx, "greeter")
 			f.Equal([]any{200, alive.Addr(), "v1-b", "v1-b"}, []any{r.Status, r.Dialled, r.Target, r.Instance})
 			first := r.Log

@@ -10,8 +10,9 @@ import (
 	"ghostroute/harness/registry"
 )
 
-// Read reads a range of the registry over the gateway's own connection, by its read mode, and records it as the gateway's answer about a
-// service: what go-micro does for another question than GetService's. services are the names that it found, sorted.
+// Read reads a range of the registry over the gateway's own connection, by its read mode, and records it as the
+// gateway's answer about a service: what go-micro does for another question than GetService's. services are the names
+// that it found, sorted.
 func (g *Gateway) Read(
 	ctx context.Context, service, key string, opts ...clientv3.OpOption,
 ) (r history.Resolve, services []string) {

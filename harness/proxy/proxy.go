@@ -237,7 +237,8 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 		return err
 	}
 	r.client = client
-	// What a variant does first with its client has no context of its own: leasing.NewKV waits for a lease for ever where it is refused.
+	// What a variant does first with its client has no context of its own: leasing.NewKV waits for a lease for ever
+	// where it is refused.
 	started := context.AfterFunc(ctx, func() { client.Close() })
 	defer started()
 	wctx, cancel := context.WithCancel(client.Ctx())

@@ -9,7 +9,8 @@ import (
 	"ghostroute/harness/keys"
 )
 
-// Root is the name and the password of the user that every client of a stage with authentication is, unless a test makes it another.
+// Root is the name and the password of the user that every client of a stage with authentication is, unless a test
+// makes it another.
 const Root = "root"
 
 // root is Root where authentication is on.
@@ -44,7 +45,8 @@ func (s *Stage) User(ctx context.Context, name string) error {
 			return err
 		}
 		read := clientv3.PermissionType(clientv3.PermRead)
-		if _, err := c.RoleGrantPermission(ctx, RoleOf(name), keys.Registry, keys.PrefixEnd(keys.Registry), read); err != nil {
+		if _, err := c.RoleGrantPermission(ctx, RoleOf(name), keys.Registry,
+			keys.PrefixEnd(keys.Registry), read); err != nil {
 			return err
 		}
 		if _, err := c.UserAdd(ctx, name, name); err != nil {
@@ -58,7 +60,8 @@ func (s *Stage) User(ctx context.Context, name string) error {
 // RoleOf is the role by which a user made with User reads.
 func RoleOf(user string) string { return user + "-reads" }
 
-// Administer does something on a member as root, and waits until every member has applied it: what changes no key changes no revision.
+// Administer does something on a member as root, and waits until every member has applied it: what changes no key
+// changes no revision.
 func (s *Stage) Administer(ctx context.Context, do func(*clientv3.Client) error) error {
 	c, err := s.Cluster.Dial(Root, Root)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"ghostroute/harness/tap"
 )
 
-// Addresses are where a client of that name reaches etcd: its own VIP, or where there is no balancer a link of its own to each member.
+// Addresses are where a client of that name reaches etcd: its own VIP, or where there is no balancer a link of its own
+// to each member.
 func (s *Stage) Addresses(client string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,8 +57,8 @@ func (s *Stage) VIP(client string) *balancer.VIP {
 	return s.vips[client]
 }
 
-// Client is a plain etcd client of that name, connected through its own VIP, or to the members where there is no proxy: an operator with
-// etcdctl, a cron job, another team. With authentication on it is root. What it writes is recorded.
+// Client is a plain etcd client of that name, connected through its own VIP, or to the members where there is no proxy:
+// an operator with etcdctl, a cron job, another team. With authentication on it is root. What it writes is recorded.
 func (s *Stage) Client(ctx context.Context, name string) (*clientv3.Client, error) {
 	return s.ClientAs(ctx, name, s.root(), s.root())
 }
@@ -88,8 +89,8 @@ func (s *Stage) At(ctx context.Context, node string) (*clientv3.Client, error) {
 // Operator is the name by which an operator's writes are recorded, whichever proxy or member they are made at.
 const Operator = "ops"
 
-// client is the client of that name, which it makes if there is none; it has a connection when it is returned, so that it is pinned
-// before it is asked where to.
+// client is the client of that name, which it makes if there is none; it has a connection when it is returned, so that
+// it is pinned before it is asked where to.
 func (s *Stage) client(
 	ctx context.Context, name string, t tap.Tap, addrs []string, user, password string,
 ) (*clientv3.Client, error) {
@@ -114,8 +115,8 @@ func (s *Stage) client(
 	return c, nil
 }
 
-// Reconnect drops a client's connections and waits until the balancer has given it another. The client's etcd client is needed where
-// it is none that the stage made.
+// Reconnect drops a client's connections and waits until the balancer has given it another. The client's etcd client is
+// needed where it is none that the stage made.
 func (s *Stage) Reconnect(ctx context.Context, client string, c *clientv3.Client) error {
 	v := s.VIP(client)
 	if v == nil {
@@ -147,8 +148,8 @@ func (s *Stage) Reconnect(ctx context.Context, client string, c *clientv3.Client
 // moment is how long a client that scatters waits for one proxy before it passes it over.
 const moment = 300 * time.Millisecond
 
-// Scatter deletes a key, or with an option a range, through every proxy, one after another: one that cannot reach etcd is passed over. It is what the fix "scatter"
-// does.
+// Scatter deletes a key, or with an option a range, through every proxy, one after another: one that cannot reach etcd
+// is passed over. It is what the fix "scatter" does.
 func (s *Stage) Scatter(ctx context.Context, key string, opts ...clientv3.OpOption) error {
 	for _, p := range s.proxies {
 		if err := s.scatter(ctx, p, key, opts); err != nil && ctx.Err() != nil {
@@ -169,8 +170,8 @@ func (s *Stage) scatter(ctx context.Context, p *proxy.Proxy, key string, opts []
 	return err
 }
 
-// Scrub reads ranges linearizably through every proxy, once, byte for byte as they are read otherwise: a proxy's entry is healed by
-// exactly the request that filled it. It is what the fix "scrubber" does.
+// Scrub reads ranges linearizably through every proxy, once, byte for byte as they are read otherwise: a proxy's entry
+// is healed by exactly the request that filled it. It is what the fix "scrubber" does.
 func (s *Stage) Scrub(ctx context.Context, prefixes ...string) error {
 	for _, p := range s.proxies {
 		c, err := s.At(ctx, p.Name())

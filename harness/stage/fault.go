@@ -13,8 +13,8 @@ import (
 	"ghostroute/harness/wait"
 )
 
-// Links are a node's ways: a proxy's to the members, or to those named; a client's to the balancer, or to the members where there is
-// none. A member's ways are the proxies' to it.
+// Links are a node's ways: a proxy's to the members, or to those named; a client's to the balancer, or to the members
+// where there is none. A member's ways are the proxies' to it.
 func (s *Stage) Links(node string, to ...string) ([]*link.Link, error) {
 	if p, err := s.proxy(node); err == nil {
 		var links []*link.Link
@@ -120,8 +120,8 @@ func (s *Stage) Broken(node string, to ...string) bool {
 	return err == nil && slices.ContainsFunc(links, func(l *link.Link) bool { return len(broken(l)) > 0 })
 }
 
-// CutOff cuts a member off from its peers. If it leads it hands over first: which member leads is chance, and what is told of the others
-// must not depend on it.
+// CutOff cuts a member off from its peers. If it leads it hands over first: which member leads is chance, and what is
+// told of the others must not depend on it.
 func (s *Stage) CutOff(ctx context.Context, name string) error {
 	m, err := s.member(name)
 	if err != nil {
@@ -180,8 +180,8 @@ func (s *Stage) other(m *etcd.Member) *etcd.Member {
 	return nil
 }
 
-// Narrow has a proxy ask these members only, none for all it was given. It does nothing at a proxy that chooses by itself, as etcd's L4
-// gateway. It returns once a request would go to one of them.
+// Narrow has a proxy ask these members only, none for all it was given. It does nothing at a proxy that chooses by
+// itself, as etcd's L4 gateway. It returns once a request would go to one of them.
 func (s *Stage) Narrow(ctx context.Context, name string, members ...string) error {
 	p, err := s.proxy(name)
 	if err != nil || p.Variant().Relays {
@@ -204,8 +204,8 @@ func (s *Stage) asks(ctx context.Context, p *proxy.Proxy, members []string) erro
 	})
 }
 
-// RestartProxy stops a proxy if it runs and starts it again: its cache is gone, and so is every connection. It returns when the proxy
-// has a member again, unless every way to one is cut.
+// RestartProxy stops a proxy if it runs and starts it again: its cache is gone, and so is every connection. It returns
+// when the proxy has a member again, unless every way to one is cut.
 func (s *Stage) RestartProxy(ctx context.Context, name string) error {
 	p, err := s.proxy(name)
 	if err != nil {

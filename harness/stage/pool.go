@@ -10,8 +10,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// Pool lends clusters, one owner at a time each, and wipes them in between. A cluster that could not be wiped is ended and another
-// started in its place. It is safe for use by many goroutines.
+// Pool lends clusters, one owner at a time each, and wipes them in between. A cluster that could not be wiped is ended
+// and another started in its place. It is safe for use by many goroutines.
 type Pool struct {
 	dir    string
 	remove func() error

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// Scratch makes a folder for members' data, and removes those of processes that ended without removing theirs: killed, out of
-// memory, or timed out by go test, which panics and runs no cleanup.
+// Scratch makes a folder for members' data, and removes those of processes that ended without removing theirs: killed,
+// out of memory, or timed out by go test, which panics and runs no cleanup.
 func Scratch() (dir string, remove func() error, err error) {
 	sweep(os.TempDir())
 	dir, err = os.MkdirTemp("", fmt.Sprintf("ghostroute-%d-", os.Getpid()))

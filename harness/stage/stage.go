@@ -1,8 +1,9 @@
-// Package stage is an etcd cluster, grpc-proxies before it, a balancer before those, and the clients' ways to them: what a bench and the
-// explorer's laboratory stand on. Every fault and every write is one method or one client of the stage, which does it and records it.
+// Package stage is an etcd cluster, grpc-proxies before it, a balancer before those, and the clients' ways to them:
+// what a bench and the explorer's laboratory stand on. Every fault and every write is one method or one client of the
+// stage, which does it and records it.
 //
-// Nodes go by their names: members "m1", proxies "p1", clients whatever their owner calls them, "g1", "v1-a", "ops". A link goes by the
-// two it joins: "p1→m2", "g1→vip".
+// Nodes go by their names: members "m1", proxies "p1", clients whatever their owner calls them, "g1", "v1-a", "ops". A
+// link goes by the two it joins: "p1→m2", "g1→vip".
 package stage
 
 import (
@@ -22,13 +23,15 @@ import (
 	"ghostroute/harness/text"
 )
 
-// Stage is used by one goroutine at a time, its parts by many. New makes one, Close ends it; the cluster is its owner's.
+// Stage is used by one goroutine at a time, its parts by many. New makes one, Close ends it; the cluster is its
+// owner's.
 type Stage struct {
 	History  *history.History
 	Cluster  *etcd.Cluster
 	Balancer *balancer.Balancer // nil until StartBalancer
 
-	// ClientOf says whose connection to a proxy comes from an address, where it did not come by way of the balancer; nil knows of none.
+	// ClientOf is the client whose connection to a proxy comes from an address, where it did not come by way of the
+	// balancer; nil knows of none.
 	ClientOf func(addr string) string
 
 	upstream []*etcd.Member // the members that proxies, or clients without proxies, may ask
@@ -44,8 +47,8 @@ type Stage struct {
 	clients map[string]*clientv3.Client // by name, see Client and At
 }
 
-// New is a stage on a cluster, which faults and commits are recorded of from now on. Proxies and clients may ask the members upstream;
-// none stands for all.
+// New is a stage on a cluster, which faults and commits are recorded of from now on. Proxies and clients may ask the
+// members upstream; none stands for all.
 func New(h *history.History, c *etcd.Cluster, upstream ...string) *Stage {
 	s := &Stage{History: h, Cluster: c, vips: map[string]*balancer.VIP{}, direct: map[string][]*link.Link{},
 		clients: map[string]*clientv3.Client{}}
@@ -75,12 +78,14 @@ func (s *Stage) Close() error {
 	return errors.Join(errs...)
 }
 
-// StartProxy starts a proxy in front of these members; none stands for the stage's upstream. Where there are several, it asks the first
-// until Narrow says otherwise only if narrow is what its owner calls; etcd's client asks them in turn.
+// StartProxy starts a proxy in front of these members; none stands for the stage's upstream. Where there are several,
+// it asks the first until Narrow says otherwise only if narrow is what its owner calls; etcd's client asks them in
+// turn.
 func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, members ...string) (*proxy.Proxy, error) {
 	up := s.upstream
 	if len(members) > 0 {
-		up = slices.DeleteFunc(slices.Clone(s.Cluster.Members), func(m *etcd.Member) bool { return !slices.Contains(members, m.Name) })
+		up = slices.DeleteFunc(slices.Clone(s.Cluster.Members),
+			func(m *etcd.Member) bool { return !slices.Contains(members, m.Name) })
 	}
 	cfg := proxy.Config{Name: name, Variant: v, History: s.History, ClientOf: func(addr string) (client string) {
 		if s.Balancer != nil {

@@ -56,7 +56,8 @@ func faults(s *stage.Stage, n int) (list []string) {
 	return list
 }
 
-// Each write is recorded once, by whichever client and at whichever node: a scenario, a notebook or a plan adds nothing to it.
+// Each write is recorded once, by whichever client and at whichever node: a scenario, a notebook or a plan adds nothing
+// to it.
 func TestEveryWriteIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	ctx, s := started(t, 1)
@@ -80,7 +81,8 @@ func TestEveryWriteIsRecordedOnce(t *testing.T) {
 	require.NoError(t, err)
 	_, err = member.Delete(ctx, "k", clientv3.WithPrefix())
 	require.NoError(t, err)
-	require.Equal(t, []string{"ops grant via ", "ops put via p2", "ops revoke via ", "ops compact via p1", "ops txn via m1",
+	require.Equal(t, []string{"ops grant via ", "ops put via p2", "ops revoke via ",
+		"ops compact via p1", "ops txn via m1",
 		"ops delete via m1"}, writes(s, seen))
 	for _, e := range s.History.Since(seen) {
 		if e.Write != nil && e.Write.Op == "txn" {
@@ -121,7 +123,8 @@ func TestFaultsOfLinksActAndRecordThemselves(t *testing.T) {
 	require.NoError(t, s.Delay(ctx, 0, "p1"))
 	require.NoError(t, s.Mend(ctx, "p1"), "what is not broken needs no mending, and is not told")
 	require.NoError(t, read(10*time.Second))
-	require.Equal(t, []string{"cut fire p1→m1", "cut end p1→m1", "blackhole fire p1→m1", "blackhole end p1→m1", "delay fire p1→m1",
+	require.Equal(t, []string{"cut fire p1→m1", "cut end p1→m1", "blackhole fire p1→m1",
+		"blackhole end p1→m1", "delay fire p1→m1",
 		"delay end p1→m1"}, faults(s, seen))
 
 	require.ErrorContains(t, s.Cut(ctx, "p1", "m2"), "p1 has no way to one of [m2]")
@@ -160,7 +163,8 @@ func TestAMemberIsCutOffAndRejoins(t *testing.T) {
 	require.ErrorContains(t, s.CutOff(ctx, "m9"), `there is no member "m9"`)
 }
 
-// A client whose connection was dropped dials again at once: a client of etcd's alone waits a second where its first dial is refused.
+// A client whose connection was dropped dials again at once: a client of etcd's alone waits a second where its first
+// dial is refused.
 func TestReconnectGoesToTheNextProxy(t *testing.T) {
 	t.Parallel()
 	ctx, s := started(t, 1)

@@ -1,5 +1,6 @@
-// Package trial puts a question to a bench: it arranges, has a change made, observes the gateways until nothing is left that could heal
-// what they are told, and asks the judge. A scenario of the matrix and a notebook's own trial run the same phases with the same patience.
+// Package trial puts a question to a bench: it arranges, has a change made, observes the gateways until nothing is left
+// that could heal what they are told, and asks the judge. A scenario of the matrix and a notebook's own trial run the
+// same phases with the same patience.
 package trial
 
 import (
@@ -18,11 +19,15 @@ import (
 // Plan is what a trial is about. What is nil does nothing.
 type Plan struct {
 	Title   string
-	Prepare func() error                           // before the change, once every gateway has seen truth
-	Worst   func() (release func(), err error)     // makes the schedule the worst, just before the change; release may be nil
-	Act     func() error                           // the change and its fault; returns when etcd has acknowledged the change
-	After   func() error                           // after a first look at what came of it: an operator's remedy, the end of a fault
-	Ask     func(*gateway.Gateway) history.Resolve // how gateways read; nil is by GetService, calling every endpoint they are told
+	Prepare func() error // before the change, once every gateway has seen truth
+	// makes the schedule the worst, just before the change; release may be nil
+	Worst func() (release func(), err error)
+	// the change and its fault; returns when etcd has acknowledged the change
+	Act func() error
+	// after a first look at what came of it: an operator's remedy, the end of a fault
+	After func() error
+	// how gateways read; nil is by GetService, calling every endpoint they are told
+	Ask func(*gateway.Gateway) history.Resolve
 
 	Denied     []string      // gateways whose user truth denies the service from the change on
 	Registered []string      // instances whose Register has returned nil by then
@@ -118,7 +123,8 @@ func (t *Trial) act() (release func(), err error) {
 
 // release looks while the worst schedule holds, ends it, and has After done.
 func (t *Trial) release(release func()) error {
-	// A gateway that agrees must still agree after another read: a late watch event updates go-micro's cache and no proxy's.
+	// A gateway that agrees must still agree after another read: a late watch event updates go-micro's cache and no
+	// proxy's.
 	began := t.History.Now()
 	if agree, _ := t.round(); agree && t.Reread(t.ctx, began) == nil {
 		t.round()
@@ -136,8 +142,9 @@ func (t *Trial) release(release func()) error {
 	return err
 }
 
-// Reread waits until every go-micro gateway has read the registry since. Until then it answers from a copy that is older than the change
-// whatever the proxies do: with no proxy at all it is seconds behind. What counts is what it is told next.
+// Reread waits until every go-micro gateway has read the registry since. Until then it answers from a copy that is
+// older than the change whatever the proxies do: with no proxy at all it is seconds behind. What counts is what it is
+// told next.
 func (t *Trial) Reread(ctx context.Context, since time.Duration) error {
 	for _, g := range t.Gateways() {
 		if err := t.reread(ctx, g, since); err != nil {
@@ -202,7 +209,8 @@ func (t *Trial) demanded(truth history.Truth) history.Truth {
 	return truth
 }
 
-// Observe looks until every gateway agrees, and still does when go-micro's have read once more; or until nothing is left that could heal.
+// Observe looks until every gateway agrees, and still does when go-micro's have read once more; or until nothing is
+// left that could heal.
 func (t *Trial) Observe() {
 	end := t.History.Now() + t.Patience()
 	for {
@@ -224,11 +232,13 @@ func (t *Trial) Observe() {
 	}
 }
 
-// Reconnecting is how long a gateway may be without an answer at the end: gRPC waits a second before its second attempt to connect.
+// Reconnecting is how long a gateway may be without an answer at the end: gRPC waits a second before its second attempt
+// to connect.
 const Reconnecting = 5 * time.Second
 
-// Patience is how long healing may take: what the plan says, a pass of the topology's scrubber, and for go-micro's gateways a life of
-// their copy, and one more for a copy that a late watch event made. Provenance proves a stale answer; waiting longer would prove no more.
+// Patience is how long healing may take: what the plan says, a pass of the topology's scrubber, and for go-micro's
+// gateways a life of their copy, and one more for a copy that a late watch event made. Provenance proves a stale
+// answer; waiting longer would prove no more.
 func (t *Trial) Patience() time.Duration {
 	p := t.Heals + t.Topology.Scrub
 	if t.Topology.Reading == gateway.GoMicro {

@@ -163,7 +163,8 @@ var trials = []trial{
 		deregistered().miss("g1", "p1", "v2-a").ranged("p2", "g2", history.Hit, true, 1, prefix, "v1-a").
 			hit("g2", "p2", 1, "v1-a").recorded(),
 		asked, "stale ghost",
-		"g2 was answered with the ghost of v1-a and without v2-a: hit at p2, an entry of revision 1; truth is at 3; nothing", ""},
+		"g2 was answered with the ghost of v1-a and without v2-a: hit at p2, an entry of revision 1; truth is at 3; " +
+			"nothing", ""},
 	{"an empty answer that was kept",
 		(&story{rev: 1}).truth().miss("g1", "p1").miss("g2", "p2").act().put("p1", "v1-a").observe().
 			miss("g1", "p1", "v1-a").hit("g2", "p2", 1),

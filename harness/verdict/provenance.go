@@ -173,7 +173,8 @@ func (t *trial) proveCopy(a answer, e Evidence) (Evidence, string) {
 	case fill.At >= t.released && a.Symptom != Leak:
 		if i, to := t.truths.at(a.began(), a.event.At); from.Revision >= a.Truth && i < to &&
 			len(t.truths[i].keys) == 0 {
-			e.Note = fmt.Sprintf("the registry answered not found (%s), and go-micro's cache keeps its expired copy on any error",
+			e.Note = fmt.Sprintf("the registry answered not found (%s), and go-micro's cache keeps its expired copy on any "+
+				"error",
 				from)
 			return e, ""
 		}

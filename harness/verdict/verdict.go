@@ -35,12 +35,14 @@ const (
 
 // Verdict is the outcome of one trial by one reading, with what proves it.
 type Verdict struct {
-	Outcome  Outcome       `json:"outcome"`
-	Symptom  Symptom       `json:"symptom,omitempty"`
-	After    time.Duration `json:"after,omitempty"`     // heals: from the acknowledgement until the last gateway agreed, in ns
-	HealedBy string        `json:"healed_by,omitempty"` // heals: what came between the last wrong answer and the first right one
-	Why      string        `json:"why"`                 // one sentence, with gateway, proxy, hit or miss, and revisions
-	Evidence []Evidence    `json:"evidence,omitempty"`
+	Outcome Outcome `json:"outcome"`
+	Symptom Symptom `json:"symptom,omitempty"`
+	// heals: from the acknowledgement until the last gateway agreed, in ns
+	After time.Duration `json:"after,omitempty"`
+	// heals: what came between the last wrong answer and the first right one
+	HealedBy string     `json:"healed_by,omitempty"`
+	Why      string     `json:"why"` // one sentence, with gateway, proxy, hit or miss, and revisions
+	Evidence []Evidence `json:"evidence,omitempty"`
 }
 
 // Label is the verdict in one or two words, the form in which expected verdicts are written: "fresh", "stale ghost".
