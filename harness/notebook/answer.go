@@ -17,16 +17,24 @@ func (nb *Notebook) origin(r history.Resolve, truth int64) history.Origin {
 // is fresh.
 func (c *call) compare(r history.Resolve, truth history.Truth) {
 	from := c.nb.origin(r, truth.Revision)
-	ghosts, hidden := history.Compare(r.Endpoints, truth.Endpoints)
-	if len(ghosts) > 0 {
-		c.say("GHOST %s  %s", strings.Join(ghosts, " "), from)
+	wrong := wrongly(history.Compare(r.Endpoints, truth.Endpoints))
+	for _, what := range wrong {
+		c.say("%s  %s", what, from)
 	}
-	if len(hidden) > 0 {
-		c.say("HIDDEN %s  %s", strings.Join(hidden, " "), from)
-	}
-	if len(ghosts)+len(hidden) == 0 {
+	if len(wrong) == 0 {
 		c.say("fresh  %s", from)
 	}
+}
+
+// wrongly names the ghosts of an answer, and what it hides.
+func wrongly(ghosts, hidden []string) (wrong []string) {
+	if len(ghosts) > 0 {
+		wrong = append(wrong, "GHOST "+strings.Join(ghosts, " "))
+	}
+	if len(hidden) > 0 {
+		wrong = append(wrong, "HIDDEN "+strings.Join(hidden, " "))
+	}
+	return wrong
 }
 
 // told says what a reader of the registry was told, and how that stands to truth.

@@ -12,6 +12,6 @@
 //
 //	GHOST v1-a  hit at p2, an entry of revision 3; truth is at 4
 //
-// Each command is one file, with what it does and takes beside the code that does it; Help and Markdown list them from
-// there.
+// The commands stand by theme, a file each, what a command does and takes above the code that does it; Help and
+// Markdown list them from there.
 package notebook

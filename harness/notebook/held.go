@@ -9,7 +9,7 @@ import (
 )
 
 // grace is how long a command has to end once the notebook's context has.
-const grace = 3 * time.Second
+const grace = 1500 * time.Millisecond
 
 // lookout is what tells that a command stands at a gate. It is made before the command runs, or goes on, because
 // commands change the notebook.

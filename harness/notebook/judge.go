@@ -58,8 +58,9 @@ func (c *call) report() error {
 		c.say("%s", c.nb.clean(v.Why))
 	}
 	for _, e := range v.Evidence {
-		if line := c.nb.evidence(e); line != "" && v.Outcome != verdict.Heals {
-			c.say("%s  %s", e.Gateway, line)
+		if wrong := wrongly(e.Ghosts, e.Hidden); len(wrong) > 0 && v.Outcome != verdict.Heals {
+			of := history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision}
+			c.say("%s  %s  %s", e.Gateway, strings.Join(wrong, " "), c.nb.origin(of, 0))
 		}
 	}
 	return nil
@@ -76,20 +77,4 @@ func (nb *Notebook) judge(scenario string) (verdict.Verdict, error) {
 	fix := cmp.Or(nb.fix, top.Variant.Name, "none") // a fix that is a variant has its name
 	nb.verdicts = append(nb.verdicts, Verdict{scenario, fix, string(top.Reading), v.Label()})
 	return v, nil
-}
-
-// evidence is an answer as the other commands print it.
-func (nb *Notebook) evidence(e verdict.Evidence) string {
-	var wrong []string
-	if len(e.Ghosts) > 0 {
-		wrong = append(wrong, "GHOST "+strings.Join(e.Ghosts, " "))
-	}
-	if len(e.Hidden) > 0 {
-		wrong = append(wrong, "HIDDEN "+strings.Join(e.Hidden, " "))
-	}
-	if len(wrong) == 0 {
-		return ""
-	}
-	of := history.Resolve{Source: e.Source, Via: e.Proxy, Revision: e.Revision}
-	return strings.Join(wrong, " ") + "  " + nb.origin(of, 0).String()
 }

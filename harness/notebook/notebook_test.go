@@ -164,7 +164,7 @@ func TestACommandThatIsHeldLetsTheNotebookGoOn(t *testing.T) {
 	run("resolve g1", "fresh  miss at p1, revision 3")
 	run("release p1", "v1-a deregisters through p1 (revision 4) and stops")
 	run("resolve g1", "GHOST v1-a  hit at p1, an entry of revision 3; truth is at 4")
-	// A bench that ends lets go what was held on it.
+	// A bench that ends releases what was held on it.
 	run("hold p1 put", "p1 will hold the next put, on its way back from etcd")
 	run("register v2-a", "p1 holds etcd's answer to the put: etcd has done it, p1 does not know")
 	run("bench proxies=1 gateways=1", "truth     v1-a v1-b (revision 3)")
@@ -211,6 +211,23 @@ func TestAWriteIsOneEvent(t *testing.T) {
 		require.Equal(t, []string{words[0], words[1], via, ""}, []string{w.Op, writes[0].Who, w.Via, w.Err}, line)
 		require.NotZero(t, w.Revision, line)
 	}
+}
+
+// A notebook's trial has the patience of the matrix': for go-micro's gateways two lives of their copy.
+func TestReportHasTheMatrixsPatience(t *testing.T) {
+	t.Parallel()
+	nb := pad(t, Options{})
+	var out string
+	for _, line := range []string{
+		"bench proxies=2 gateways=1 reading=go-micro cache-ttl=1s", "hold p2 watch", "arrange",
+		"deregister v1-a", "resolve g1", "report",
+	} {
+		var err error
+		out, err = nb.typed(line)
+		require.NoError(t, err, line)
+	}
+	require.Contains(t, out, "verdict: unknown ghost")
+	require.Contains(t, out, "the topology may take 2s to heal")
 }
 
 func TestTheDiffReadsLikeTheStory(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // shown beside it and is no failure, for a reader may have changed a line to see what happens. A nil Player shows
 // nothing.
 //
-// The notebook itself runs at its own speed, and the show follows: leases run out while somebody reads, and the story
+// The notebook itself runs at its own speed, and the show follows: leases run out while a reader reads, and the story
 // would be another.
 type Player struct {
 	Out    io.Writer

@@ -1,7 +1,6 @@
 package notebook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -200,43 +199,37 @@ func (c *call) user() error {
 	if !c.b().Topology.Auth {
 		return c.wrong("authentication is off on this bench: begin with bench auth")
 	}
-	name := c.one("name")
-	if err := c.nb.setUser(c.ctx(), name, c.one("may"), c.has("delete")); err != nil {
+	name, gone, denied := c.one("name"), c.has("delete"), c.has("delete") || c.one("may") == "nothing"
+	_, known := c.nb.denied[name]
+	c.nb.denied[name] = denied
+	change := func(root *clientv3.Client) (err error) {
+		switch {
+		case gone:
+			_, err = root.UserDelete(c.ctx(), name)
+		case !denied:
+			_, err = root.UserGrantRole(c.ctx(), name, stage.RoleOf(name))
+		case known:
+			_, err = root.UserRevokeRole(c.ctx(), name, stage.RoleOf(name))
+		default:
+			_, err = root.UserAdd(c.ctx(), name, name)
+		}
 		return err
 	}
+	var err error
+	if known || denied {
+		err = c.b().Administer(c.ctx(), change)
+	} else {
+		err = c.b().User(c.ctx(), name)
+	}
 	switch {
-	case c.has("delete"):
+	case err != nil:
+		return fmt.Errorf("etcd did not change what it knows of %s: %w", name, err)
+	case gone:
 		c.say("etcd knows no user %s any more", name)
-	case c.nb.denied[name]:
+	case denied:
 		c.say("etcd knows %s, who may read nothing", name)
 	default:
 		c.say("etcd knows %s, who may read the registry", name)
-	}
-	return nil
-}
-
-// setUser brings about what etcd knows of a user.
-func (nb *Notebook) setUser(ctx context.Context, name, may string, gone bool) error {
-	_, known := nb.denied[name]
-	nb.denied[name] = gone || may == "nothing"
-	if !known && !nb.denied[name] {
-		return nb.bench.User(ctx, name)
-	}
-	err := nb.bench.Administer(ctx, func(root *clientv3.Client) (err error) {
-		switch {
-		case gone:
-			_, err = root.UserDelete(ctx, name)
-		case may != "nothing":
-			_, err = root.UserGrantRole(ctx, name, stage.RoleOf(name))
-		case known:
-			_, err = root.UserRevokeRole(ctx, name, stage.RoleOf(name))
-		default:
-			_, err = root.UserAdd(ctx, name, name)
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("etcd did not change what it knows of %s: %w", name, err)
 	}
 	return nil
 }
