@@ -48,7 +48,9 @@ const verdictsHeader = `# What every scenario comes to against every fix, found 
 #   fresh   no answer that began after the change was acknowledged disagreed with truth
 #   heals   some did, and every gateway agreed before patience ended
 #   stale   some gateway disagreed to the end, and provenance says why
-#   ghost   an endpoint was answered that truth no longer has;  hidden  one that truth has was not;  leak  to whom it is denied
+#   ghost   an endpoint was answered that truth no longer has
+#   hidden  an endpoint that truth has was not answered
+#   leak    an endpoint was answered to a user who may not read it
 `
 
 // Write writes the verdicts as the table they are read from.

@@ -26,7 +26,8 @@ func TestTheVerdictsFileSaysOfEveryCellWhatItMayAndNothingElse(t *testing.T) {
 				if NotApplicable(s, f, r) != "" {
 					require.Equal(t, "n/a", label, "%s %s %s", s.Name, f.Name, r)
 				} else {
-					require.Regexp(t, `^(fresh|heals (ghost|hidden|leak)|stale (ghost|hidden|leak))$`, label, "%s %s %s", s.Name, f.Name, r)
+					require.Regexp(t, `^(fresh|heals (ghost|hidden|leak)|stale (ghost|hidden|leak))$`, label, "%s %s %s",
+						s.Name, f.Name, r)
 				}
 			}
 		}
@@ -100,8 +101,10 @@ func TestAMoveIsNewsInBothDirections(t *testing.T) {
 	s, err := Named("crash")
 	require.NoError(t, err)
 	none, ttl := Fixes()[0], Fix{Name: "ttl", Title: "cached answers expire"}
-	require.Contains(t, Moved(s, none, "stale ghost", "fresh"), "news: etcd's proxy, or what go-micro does with it, now copes when an instance crashes")
-	require.Contains(t, Moved(s, ttl, "heals ghost", "stale ghost"), `a regression: the fix "cached answers expire" no longer copes`)
+	require.Contains(t, Moved(s, none, "stale ghost", "fresh"),
+		"news: etcd's proxy, or what go-micro does with it, now copes when an instance crashes")
+	require.Contains(t, Moved(s, ttl, "heals ghost", "stale ghost"),
+		`a regression: the fix "cached answers expire" no longer copes`)
 	require.Contains(t, Moved(s, ttl, "stale ghost", "stale hidden"), "fails in another way")
 	require.Contains(t, Moved(s, none, "fresh", "unknown"), "nothing is proven any more")
 	require.Contains(t, Moved(s, none, "", "fresh"), "no expected verdict yet")
@@ -112,7 +115,8 @@ func TestEveryScenarioAndFixIsWhole(t *testing.T) {
 	require.GreaterOrEqual(t, len(All()), 28)
 	require.GreaterOrEqual(t, len(Fixes()), 19)
 	for _, s := range All() {
-		for what, text := range map[string]string{"name": s.Name, "theme": s.Theme, "title": s.Title, "seen": s.Seen, "text": s.Text} {
+		for what, text := range map[string]string{"name": s.Name, "theme": s.Theme, "title": s.Title,
+			"seen": s.Seen, "text": s.Text} {
 			require.NotEmpty(t, text, "%s has no %s", s.Name, what)
 		}
 		require.NotNil(t, s.Act, s.Name)

@@ -127,7 +127,8 @@ func (s *story) look(gateway string) sight {
 
 func (l sight) String() string {
 	r, truth := l.resolve, l.s.truth
-	return fmt.Sprintf("%s was told %v, %s: %v", l.gateway, ids(r.Endpoints), r.Origin(truth.Revision), ids(truth.Endpoints))
+	return fmt.Sprintf("%s was told %v, %s: %v", l.gateway, ids(r.Endpoints),
+		r.Origin(truth.Revision), ids(truth.Endpoints))
 }
 
 // fresh asserts that the gateway was told the truth and that each instance it was told of answered for itself.
@@ -136,8 +137,10 @@ func (l sight) fresh() sight {
 	s.assert(l.resolve.Agrees(s.truth), "this gateway was to be told the truth: %s", l)
 	for _, q := range l.requests {
 		l.answered(q)
-		s.assert(q.Answered == s.Topology.Service, "%s was answered by the service %s at %s", l.gateway, q.Answered, q.Dialled)
-		s.assert(q.Instance == q.Target, "%s was answered by %s at %s, where %s was", l.gateway, q.Instance, q.Dialled, q.Target)
+		s.assert(q.Answered == s.Topology.Service, "%s was answered by the service %s at %s", l.gateway,
+			q.Answered, q.Dialled)
+		s.assert(q.Instance == q.Target, "%s was answered by %s at %s, where %s was", l.gateway, q.Instance,
+			q.Dialled, q.Target)
 	}
 	return l
 }
@@ -162,7 +165,8 @@ func (l sight) ghosts(proxy string, gone ...string) sight {
 		}
 		s.assert(q.Status == 502, "%s called the ghost %s and got %d", l.gateway, q.Target, q.Status)
 		refused := `^http: proxy error: dial tcp ` + regexp.QuoteMeta(q.Dialled) + `: connect: connection refused$`
-		s.assert(regexp.MustCompile(refused).MatchString(q.Log), "%s called the ghost %s and logged %q", l.gateway, q.Target, q.Log)
+		s.assert(regexp.MustCompile(refused).MatchString(q.Log), "%s called the ghost %s and logged %q", l.gateway,
+			q.Target, q.Log)
 	}
 	return l
 }

@@ -47,17 +47,18 @@ type entry struct {
 
 // mark is an event, or a run of N that were alike: from T to U, Seq to Last.
 type mark struct {
-	Seq   int    `json:"q"`
-	Last  int    `json:"z,omitempty"`
-	N     int    `json:"n,omitempty"`
-	T     int64  `json:"t"`
-	U     int64  `json:"u,omitempty"`
-	Lane  int    `json:"l"`            // -1: in the list and not in the picture
-	To    int    `json:"to,omitempty"` // the lane it went to, plus 1
-	Deep  bool   `json:"d,omitempty"`  // and on to etcd
-	Glyph string `json:"g"`            // a history.Source, "write", "ok", "bad", "fault", "conn", "commit", "truth", "step"
-	State string `json:"s,omitempty"`  // "right", "wrong", "failed"
-	Label string `json:"x,omitempty"`  // a word or two beside it
+	Seq  int   `json:"q"`
+	Last int   `json:"z,omitempty"`
+	N    int   `json:"n,omitempty"`
+	T    int64 `json:"t"`
+	U    int64 `json:"u,omitempty"`
+	Lane int   `json:"l"`            // -1: in the list and not in the picture
+	To   int   `json:"to,omitempty"` // the lane it went to, plus 1
+	Deep bool  `json:"d,omitempty"`  // and on to etcd
+	// a history.Source, "write", "ok", "bad", "fault", "conn", "commit", "truth", "step"
+	Glyph string `json:"g"`
+	State string `json:"s,omitempty"` // "right", "wrong", "failed"
+	Label string `json:"x,omitempty"` // a word or two beside it
 	Rev   int64  `json:"r,omitempty"`
 	Who   string `json:"w"`
 	Text  string `json:"y"` // the sentence

@@ -71,7 +71,8 @@ func TestFaultsAreBandsWhereTheyAreAndMomentsAreMarks(t *testing.T) {
 		fault(history.Fire, history.Restart, "m3", ""),
 		history.Event{Who: "lb", Conn: &history.Conn{Op: "drain", Proxy: "p1"}},
 	)
-	require.Equal(t, []string{"g1 gateway", "g2 gateway", "lb balancer", "p1 proxy", "p2 proxy", "m3 member", "truth truth"},
+	require.Equal(t, []string{"g1 gateway", "g2 gateway", "lb balancer", "p1 proxy", "p2 proxy",
+		"m3 member", "truth truth"},
 		lanes)
 	require.Equal(t, []string{
 		"m3 cut-peer 3-11", "p1 hold Range 4-0", "p1 cut m1 7-0", "p1 cut m2 8-9", "m3 kill 12-13"}, bands,

@@ -71,7 +71,8 @@ func (t table) matrix(b *strings.Builder) {
 			line(b, cells...)
 		}
 	}
-	b.WriteString("\nBefore the stroke: gateways that resolve on each request. After it: go-micro's own gateway, with its cache " +
+	b.WriteString("\nBefore the stroke: gateways that resolve on each request. " +
+		"After it: go-micro's own gateway, with its cache " +
 		"and watch.\n\n")
 	for _, l := range legend {
 		fmt.Fprintf(b, "    %s %-8s %s\n", l.Letter, l.Word, l.Text)

@@ -199,12 +199,13 @@ func TestARunThatIsNotWellFormedIsAnErrorOfEveryWriter(t *testing.T) {
 		change func(*report.Run)
 		want   string
 	}{
-		"a cell of nothing":   {func(r *report.Run) { r.Cells[0].Fix = "other" }, "no such scenario or fix"},
-		"a cell twice":        {func(r *report.Run) { r.Cells[1] = r.Cells[0] }, "is there twice"},
-		"a name twice":        {func(r *report.Run) { r.Fixes[1].Name = r.Fixes[0].Name }, "each is there once"},
-		"a name with markup":  {func(r *report.Run) { r.Scenarios[0].Name = "<b>" }, "letters, digits and dashes"},
-		"read and said n/a":   {func(r *report.Run) { r.Cells[0].NA = "because" }, "said not to apply"},
-		"an unknown reading":  {func(r *report.Run) { r.Cells[0].Readings[0].Name = "mine" }, `"mine": it may be each-request or go-micro`},
+		"a cell of nothing":  {func(r *report.Run) { r.Cells[0].Fix = "other" }, "no such scenario or fix"},
+		"a cell twice":       {func(r *report.Run) { r.Cells[1] = r.Cells[0] }, "is there twice"},
+		"a name twice":       {func(r *report.Run) { r.Fixes[1].Name = r.Fixes[0].Name }, "each is there once"},
+		"a name with markup": {func(r *report.Run) { r.Scenarios[0].Name = "<b>" }, "letters, digits and dashes"},
+		"read and said n/a":  {func(r *report.Run) { r.Cells[0].NA = "because" }, "said not to apply"},
+		"an unknown reading": {func(r *report.Run) { r.Cells[0].Readings[0].Name = "mine" },
+			`"mine": it may be each-request or go-micro`},
 		"one reading twice":   {func(r *report.Run) { r.Cells[0].Readings[1].Name = history.EachRequest }, "once each"},
 		"another's schema":    {func(r *report.Run) { r.Schema = "other/1" }, `of schema "other/1"`},
 		"nothing wrong at it": {func(*report.Run) {}, ""},

@@ -67,9 +67,10 @@ type Costs struct {
 
 // ProxyDeath is what gateways see when one proxy dies under load.
 type ProxyDeath struct {
-	Errors   int           `json:"errors"`   // requests that failed
-	Requests int           `json:"requests"` // of so many; 0 where no proxy can die
-	Recovery time.Duration `json:"recovery"` // from the death until requests succeed again, in nanoseconds; negative: never
+	Errors   int `json:"errors"`   // requests that failed
+	Requests int `json:"requests"` // of so many; 0 where no proxy can die
+	// from the death until requests succeed again, in nanoseconds; negative: never
+	Recovery time.Duration `json:"recovery"`
 }
 
 // Cell is one scenario against one fix.

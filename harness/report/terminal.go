@@ -39,7 +39,8 @@ func Terminal(w io.Writer, run Run, o Options) error {
 	for _, l := range legend {
 		t.print("%s %-8s %s\n", l.Letter, l.Word, l.Text)
 	}
-	t.fold("A cell's first letter: gateways that resolve on each request; its second: go-micro's own gateway, with its cache " +
+	t.fold("A cell's first letter: gateways that resolve on each request; its second: go-micro's own gateway, with its " +
+		"cache " +
 		"and watch. The third is the symptom, + one of each.")
 	t.matrix()
 	t.costs()

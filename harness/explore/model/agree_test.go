@@ -115,5 +115,6 @@ func TestEveryVerbIsTakenInProcess(t *testing.T) {
 
 // bare are the verbs that need no registry, balancer or gateway; Flood, two thousand reads, is asked for by name.
 func bare() []plan.Verb {
-	return slices.DeleteFunc(plan.Verbs(plan.RPC, plan.Held, plan.Fault, plan.Identity), func(v plan.Verb) bool { return v == plan.Flood })
+	return slices.DeleteFunc(plan.Verbs(plan.RPC, plan.Held, plan.Fault, plan.Identity),
+		func(v plan.Verb) bool { return v == plan.Flood })
 }

@@ -142,7 +142,8 @@ func (p *tab) press(keys string) { p.Helper(); p.run(chromedp.KeyEvent(keys)) }
 // scheme makes the page believe that its reader prefers light or dark.
 func (p *tab) scheme(light string) {
 	p.Helper()
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: light}}}
+	media := emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: light}}}
 	_, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, media)
 	require.NoError(p, err)
 }
@@ -232,7 +233,8 @@ func TestMatrix(t *testing.T) {
 	t.Run("table", func(t *testing.T) {
 		p := open(t, browser, path, "")
 		p.is(`document.querySelectorAll("#matrix tbody th[scope=row]").length > 0`, "rows have headers")
-		p.is(`document.querySelectorAll("#matrix thead th[scope=col]").length === 1 + JSON.parse(document.getElementById("data").textContent).fixes.length`, "columns have headers")
+		p.is(`document.querySelectorAll("#matrix thead th[scope=col]").length ===
+			1 + JSON.parse(document.getElementById("data").textContent).fixes.length`, "columns have headers")
 		p.is(`[...document.querySelectorAll("#matrix .cell")].every((b) => b.getAttribute("aria-label").length > 20)`,
 			"each cell says in words what it shows")
 		p.is(`document.querySelectorAll("#matrix .cell[tabindex='0']").length === 1`, "one cell is in the tab order")
@@ -345,7 +347,8 @@ func TestMatrix(t *testing.T) {
 		}
 		all, allRows, allColumns := eval[int](p, shown), eval[int](p, rows), eval[int](p, columns)
 		p.click(`#outcome input[value=stale]`)
-		p.is(`[...document.querySelectorAll("#matrix .cell:not(.dim):not(.na)")].every((b) => b.querySelector(".half:not(.stale)"))`,
+		p.is(`[...document.querySelectorAll("#matrix .cell:not(.dim):not(.na)")]
+			.every((b) => b.querySelector(".half:not(.stale)"))`,
 			"a cell that is only stale is dimmed")
 		p.click(`#outcome input[value=stale]`)
 		require.Equal(t, all, eval[int](p, shown))
@@ -371,7 +374,8 @@ func TestMatrix(t *testing.T) {
 		p.click(`input[name=reading][value=go-micro]`)
 		p.is(`document.querySelector("#matrix .half[data-reading=each-request]").offsetParent === null`,
 			"one reading is hidden")
-		p.do(`const s = document.getElementById("theme"); s.value = "0"; s.dispatchEvent(new Event("change", { bubbles: true }))`)
+		p.do(`const s = document.getElementById("theme"); s.value = "0";
+			s.dispatchEvent(new Event("change", { bubbles: true }))`)
 		p.is(`[...document.querySelectorAll("#matrix tbody")].filter((b) => !b.hidden).length === 1`, "one theme is left")
 		p.shot("filtered", false)
 	})

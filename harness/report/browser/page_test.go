@@ -48,7 +48,8 @@ func expected(t *testing.T) report.Run {
 		{saved(t, "rollout-watch"), saved(t, "rollout-watch-go-micro")},
 	}
 	names := [2]string{history.EachRequest, history.GoMicro}
-	run := report.Run{Title: "Every scenario against every fix", Etcd: "v3.7.3", GoMicro: "v2.9.1", Took: 132 * time.Second}
+	run := report.Run{Title: "Every scenario against every fix", Etcd: "v3.7.3", GoMicro: "v2.9.1",
+		Took: 132 * time.Second}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		line := strings.TrimSpace(lines.Text())
 		if name, title, ok := strings.Cut(strings.TrimPrefix(line, "["), "]"); ok {
