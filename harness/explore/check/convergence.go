@@ -46,7 +46,7 @@ func Convergence() Check {
 	}}
 }
 
-// lastAnswers are, of the reads that began after Healed, the last of each client, door and request.
+// lastAnswers are, of the reads that began after Healed, the last of each client, endpoint and request.
 func (rec Record) lastAnswers() []Read {
 	type question struct {
 		client, via, key, end string

@@ -177,7 +177,7 @@ const (
 	maxNotes = 400
 )
 
-// Visualise writes porcupine's page of one service's history: its clients in lanes, faults and the doors' answers
+// Visualise writes porcupine's page of one service's history: its clients in lanes, faults and the proxies' answers
 // beside them. What does not fit is counted in the last note.
 func (rec Record) Visualise(w io.Writer, service string, patience time.Duration) error {
 	ops := rec.operations()[service]
@@ -202,7 +202,7 @@ func (rec Record) Visualise(w io.Writer, service string, patience time.Duration)
 	}
 	for _, r := range rec.Reads {
 		if group(r.Key, r.End) == service {
-			add("door: "+r.Via, r.Began, r.Ended, fmt.Sprintf("%s @%d", r.Source, r.Revision), told(r))
+			add("at: "+r.Via, r.Began, r.Ended, fmt.Sprintf("%s @%d", r.Source, r.Revision), told(r))
 		}
 	}
 	if left > 0 {

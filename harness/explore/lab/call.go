@@ -99,6 +99,7 @@ func (m *Machine) call(_ context.Context, s plan.Step) (plan.Observation, error)
 	r.quorum = r.quorum || !m.lab.cfg.Stock() // nothing says what a variant makes of a read
 	switch {
 	case m.relayed(w): // it has no calls to hold, only bytes, and looks for a member that it lost after minutes
+		defer m.gaveUp()
 		return m.ask(w, r, 10*m.moment())
 	case w.proxy != nil && rpc(s.Verb) != "" && (s.Hold != plan.NotHeld || m.unlinked(w)):
 		return m.gated(s, w, r)

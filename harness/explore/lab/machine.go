@@ -179,8 +179,9 @@ func (m *Machine) scrub() {
 }
 
 // Close loses whatever is still held and ends what the machine began. What the plan did to the members is wiped; a
-// cluster that cannot be is replaced.
+// cluster that cannot be is replaced. Where the lab's caller was interrupted nothing is wiped: no plan follows.
 func (m *Machine) Close() error {
+	interrupted := m.ctx.Err() != nil
 	for _, h := range m.held {
 		h.gate.Lose()
 		<-h.done
@@ -200,9 +201,11 @@ func (m *Machine) Close() error {
 	}
 	errs = append(errs, m.stage.Close())
 	m.unwatch()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
-	defer cancel()
-	_ = m.lab.pool.Give(ctx, m.stage.Cluster)
+	if !interrupted {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
+		defer cancel()
+		_ = m.lab.pool.Give(ctx, m.stage.Cluster)
+	}
 	return errors.Join(errs...)
 }
 

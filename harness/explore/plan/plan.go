@@ -7,7 +7,7 @@
 //	2. put g2 p2 k1
 //
 // Format writes that form and Parse reads it back to the same plan. A plan says nothing of addresses, ports, times or
-// absolute revisions, so that it means the same on every bench.
+// absolute revisions, so that it means the same on every run.
 package plan
 
 import (

@@ -121,7 +121,7 @@ func (w *Wire) Answered(h *pb.ResponseHeader, answers ...plan.Answer) plan.Obser
 	return plan.Observation{Revision: h.Revision - w.Base, Answers: answers}
 }
 
-// Answer is the answer to a read, from that door and source.
+// Answer is the answer to a read, from that endpoint and source.
 func (w *Wire) Answer(via string, source history.Source, r *pb.RangeRequest, resp *pb.RangeResponse) plan.Answer {
 	shape := plan.Shape{Count: r.CountOnly, KeysOnly: r.KeysOnly, Limit: int(r.Limit)}
 	if r.SortOrder != pb.RangeRequest_NONE {
