@@ -35,6 +35,7 @@ agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
 
+matrix verdicts: override ARGS += --parallel $(PARALLEL)
 incident matrix verdicts explore soak agree claims causes: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 

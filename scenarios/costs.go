@@ -84,7 +84,7 @@ func (t *Trial) latency(c *report.Costs) {
 	slices.Sort(took)
 	c.ReadP50, c.ReadP99 = took[costReads/2], took[costReads*99/100]
 	if t.Topology.Direct || t.Topology.Variant.Relays {
-		c.RangesPer1000 = costReads // nobody else answers
+		c.RangesPer1000 = costReads // nothing else answers
 		return
 	}
 	reached := 0

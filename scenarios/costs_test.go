@@ -23,7 +23,7 @@ func TestCosts(t *testing.T) {
 			require.Positive(t, c.ReadP50)
 			require.Equal(t, name != "no-proxy", c.MembersHidden)
 			if name == "none" {
-				require.Zero(t, c.RangesPer1000, "a warm cache asks nobody")
+				require.Zero(t, c.RangesPer1000, "a warm cache asks no member")
 			} else {
 				require.EqualValues(t, 1000, c.RangesPer1000, "nothing stands between a read and etcd")
 			}

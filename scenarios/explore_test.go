@@ -28,7 +28,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// TestExploration is the explorer's part of every test run: a few fixed seeds and one that nobody picked, on real
+// TestExploration is the explorer's part of every test run: a few fixed seeds and one from the clock, on real
 // benches, with the model held to each step; and from each the stock proxy's first counterexample to convergence in a
 // few steps.
 func TestExploration(t *testing.T) {

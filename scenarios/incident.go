@@ -25,13 +25,13 @@ func Incident(ctx context.Context, out Output) error {
 }
 
 func incident(s *story) {
-	everybody := []string{"g1", "g2", "g3"}
+	gateways := []string{"g1", "g2", "g3"}
 
 	s.chapter("1 All is well", `Three etcd members hold the registry. Three grpc-proxies stand before them, a balancer before those. Two
 		instances of the service "hello", version v1, have registered. Three gateways ask the registry where "hello" is, each through the
 		proxy that the balancer gave its connection to, and pass requests on. A proxy remembers what it answered.`, func() {
 		s.settle()
-		for i, g := range everybody {
+		for i, g := range gateways {
 			proxy := s.Proxies()[i].Name()
 			s.pinned(proxy, g)
 			s.look(g).fresh().from(history.Miss, proxy)
@@ -59,7 +59,7 @@ func incident(s *story) {
 		s.look("g1").ghosts("p1", "v1-b")
 		s.look("g2").fresh().from(history.Miss, "p2")
 		s.look("g3").ghosts("p3", "v1-a", "v1-b").hides("v2-a", "v2-b")
-		s.Tell("Nothing in the cache ages and nobody tells the proxies. Asking again changes nothing:")
+		s.Tell("Nothing in the cache ages and nothing tells the proxies. Asking again changes nothing:")
 		s.look("g1").ghosts("p1", "v1-b")
 		s.look("g3").ghosts("p3", "v1-a", "v1-b").hides("v2-a", "v2-b")
 	})
@@ -81,11 +81,11 @@ func incident(s *story) {
 		s.look("g2").ghosts("p1", "v1-b", "v2-b").hides("v2-c")
 		s.look("g3").fresh().from(history.Miss, "p2")
 		s.look("g1").fresh().from(history.Miss, "p3")
-		s.Tell("It helped whoever was behind p2 and p3, by accident, and gave g2 one more ghost.")
+		s.Tell("It helped the gateways behind p2 and p3, by accident, and gave g2 one more ghost.")
 	})
 
 	s.chapter("4 But etcdctl shows the right data", `"etcdctl get --prefix" reads linearizably: the proxy must ask etcd. So it always shows
-		the truth, and the proxy keeps that answer. Whoever looks for the bug heals the proxy he happens to reach.`, func() {
+		the truth, and the proxy keeps that answer. To look for the bug is to heal the proxy that one reaches.`, func() {
 		s.deregister("v2-c") // through p3
 		s.look("g1").fresh().from(history.Miss, "p3")
 		s.register("v2-d") // through p1, which no longer has anything to forget but what g2 fills again
@@ -149,19 +149,20 @@ func incident(s *story) {
 		s.Tell("v2-g was still connected to p2, and deregistered past the one proxy that is to be read:")
 		s.look("g2").ghosts("p1", "v2-g")
 
-		s.Tell("In the end everybody has reconnected, and g1 is as shipped again. The next write clears p1, and from then on every write does.")
+		s.Tell("In the end every client has reconnected, and g1 is as shipped again. The next write clears p1, " +
+			"and from then on every write does.")
 		_, err := s.StartGateway(s.ctx, "g1", registry.Serializable)
 		s.must(err)
-		for _, g := range everybody[1:] {
+		for _, g := range gateways[1:] {
 			s.must(s.Reconnect(s.ctx, g))
 		}
 		s.register("v2-h")
-		s.pinned("p1", append(slices.Clone(everybody), "v2-d", "v2-h")...)
-		for _, g := range everybody {
+		s.pinned("p1", append(slices.Clone(gateways), "v2-d", "v2-h")...)
+		for _, g := range gateways {
 			s.look(g).fresh()
 		}
 		s.deregister("v2-h")
-		s.Tell("A deregistration is seen at once, by everybody. The problem disappeared.")
+		s.Tell("Every gateway sees a deregistration at once. The problem disappeared.")
 		s.look("g1").fresh().from(history.Miss, "p1")
 		s.look("g2").fresh().from(history.Hit, "p1")
 		s.look("g3").fresh().from(history.Hit, "p1")
@@ -172,14 +173,14 @@ func incident(s *story) {
 		_, err := s.Register(s.ctx, "v2-i", func(c *service.Config) { c.TTL = 2 * time.Second })
 		s.must(err)
 		s.settle()
-		for _, g := range everybody {
+		for _, g := range gateways {
 			s.look(g).fresh()
 		}
 		s.must(s.Instance("v2-i").Crash())
 		s.Tell("Two seconds later its lease has ended:")
 		s.must(s.Expire(s.ctx, "v2-i"))
 		s.settle()
-		for _, g := range everybody {
+		for _, g := range gateways {
 			s.look(g).ghosts("p1", "v2-i")
 		}
 		cached := s.Proxy("p1").Cache(s.ctx)

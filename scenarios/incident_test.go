@@ -35,20 +35,20 @@ func TestIncidentNatural(t *testing.T) {
 }
 
 func natural(s *story) {
-	everybody := []string{"g1", "g2", "g3"}
+	gateways := []string{"g1", "g2", "g3"}
 
 	s.chapter("1 All is well", `The gateways are go-micro's own: they remember the registry for a while and follow a watch on it meanwhile. Their
 		memory is good for half a second here, for a minute as shipped.`, func() {
 		s.must(s.Prime(s.ctx))
 		s.settle()
-		for _, g := range everybody {
+		for _, g := range gateways {
 			s.look(g).fresh()
 		}
 	})
 
-	s.chapter("2 v1-a deregisters through p1", `The watch tells every gateway; nobody is wrong.`, func() {
+	s.chapter("2 v1-a deregisters through p1", `The watch tells every gateway; none is wrong.`, func() {
 		s.register("v2-a")
-		s.must(s.Prime(s.ctx)) // everybody knows v2-a, and listens
+		s.must(s.Prime(s.ctx)) // every gateway knows v2-a, and watches
 		s.deregister("v1-a")
 		s.pinned("p2", "g2")
 		s.must(wait.Until(s.ctx, "the watch was to tell g2 that v1-a is gone", func() bool {

@@ -185,7 +185,7 @@ func (m *Matrix) Found() (all Verdicts, unknown []string) {
 // Try tries every one of these scenarios against every one of these fixes, some at a time, and calls tell after each
 // cell with how many are done. It returns when all are, or at the first trouble, the end of ctx among it, when what has
 // begun has ended.
-func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atATime int,
+func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, parallel int,
 	tell func(done int, moved []string)) (report.Run, error) {
 	began := time.Now()
 	built := BuiltWith()
@@ -199,7 +199,7 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, atA
 	var telling sync.Mutex
 	done := 0
 	var wg sync.WaitGroup
-	for range min(atATime, len(cells)) {
+	for range min(parallel, len(cells)) {
 		wg.Go(func() {
 			for i := range next {
 				cell, moved, err := m.Cell(ctx, scenarios[i/len(fixes)], fixes[i%len(fixes)])

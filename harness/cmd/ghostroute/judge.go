@@ -34,7 +34,7 @@ func (q *question) add(cmd *cobra.Command) {
 	f.StringSliceVar(&q.Gateways, "gateways", nil, "the gateways, with commas between; where none is given, all that read")
 	f.Var(&q.reading, "reading", "count the answers of this kind of gateway only: "+text.Or(q.reading.may))
 	f.DurationVar(&q.HealsWithin, "heals-within", 0, "how long it may take to heal by itself")
-	f.BoolVar(&q.Unchanged, "unchanged", false, "the change is one of no endpoint, but of who may read")
+	f.BoolVar(&q.Unchanged, "unchanged", false, "the change is of a permission, and of no endpoint")
 	q.flags = f
 	cmd.Flags().AddFlagSet(f)
 }

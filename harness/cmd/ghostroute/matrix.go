@@ -19,9 +19,6 @@ import (
 	"ghostroute/scenarios"
 )
 
-// atATime is how many cells are tried at a time: trials mostly wait, for leases, or for a cache to lapse.
-const atATime = 12
-
 // keptMemory is what the collector is held to: a report keeps every trial's history until it is written.
 const keptMemory = 700 << 20
 
@@ -55,6 +52,7 @@ func (c *command) matrix() *cobra.Command {
 	}
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
+	c.parallelFlag(cmd)
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
 }
 
@@ -94,7 +92,12 @@ func (c *command) verdicts() *cobra.Command {
 			return nil
 		},
 	}
+	c.parallelFlag(cmd)
 	return c.keeps(cmd, "the folder for the histories of what moved")
+}
+
+func (c *command) parallelFlag(cmd *cobra.Command) {
+	cmd.Flags().UintVar(&c.parallel, "parallel", 12, "cells at a time; trials mostly wait, for leases or for a cache to lapse")
 }
 
 // chosen are the scenarios and fixes of those names, or all of them.
@@ -157,7 +160,7 @@ func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matr
 	ss []scenarios.Scenario, fs []scenarios.Fix) (run report.Run, moved int, err error) {
 	all, began, done := len(ss)*len(fs), time.Now(), 0
 	fmt.Fprintf(progress, "%s to try\n", text.Count(all, "cell"))
-	run, err = m.Try(ctx, ss, fs, atATime, func(n int, why []string) {
+	run, err = m.Try(ctx, ss, fs, int(max(c.parallel, 1)), func(n int, why []string) {
 		done = n
 		if len(why) > 0 {
 			moved++

@@ -23,6 +23,8 @@ type command struct {
 	color choice
 	json  choice // of those verbs that have a result
 	dir   string // of those verbs that keep anything
+
+	parallel uint // cells of the matrix at a time
 }
 
 func (c *command) root() *cobra.Command {
