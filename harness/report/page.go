@@ -41,22 +41,19 @@ func HTML(w io.Writer, run Run) error {
 	p := page{Title: run.Title, About: run.about(), Table: &t, CostColumns: costColumns, Legend: legend}
 	p.Data.Rows = map[string][]byte{}
 	for _, s := range run.Scenarios {
+		row := map[string]packed{}
+		for _, c := range run.Cells {
+			if c.Scenario == s.Name {
+				row[c.Fix] = pack(c)
+			}
+		}
+		if p.Data.Rows[s.Name], err = zip(row); err != nil {
+			return err
+		}
 		p.Data.Scenarios = append(p.Data.Scenarios, about{s.Name, cmp.Or(s.Title, s.Name), s.Text, s.Seen})
 	}
 	for _, f := range run.Fixes {
 		p.Data.Fixes = append(p.Data.Fixes, about{f.Name, cmp.Or(f.Title, f.Name), f.Claims, f.Source})
-	}
-	rows := map[string]map[string]packed{}
-	for _, c := range run.Cells {
-		if rows[c.Scenario] == nil {
-			rows[c.Scenario] = map[string]packed{}
-		}
-		rows[c.Scenario][c.Fix] = pack(c)
-	}
-	for scenario, cells := range rows {
-		if p.Data.Rows[scenario], err = zip(cells); err != nil {
-			return err
-		}
 	}
 	return p.write(w)
 }

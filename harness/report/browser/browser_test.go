@@ -240,6 +240,10 @@ func TestMatrix(t *testing.T) {
 		p.is(`document.querySelectorAll("#matrix .cell[tabindex='0']").length === 1`, "one cell is in the tab order")
 		p.is(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`,
 			"1280 pixels are wide enough, a scrollbar among them")
+		for _, outcome := range []string{"fresh", "heals", "stale"} {
+			paper := fmt.Sprintf(`getComputedStyle(document.querySelector("#matrix .%s")).backgroundColor`, outcome)
+			p.is(paper+` !== "rgba(0, 0, 0, 0)"`, outcome+" has a colour")
+		}
 		p.readable(".half, .half .sym, .legend li, .matrix th a, .matrix td, .about, .unit, .source")
 		p.shot("light", false)
 		p.shot("light-whole", true)
