@@ -67,7 +67,10 @@ func (c *call) waitTold(name, condition string) error {
 		return last.Agrees(truth)
 	}
 	err = wait.For(c.ctx(), func() string {
-		if last = g.Resolve(c.ctx(), c.service()); holds() {
+		if r := g.Resolve(c.ctx(), c.service()); c.ctx().Err() == nil { // else it is no answer
+			last = r
+		}
+		if holds() {
 			return ""
 		}
 		return fmt.Sprintf("%s is still not %s: it is told %s (%s), and truth is %s",
