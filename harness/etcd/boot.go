@@ -95,7 +95,7 @@ func (m *Member) furnish() error {
 	if m.log, m.logFile, err = openLog(m.dir + ".log"); err != nil {
 		return fmt.Errorf("%s has no log: %w", m.Name, err)
 	}
-	for _, p := range []**port.Port{&m.door, &m.http, &m.inner} {
+	for _, p := range []**port.Port{&m.clientPort, &m.httpPort, &m.peerPort} {
 		if *p, err = port.Reserve(); err != nil {
 			return fmt.Errorf("%s has nowhere to listen: %w", m.Name, err)
 		}
@@ -113,7 +113,7 @@ func (m *Member) strip() error {
 	if m.peers != nil {
 		errs = append(errs, m.peers.Close())
 	}
-	for _, p := range []*port.Port{m.door, m.http, m.inner} {
+	for _, p := range []*port.Port{m.clientPort, m.httpPort, m.peerPort} {
 		if p != nil {
 			errs = append(errs, p.Close())
 		}
@@ -134,14 +134,14 @@ func (m *Member) config() (*embed.Config, *serving) {
 	cfg.TickMs = uint(m.cluster.cfg.Heartbeat / time.Millisecond)
 	cfg.ElectionMs = uint(m.cluster.cfg.Election / time.Millisecond)
 
-	cfg.ListenPeerUrls = []url.URL{at(m.inner.Addr())}
+	cfg.ListenPeerUrls = []url.URL{at(m.peerPort.Addr())}
 	cfg.AdvertisePeerUrls = []url.URL{at(m.peers.Addr())}
-	cfg.ListenClientUrls = []url.URL{at(m.door.Addr())}
+	cfg.ListenClientUrls = []url.URL{at(m.clientPort.Addr())}
 	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
 	cfg.SocketOpts.ReusePort = true // how a reserved port is listened on
 	// HTTP/1 elsewhere makes embed serve gRPC on the listener itself and not behind a multiplexer, which reads ahead
 	// and which a connection that says nothing keeps from ending (embed/serve.go).
-	cfg.ListenClientHttpUrls = []url.URL{at(m.http.Addr())}
+	cfg.ListenClientHttpUrls = []url.URL{at(m.httpPort.Addr())}
 	cfg.EnableGRPCGateway = false
 	cfg.ServiceRegister = serving.register
 
@@ -175,7 +175,7 @@ func (c *Cluster) elect(ctx context.Context) error {
 	// moment earlier. So m1 gets the message again, a little later each time; a candidate and a leader ignore it. The
 	// repetition must end before election timeouts begin to pass: one more message would have m1 depose the leader
 	// elected then, and an m1 whose log has fallen behind would do so for ever.
-	next, pause := time.Now(), 2*look
+	next, pause := time.Now(), 2*pollEvery
 	return c.wait(ctx, func() string {
 		if m1.Lead() != 0 {
 			_, why := c.leader()

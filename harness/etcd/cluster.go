@@ -191,35 +191,3 @@ func (c *Cluster) connects(n node) bool {
 	defer c.mu.Unlock()
 	return n.run != nil && n.run.etcd.Server == n.server && !n.Member.cut
 }
-
-// look is how often a condition that etcd does not announce is looked at.
-const look = 500 * time.Microsecond
-
-// wait looks until missing returns "" or ctx ends or the cluster closes; the error then says what was missing last.
-func (c *Cluster) wait(ctx context.Context, missing func() string) error {
-	ctx, cancel := c.bound(ctx)
-	defer cancel()
-	ticker := time.NewTicker(look)
-	defer ticker.Stop()
-	for {
-		why := missing()
-		if why == "" {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", why, context.Cause(ctx))
-		case <-ticker.C:
-		}
-	}
-}
-
-// bound is ctx that ends when the cluster closes, too.
-func (c *Cluster) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	bound, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })
-	return bound, func() {
-		stop()
-		cancel(nil)
-	}
-}

@@ -51,19 +51,19 @@ type follower struct {
 	next    int64 // the first revision that is not in the history
 }
 
-// sight is a watch on one member.
-type sight struct {
+// memberWatch is a watch on one member.
+type memberWatch struct {
 	node
 	stream mvcc.WatchStream
 }
 
 // open begins a watch on a member, or returns nil if all are stopped or cut off.
-func (f *follower) open() *sight {
+func (f *follower) open() *memberWatch {
 	nodes := f.cluster.connected()
 	if len(nodes) == 0 {
 		return nil
 	}
-	s := &sight{node: nodes[0], stream: nodes[0].server.Watchable().NewWatchStream()}
+	s := &memberWatch{node: nodes[0], stream: nodes[0].server.Watchable().NewWatchStream()}
 	// Every key: an empty end is no end, and a nil one would mean the one key (etcdserver/api/v3rpc/watch.go).
 	if _, err := s.stream.Watch(context.Background(), 0, []byte{0}, []byte{}, f.next); err != nil {
 		// it refuses an end before the beginning, and nothing else
@@ -73,7 +73,7 @@ func (f *follower) open() *sight {
 }
 
 // run watches one member after another until ctx ends or the cluster closes.
-func (f *follower) run(ctx context.Context, s *sight) {
+func (f *follower) run(ctx context.Context, s *memberWatch) {
 	for {
 		if s != nil {
 			over := f.watch(ctx, s)
@@ -99,7 +99,7 @@ func (f *follower) run(ctx context.Context, s *sight) {
 
 // watch writes what the member has applied and applies. It says whether that was all, because ctx ended or the cluster
 // closed; otherwise the member is stopped or cut off, or has forgotten where to begin.
-func (f *follower) watch(ctx context.Context, s *sight) (over bool) {
+func (f *follower) watch(ctx context.Context, s *memberWatch) (over bool) {
 	ended := ctx.Done()
 	for last := int64(-1); last < 0 || f.next <= last; { // last is the last revision to write, once that is known
 		changed, closed := f.cluster.changes()
@@ -125,7 +125,7 @@ func (f *follower) watch(ctx context.Context, s *sight) (over bool) {
 }
 
 // drain writes what the watch has delivered already.
-func (f *follower) drain(s *sight) {
+func (f *follower) drain(s *memberWatch) {
 	for {
 		select {
 		case resp := <-s.stream.Chan():
@@ -140,7 +140,7 @@ func (f *follower) drain(s *sight) {
 
 // write adds resp to the history. It returns false if the watch is over because its beginning was compacted: the
 // history then has a gap, and says so.
-func (f *follower) write(s *sight, resp mvcc.WatchResponse) bool {
+func (f *follower) write(s *memberWatch, resp mvcc.WatchResponse) bool {
 	if resp.CompactRevision > 0 {
 		f.history.Add(history.Event{Who: s.Name, Fault: &history.Fault{
 			Kind: history.Compact, Op: history.End, Target: s.Name,

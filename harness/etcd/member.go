@@ -24,15 +24,15 @@ type Member struct {
 	// Name is "m1", "m2" …
 	Name string
 
-	cluster *Cluster
-	dir     string     // its data
-	door    *port.Port // where its server listens for clients
-	http    *port.Port // where its server listens for HTTP/1: metrics, health
-	inner   *port.Port // where its server listens for peers
-	peers   *link.Link // where peers know it, and what dials inner
-	client  *clientv3.Client
-	log     *zap.Logger
-	logFile *os.File
+	cluster    *Cluster
+	dir        string     // its data
+	clientPort *port.Port // where its server listens for clients
+	httpPort   *port.Port // where its server listens for HTTP/1: metrics, health
+	peerPort   *port.Port // where its server listens for peers
+	peers      *link.Link // where peers know it, and what dials peerPort
+	client     *clientv3.Client
+	log        *zap.Logger
+	logFile    *os.File
 
 	open atomic.Bool // whether the link lets peers through
 
@@ -77,10 +77,20 @@ func (s *serving) stop() {
 
 // Endpoint is where clients reach the member by gRPC, "127.0.0.1:port", for the cluster's whole life. Connections are
 // refused while it is stopped.
-func (m *Member) Endpoint() string { return m.door.Addr() }
+func (m *Member) Endpoint() string { return m.clientPort.Addr() }
 
 // Client is a client of this member only. It is the cluster's: do not close it.
 func (m *Member) Client() *clientv3.Client { return m.client }
+
+// ID is the member's ID, which is in the header of its answers; 0 while the member is stopped.
+func (m *Member) ID() uint64 {
+	for _, n := range m.cluster.running() {
+		if n.Member == m {
+			return uint64(n.server.MemberID())
+		}
+	}
+	return 0
+}
 
 // Running says whether the member was started and not stopped since.
 func (m *Member) Running() bool {
@@ -204,6 +214,25 @@ func (m *Member) halt() error {
 	return err
 }
 
+// Compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It
+// returns once every running member that is not cut off has forgotten it.
+func (m *Member) Compact(ctx context.Context, rev int64) error {
+	for _, n := range m.cluster.running() {
+		if n.Member != m {
+			continue
+		}
+		if rev <= 0 {
+			rev = n.server.KV().Rev()
+		}
+		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
+			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
+		}
+		m.record(history.Compact, history.Fire, fmt.Sprintf("revision %d", rev))
+		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
+	}
+	return fmt.Errorf("%s cannot compact: it is not running", m.Name)
+}
+
 // close ends the member for good.
 func (m *Member) close() error {
 	m.life.Lock()
@@ -216,7 +245,7 @@ func (m *Member) dial(ctx context.Context) (net.Conn, error) {
 	if !m.open.Load() {
 		return nil, fmt.Errorf("%s lets no peer through", m.Name)
 	}
-	return new(net.Dialer).DialContext(ctx, "tcp", m.inner.Addr())
+	return new(net.Dialer).DialContext(ctx, "tcp", m.peerPort.Addr())
 }
 
 // record writes a fault of this member to the history.

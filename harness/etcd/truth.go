@@ -8,8 +8,6 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
-
-	"ghostroute/harness/history"
 )
 
 // Truth reads key linearizably on a member, the leader where there is one, as root and past every proxy: it changes no
@@ -44,57 +42,18 @@ func transient(err error) bool {
 	return errors.As(err, &e) && e.Code() == codes.Unavailable || errors.Is(err, context.Canceled)
 }
 
-// WaitApplied waits until every running member that is not cut off has applied the revision rev: until a serializable
-// read on any of them is answered at rev or later. rev <= 0 stands for the highest revision that any running member
-// has.
-func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
-	if rev <= 0 {
-		for _, n := range c.running() {
-			rev = max(rev, n.server.KV().Rev())
+// AsRoot is a client that calls the leader without a socket, and ctx with root's rights for its calls: they are
+// answered whatever the cluster's authentication says, and not by a member that is cut off. The client ends with the
+// leader's server; do not close it.
+func (c *Cluster) AsRoot(ctx context.Context) (context.Context, *clientv3.Client, error) {
+	lead, err := c.Leader(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range c.running() {
+		if n.Member == lead {
+			return n.asRoot(ctx), n.local, nil
 		}
 	}
-	return c.wait(ctx, func() string {
-		nodes := c.connected()
-		if len(nodes) == 0 {
-			return fmt.Sprintf("no member applies revision %d: every member is stopped or cut off", rev)
-		}
-		for _, n := range nodes {
-			if has := n.server.KV().Rev(); has < rev {
-				return fmt.Sprintf("%s has applied revision %d and waited for %d", n.Name, has, rev)
-			}
-		}
-		return ""
-	})
-}
-
-// waitIndex waits until every running member that is not cut off has applied raft's entry of this index: unlike a
-// revision it counts what changes no key.
-func (c *Cluster) waitIndex(ctx context.Context, index uint64) error {
-	return c.wait(ctx, func() string {
-		for _, n := range c.connected() {
-			if has := n.server.AppliedIndex(); has < index {
-				return fmt.Sprintf("%s has applied raft's entry %d and waited for %d", n.Name, has, index)
-			}
-		}
-		return ""
-	})
-}
-
-// Compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It
-// returns once every running member that is not cut off has forgotten it.
-func (m *Member) Compact(ctx context.Context, rev int64) error {
-	for _, n := range m.cluster.running() {
-		if n.Member != m {
-			continue
-		}
-		if rev <= 0 {
-			rev = n.server.KV().Rev()
-		}
-		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
-			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
-		}
-		m.record(history.Compact, history.Fire, fmt.Sprintf("revision %d", rev))
-		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
-	}
-	return fmt.Errorf("%s cannot compact: it is not running", m.Name)
+	return nil, nil, fmt.Errorf("%s stopped meanwhile", lead.Name)
 }

@@ -21,7 +21,7 @@ func L4() Variant {
 }
 
 func serveL4(p *Proxy, r *running) error {
-	l, err := p.door.Listen()
+	l, err := p.port.Listen()
 	if err != nil {
 		return err
 	}

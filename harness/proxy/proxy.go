@@ -49,7 +49,7 @@ type Config struct {
 // Proxy is one grpc-proxy. Its address stays the same for its whole life, however often it is restarted.
 type Proxy struct {
 	cfg   Config
-	door  *port.Port
+	port  *port.Port
 	links map[string]*link.Link // by member: the proxy's way to it
 	gates gates
 	seen  requests
@@ -80,11 +80,11 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	door, err := port.Reserve()
+	reserved, err := port.Reserve()
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", cfg.Name, err)
 	}
-	p := &Proxy{cfg: cfg, door: door, links: map[string]*link.Link{}}
+	p := &Proxy{cfg: cfg, port: reserved, links: map[string]*link.Link{}}
 	for _, u := range cfg.Upstream {
 		l, err := link.Listen(cfg.Name+"→"+u.Name, link.To("tcp", u.Addr))
 		if err != nil {
@@ -103,7 +103,7 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 func (p *Proxy) Name() string { return p.cfg.Name }
 
 // Addr is where it listens, "127.0.0.1:port"; refused while it is stopped.
-func (p *Proxy) Addr() string { return p.door.Addr() }
+func (p *Proxy) Addr() string { return p.port.Addr() }
 
 // Variant is how it differs from stock.
 func (p *Proxy) Variant() Variant { return p.cfg.Variant }
@@ -188,7 +188,7 @@ func (p *Proxy) Close() error {
 	for _, l := range p.links {
 		err = errors.Join(err, l.Close())
 	}
-	return errors.Join(err, p.door.Close())
+	return errors.Join(err, p.port.Close())
 }
 
 func (p *Proxy) fault(kind history.FaultKind, detail string) {
@@ -274,7 +274,7 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 	v3electionpb.RegisterElectionServer(server, grpcproxy.NewElectionProxy(client))
 	v3lockpb.RegisterLockServer(server, grpcproxy.NewLockProxy(client))
 
-	l, err := p.door.Listen()
+	l, err := p.port.Listen()
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// Upgrade makes every read linearizable at the proxy's door: clients keep asking serializably and never know. The cache
-// is still filled and never read.
+// Upgrade makes every read linearizable as it enters the proxy: clients keep asking serializably and are not told. The
+// cache is still filled and never read.
 func Upgrade() Variant {
 	return Variant{
 		Name:   "upgrade",

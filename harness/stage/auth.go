@@ -35,7 +35,7 @@ func (s *Stage) EnableAuth(ctx context.Context) error {
 		return fmt.Errorf("authentication was not turned on: %w", err)
 	}
 	s.auth = true
-	return s.Cluster.Settle(ctx)
+	return s.Cluster.WaitCaughtUp(ctx)
 }
 
 // User adds a user who may read the registry and nothing else; the password is the name, the role is RoleOf.
@@ -71,5 +71,5 @@ func (s *Stage) Administer(ctx context.Context, do func(*clientv3.Client) error)
 	if err := do(c); err != nil {
 		return err
 	}
-	return s.Cluster.Settle(ctx)
+	return s.Cluster.WaitCaughtUp(ctx)
 }

@@ -140,7 +140,7 @@ func (s *Stage) CutOff(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	if err := s.Cluster.Settle(ctx); err != nil {
+	if err := s.Cluster.WaitCaughtUp(ctx); err != nil {
 		return err
 	}
 	return m.Cut()
@@ -155,7 +155,7 @@ func (s *Stage) Rejoin(ctx context.Context, name string) error {
 	if err := m.Mend(); err != nil {
 		return err
 	}
-	return s.Cluster.Settle(ctx)
+	return s.Cluster.WaitCaughtUp(ctx)
 }
 
 // Follower is a member that does not lead.

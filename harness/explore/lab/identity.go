@@ -52,19 +52,19 @@ func (m *Machine) enableAuth(ctx context.Context) error {
 			return err
 		}
 	}
-	return m.stage.Cluster.Settle(ctx)
+	return m.stage.Cluster.WaitCaughtUp(ctx)
 }
 
 // asRoot does something in the leader with root's rights, and waits until every member has applied it.
 func (m *Machine) asRoot(ctx context.Context, do func(context.Context, *clientv3.Client) error) error {
-	root, c, err := m.stage.Cluster.Root(ctx)
+	root, c, err := m.stage.Cluster.AsRoot(ctx)
 	if err != nil {
 		return err
 	}
 	if err := do(root, c); err != nil {
 		return err
 	}
-	return m.stage.Cluster.Settle(ctx)
+	return m.stage.Cluster.WaitCaughtUp(ctx)
 }
 
 // fetchToken has a user log in at a member that has a leader.

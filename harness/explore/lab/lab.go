@@ -71,7 +71,7 @@ func (l *Lab) ready(ctx context.Context, members int) (c *etcd.Cluster, revision
 // renew moves a wiped cluster's revision on even where there was nothing to wipe, so that whatever an earlier plan
 // compacted lies in the past.
 func (l *Lab) renew(ctx context.Context, c *etcd.Cluster) (int64, error) {
-	root, client, err := c.Root(ctx)
+	root, client, err := c.AsRoot(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -88,7 +88,7 @@ func (l *Lab) renew(ctx context.Context, c *etcd.Cluster) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return d.Header.Revision, c.Settle(ctx)
+	return d.Header.Revision, c.WaitCaughtUp(ctx)
 }
 
 // oracle is the model beside a machine, which tells it where the balancer leads each client. It is nil unless the

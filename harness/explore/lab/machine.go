@@ -223,7 +223,7 @@ func (m *Machine) Apply(s plan.Step) (plan.Observation, error) {
 	if err != nil || s.Verb == plan.Read {
 		return obs, err
 	}
-	return obs, m.stage.Cluster.Settle(ctx)
+	return obs, m.stage.Cluster.WaitCaughtUp(ctx)
 }
 
 func (m *Machine) leaseID(lease string) int64 { return m.leases + int64(plan.Number(lease)) + 1 }

@@ -251,7 +251,7 @@ func (m *Machine) expire(ctx context.Context, s plan.Step) (plan.Observation, er
 	if err != nil {
 		return none, err
 	}
-	root, c, err := m.stage.Cluster.Root(ctx)
+	root, c, err := m.stage.Cluster.AsRoot(ctx)
 	if err != nil {
 		return none, err
 	}
