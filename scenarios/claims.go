@@ -21,7 +21,8 @@ func everything() []string {
 
 const claimsHead = `# What the fixes' claims came to
 
-Written by ` + "`make claims`" + `. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real members and
+Written by ` + "`make claims`" +
+	`. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real members and
 proxies. Not refuted is not proven: the number of schedules says how hard it was tried.
 
 | fix | promise | came to | why |

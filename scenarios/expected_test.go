@@ -85,8 +85,9 @@ func TestVerdictsAreWrittenToTheRepositoryTheyAreRunIn(t *testing.T) {
 func TestALineOfTheVerdictsFileThatCannotBeIsNamed(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"[crush]":                             `line 1: "[crush]" names no scenario`,
-		"[crash]\nnine fresh fresh":           `line 2: there is no fix "nine": did you mean "none"? There are none, get-linearizable`,
+		"[crush]": `line 1: "[crush]" names no scenario`,
+		"[crash]\nnine fresh fresh": `line 2: there is no fix "nine": did you mean "none"? There are none, ` +
+			"get-linearizable",
 		"[crash]\nnone fresh":                 `line 2: "none fresh" is not a fix and two verdicts`,
 		"[crash]\n# fine\nnone fresh ghostly": `line 3: "none fresh ghostly" is not a fix and two verdicts`,
 		"none fresh fresh":                    `line 1: "none fresh fresh" is not a fix and two verdicts of a scenario`,

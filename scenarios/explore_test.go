@@ -47,7 +47,8 @@ func TestExploration(t *testing.T) {
 			require.NoError(t, err)
 			require.NotNil(t, found, "seed %d: %d plans broke nothing", seed, tally.Plans.Load())
 			require.LessOrEqual(t, len(found.Plan.Steps), 4, "%s", found.Plan)
-			t.Logf("after %v and %d plans: %s: %s", found.After.Round(time.Millisecond), found.Drawn, found.Cause, found.Plan.Line())
+			t.Logf("after %v and %d plans: %s: %s",
+				found.After.Round(time.Millisecond), found.Drawn, found.Cause, found.Plan.Line())
 		})
 	}
 }
@@ -84,7 +85,8 @@ func TestFoundPlans(t *testing.T) {
 			if k.Fix == "none" && k.Cause != "" {
 				list, err := model.Explain(k.Plan)
 				require.NoError(t, err)
-				require.True(t, slices.ContainsFunc(list, func(f model.Finding) bool { return string(f.Cause) == k.Cause }), "%v", list)
+				require.True(t, slices.ContainsFunc(list, func(f model.Finding) bool { return string(f.Cause) == k.Cause }),
+					"%v", list)
 			}
 		})
 	}
@@ -129,7 +131,8 @@ func TestAReplayFindsWhatAPlanBreaks(t *testing.T) {
 	checks, err := hunt.Checks("convergence,identity")
 	require.NoError(t, err)
 	var said strings.Builder
-	e, err := Replay(within(t, time.Minute), Output{Writer: &said, Dir: t.ArtifactDir()}, Search{Fix: Fixes()[0], Checks: checks}, p)
+	e, err := Replay(within(t, time.Minute), Output{Writer: &said, Dir: t.ArtifactDir()},
+		Search{Fix: Fixes()[0], Checks: checks}, p)
 	require.NoError(t, err)
 	require.Len(t, e.Findings, 1)
 	require.Equal(t, "convergence", e.Findings[0].Check)

@@ -65,7 +65,8 @@ const negative = "negative-answer"
 const foundHead = `# What the explorer found
 
 Each file here is a plan that the explorer drew from a random seed, ran on real members and proxies, and made small.
-The suite replays all of them (` + "`go test ./scenarios -run TestFoundPlans`" + `), and this replays one and draws its timeline:
+The suite replays all of them (` + "`go test ./scenarios -run TestFoundPlans`" +
+	`), and this replays one and draws its timeline:
 
     ghostroute explore fixtures/found/NAME.txt --checks convergence,identity
 

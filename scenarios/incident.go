@@ -27,9 +27,10 @@ func Incident(ctx context.Context, out Output) error {
 func incident(s *story) {
 	gateways := []string{"g1", "g2", "g3"}
 
-	s.chapter("1 All is well", `Three etcd members hold the registry. Three grpc-proxies stand before them, a balancer before those. Two
-		instances of the service "hello", version v1, have registered. Three gateways ask the registry where "hello" is, each through the
-		proxy that the balancer gave its connection to, and pass requests on. A proxy remembers what it answered.`, func() {
+	s.chapter("1 All is well", `Three etcd members hold the registry. Three grpc-proxies stand before them, a balancer
+		before those. Two instances of the service "hello", version v1, have registered. Three gateways ask the registry where
+		"hello" is, each through the proxy that the balancer gave its connection to, and pass requests on. A proxy remembers
+		what it answered.`, func() {
 		s.settle()
 		for i, g := range gateways {
 			proxy := s.Proxies()[i].Name()
@@ -39,8 +40,9 @@ func incident(s *story) {
 		}
 	})
 
-	s.chapter("2 Roll to v2", `Two instances of v2 register, then those of v1 deregister and stop: all in good order, all through the
-		balancer. The gateways go on asking. A write clears what it touches from the cache of the one proxy it passes, and from no other.`, func() {
+	s.chapter("2 Roll to v2", `Two instances of v2 register, then those of v1 deregister and stop: all in good order,
+		all through the balancer. The gateways go on asking. A write clears what it touches from the cache of the one proxy it
+		passes, and from no other.`, func() {
 		s.register("v2-a")
 		s.register("v2-b")
 		s.pinned("p1", "v2-a")
@@ -64,8 +66,8 @@ func incident(s *story) {
 		s.look("g3").ghosts("p3", "v1-a", "v1-b").hides("v2-a", "v2-b")
 	})
 
-	s.chapter("3 Restart everything but the proxies", `A restarted gateway makes a new connection, and the balancer gives that to the next
-		proxy in turn. Whether the gateway is cured depends on where it comes out.`, func() {
+	s.chapter("3 Restart everything but the proxies", `A restarted gateway makes a new connection, and the balancer
+		gives that to the next proxy in turn. Whether the gateway is cured depends on where it comes out.`, func() {
 		restart := func(g, proxy string) sight {
 			s.must(s.Gateway(g).Restart(s.ctx))
 			s.pinned(proxy, g)
@@ -74,7 +76,8 @@ func incident(s *story) {
 		restart("g1", "p3").ghosts("p3", "v1-a", "v1-b").hides("v2-a", "v2-b")
 		restart("g2", "p1").ghosts("p1", "v1-b")
 		restart("g3", "p2").fresh().from(history.Hit, "p2")
-		s.Tell("Now the service: v2-b stops, and starts again as v2-c. That is two writes; each clears the one proxy it passes.")
+		s.Tell("Now the service: v2-b stops, and starts again as v2-c. That is two writes; each clears the one proxy it " +
+			"passes.")
 		s.deregister("v2-b") // through p2
 		s.register("v2-c")   // through p3
 		s.pinned("p3", "v2-c")
@@ -84,8 +87,9 @@ func incident(s *story) {
 		s.Tell("It helped the gateways behind p2 and p3, by accident, and gave g2 one more ghost.")
 	})
 
-	s.chapter("4 But etcdctl shows the right data", `"etcdctl get --prefix" reads linearizably: the proxy must ask etcd. So it always shows
-		the truth, and the proxy keeps that answer. To look for the bug is to heal the proxy that one reaches.`, func() {
+	s.chapter("4 But etcdctl shows the right data", `"etcdctl get --prefix" reads linearizably: the proxy must ask
+		etcd. So it always shows the truth, and the proxy keeps that answer. To look for the bug is to heal the proxy that one
+		reaches.`, func() {
 		s.deregister("v2-c") // through p3
 		s.look("g1").fresh().from(history.Miss, "p3")
 		s.register("v2-d") // through p1, which no longer has anything to forget but what g2 fills again
@@ -110,8 +114,8 @@ func incident(s *story) {
 		s.look("g3").ghosts("p2", "v2-c").hides("v2-d")
 	})
 
-	s.chapter("5 Drop WithSerializable, in one gateway's GetService", `The first cure that was tried: one option less in one line. g1 is built
-		anew and comes out at p2, beside g3.`, func() {
+	s.chapter("5 Drop WithSerializable, in one gateway's GetService", `The first cure that was tried: one option less
+		in one line. g1 is built anew and comes out at p2, beside g3.`, func() {
 		_, err := s.StartGateway(s.ctx, "g1", registry.LinearizableGet)
 		s.must(err)
 		s.pinned("p2", "g1", "g3")
@@ -131,8 +135,8 @@ func incident(s *story) {
 		s.look("g3").fresh().from(history.Hit, "p2")
 	})
 
-	s.chapter("6 Weights 1, 0, 0", `The last cure that was tried: the balancer gives every new connection to p1. Those that exist stay where
-		they are, and gateways and instances keep theirs for weeks.`, func() {
+	s.chapter("6 Weights 1, 0, 0", `The last cure that was tried: the balancer gives every new connection to p1. Those
+		that exist stay where they are, and gateways and instances keep theirs for weeks.`, func() {
 		s.register("v2-f") // through p1
 		s.register("v2-g") // through p2
 		s.look("g2").fresh().from(history.Miss, "p1")
@@ -168,8 +172,8 @@ func incident(s *story) {
 		s.look("g3").fresh().from(history.Hit, "p1")
 	})
 
-	s.chapter("7 An instance crashes", `What that cure does not cure. A crashed instance deregisters nothing: its lease runs out, and etcd itself
-		deletes the key. No write passes the proxy, and it watches nothing.`, func() {
+	s.chapter("7 An instance crashes", `What that cure does not cure. A crashed instance deregisters nothing: its
+		lease runs out, and etcd itself deletes the key. No write passes the proxy, and it watches nothing.`, func() {
 		_, err := s.Register(s.ctx, "v2-i", func(c *service.Config) { c.TTL = 2 * time.Second })
 		s.must(err)
 		s.settle()

@@ -37,8 +37,8 @@ func TestIncidentNatural(t *testing.T) {
 func natural(s *story) {
 	gateways := []string{"g1", "g2", "g3"}
 
-	s.chapter("1 All is well", `The gateways are go-micro's own: they remember the registry for a while and follow a watch on it meanwhile. Their
-		memory is good for half a second here, for a minute as shipped.`, func() {
+	s.chapter("1 All is well", `The gateways are go-micro's own: they remember the registry for a while and follow a
+		watch on it meanwhile. Their memory is good for half a second here, for a minute as shipped.`, func() {
 		s.must(s.Prime(s.ctx))
 		s.settle()
 		for _, g := range gateways {
@@ -57,8 +57,8 @@ func natural(s *story) {
 		s.look("g2").fresh()
 	})
 
-	s.chapter("3 A minute later", `The gateways' memory lapses. They ask the registry again, through their proxies; p1 forgot when v1-a
-		deregistered through it, p2 and p3 did not. An instance that was gone is back.`, func() {
+	s.chapter("3 A minute later", `The gateways' memory lapses. They ask the registry again, through their proxies; p1
+		forgot when v1-a deregistered through it, p2 and p3 did not. An instance that was gone is back.`, func() {
 		for _, g := range []string{"g2", "g3"} {
 			s.must(wait.Until(s.ctx, g+" was to read the ghost again once its cache's TTL had lapsed", func() bool {
 				return !s.Gateway(g).Resolve(s.ctx, s.Topology.Service).Agrees(s.truth)
@@ -69,7 +69,8 @@ func natural(s *story) {
 			s.assert(read.Via == s.PinnedTo(g) && read.Revision < s.truth.Revision,
 				"%s was to read an old answer at its proxy: %+v", g, read)
 			_, requests := s.Look(s.ctx, g)
-			s.assert(slices.ContainsFunc(requests, func(q history.Request) bool { return q.Target == "v1-a" && q.Status == 502 }),
+			s.assert(slices.ContainsFunc(requests,
+				func(q history.Request) bool { return q.Target == "v1-a" && q.Status == 502 }),
 				"%s was to call the ghost in vain: %+v", g, requests)
 		}
 		s.must(wait.Until(s.ctx, "g1 was to read again, its TTL lapsed too", func() bool {
@@ -91,6 +92,7 @@ func TestAStoryBreaksOff(t *testing.T) {
 		s.chapter("1 All is well", "", func() { s.settle(); s.look("g1").ghosts("p1", "v1-a") })
 		s.chapter("2 Never told", "", func() {})
 	})
-	require.ErrorContains(t, err, `the story broke off at "1 All is well": the ghosts [v1-a] were to be seen: g1 was told [v1-a v1-b], miss at p1`)
+	require.ErrorContains(t, err,
+		`the story broke off at "1 All is well": the ghosts [v1-a] were to be seen: g1 was told [v1-a v1-b], miss at p1`)
 	require.NotContains(t, said.String(), "Never told")
 }

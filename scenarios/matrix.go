@@ -231,7 +231,8 @@ func Evidence(v verdict.Verdict) string {
 	var b strings.Builder
 	for _, e := range v.Evidence {
 		from := history.Origin{Source: e.Source, Via: e.Proxy, Revision: e.Revision, Truth: e.Truth}
-		fmt.Fprintf(&b, "\n           %s: %s; ghosts %v, hidden %v; events %v %s", e.Gateway, from, e.Ghosts, e.Hidden, e.Events, e.Note)
+		fmt.Fprintf(&b, "\n           %s: %s; ghosts %v, hidden %v; events %v %s",
+			e.Gateway, from, e.Ghosts, e.Hidden, e.Events, e.Note)
 	}
 	return b.String()
 }
