@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -40,3 +41,15 @@ func (c *command) code(err error) int {
 func foundf(format string, args ...any) error { return found{fmt.Errorf(format, args...)} }
 
 func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
+// ended is the error of what ran until err, unless it was told to end: then it says why, and what was done.
+func ended(ctx context.Context, err error, done string) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	why := context.Cause(ctx)
+	if errors.Is(why, context.Canceled) {
+		why = errors.New("interrupted")
+	}
+	return fmt.Errorf("%w: %s", why, done)
+}

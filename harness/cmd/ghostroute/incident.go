@@ -19,14 +19,10 @@ func (c *command) incident() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = scenarios.Incident(cmd.Context(), out)
-			if stopped := unfinished(cmd.Context(), "the story was not told to its end"); stopped != nil {
-				return stopped
+			if err = scenarios.Incident(cmd.Context(), out); err != nil {
+				err = found{err}
 			}
-			if err != nil {
-				return found{err}
-			}
-			return nil
+			return ended(cmd.Context(), err, "the story was not told to its end")
 		},
 	}, "the folder for its history")
 }

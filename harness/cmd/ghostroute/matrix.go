@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,46 +52,6 @@ func (c *command) matrix() *cobra.Command {
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd)
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
-}
-
-func (c *command) verdicts() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "verdicts",
-		Short: "Accept what the matrix finds: rewrite fixtures/verdicts.txt and the tables made of it",
-		Long: "Try every scenario against every fix and write what was found to fixtures: verdicts.txt, matrix.md and\n" +
-			"fixes.md. Look at git diff afterwards. A verdict of unknown is never accepted; nothing is written if the\n" +
-			"run does not come to its end.",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			expected, err := scenarios.ReadExpected()
-			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				fmt.Fprintf(c.out, "what was expected is read no further than this: %v\n", err)
-			}
-			out, err := c.output("verdicts")
-			if err != nil {
-				return err
-			}
-			m, err := scenarios.NewMatrix(expected, out.Dir)
-			if err != nil {
-				return err
-			}
-			_, moved, err := c.try(cmd.Context(), c.out, m, scenarios.All(), scenarios.Fixes())
-			if err != nil {
-				return err
-			}
-			all, unknown := m.Found()
-			if err := all.WriteExpected(); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.out, "%s moved: look at git diff fixtures\n", text.Count(moved, "cell"))
-			if len(unknown) > 0 {
-				return foundf("never accepted, unknown: %s", strings.Join(unknown, ", "))
-			}
-			return nil
-		},
-	}
-	c.parallelFlag(cmd)
-	return c.keeps(cmd, "the folder for the histories of what moved")
 }
 
 func (c *command) parallelFlag(cmd *cobra.Command) {
@@ -142,7 +100,7 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected sce
 	}
 	if len(run.Cells) > 1 { // costs are those of a whole column
 		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
-			return cmp.Or(unfinished(ctx, "every cell was tried, the costs were not measured; no report was written"), err)
+			return ended(ctx, err, "every cell was tried, the costs were not measured; no report was written")
 		}
 	}
 	if err := c.writeReport(out, run); err != nil {
@@ -173,14 +131,11 @@ func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matr
 		}
 	})
 	closed := m.Close()
-	stopped := unfinished(ctx, fmt.Sprintf("%d of %d cells were tried, %d moved; nothing was written", done, all, moved))
-	if stopped != nil {
-		return run, moved, errors.Join(stopped, closed)
-	}
 	for _, w := range m.Wavered() {
 		fmt.Fprintln(progress, w)
 	}
-	return run, moved, errors.Join(err, closed)
+	stopped := fmt.Sprintf("%d of %d cells were tried, %d moved; nothing was written", done, all, moved)
+	return run, moved, errors.Join(ended(ctx, err, stopped), closed)
 }
 
 // writeReport writes the report's files, and what is asked for to the output.

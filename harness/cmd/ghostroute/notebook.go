@@ -101,13 +101,10 @@ func (c *command) play(ctx context.Context, o notebook.Options, chapter notebook
 	o.Scenarios, o.Fixes, o.Try = known.Scenarios, known.Fixes, known.Try
 	_, err = notebook.Play(ctx, o, chapter.Paths...)
 	err = errors.Join(err, pool.Close())
-	if stopped := unfinished(ctx, chapter.Name+" was not played to its end"); stopped != nil {
-		return stopped
-	}
 	if err == nil && o.Write {
 		for _, path := range chapter.Paths {
 			fmt.Fprintf(c.out, "written: %s\n", filepath.Base(path))
 		}
 	}
-	return err
+	return ended(ctx, err, chapter.Name+" was not played to its end")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -166,16 +165,4 @@ func (c *command) output(under ...string) (scenarios.Output, error) {
 		return o, fmt.Errorf("the output folder %s cannot be written: %w", o.Dir, err)
 	}
 	return o, errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// unfinished says why a run did not come to its end, and what of it was done; nil where ctx lasts.
-func unfinished(ctx context.Context, done string) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	why := context.Cause(ctx)
-	if errors.Is(why, context.Canceled) {
-		why = errors.New("interrupted")
-	}
-	return fmt.Errorf("%w: %s", why, done)
 }
