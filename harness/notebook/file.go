@@ -50,12 +50,19 @@ func readFile(path string) (*file, error) {
 
 // pos is where a command stands, "fixtures/notebooks/03-the-incident.txt:7", whichever folder of the repository the
 // path is seen from.
-func (f *file) pos(w written) string {
+func (f *file) pos(w written) string { return fmt.Sprintf("%s:%d", f.name(), w.at+1) }
+
+func (f *file) name() string {
 	path := f.path
+	if here, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(here, path); err == nil && filepath.IsAbs(path) && filepath.IsLocal(rel) {
+			path = rel
+		}
+	}
 	for strings.HasPrefix(path, "../") {
 		path = path[len("../"):]
 	}
-	return fmt.Sprintf("%s:%d", path, w.at+1)
+	return path
 }
 
 func (f *file) inputOf(w written) string { return strings.Join(f.lines[w.input:w.output], "\n") }

@@ -69,7 +69,7 @@ func (s *show) end(failed bool) {
 		}
 		if s.differs > 0 {
 			fmt.Fprintf(s.Out, "\n%s\n", s.paint(text.Dim,
-				text.Count(s.differs, "command")+" printed something else than "+s.file.path+" says."))
+				text.Count(s.differs, "command")+" printed something else than "+s.file.name()+" says."))
 		}
 	}
 	close(s.todo)
