@@ -150,3 +150,11 @@ func TestABlackholeIsASilentCut(t *testing.T) {
 	require.Equal(t, plan.ErrUnavailable, seen[6].Err)
 	require.Equal(t, "6", seen[8].Answers[0].KVs[0].Value)
 }
+
+// A member stops and starts behind a black hole, however far the connection was that the hole caught.
+func TestAMemberIsRebootedBehindABlackhole(t *testing.T) {
+	began := time.Now()
+	run(t, "plan members=3 proxies=2 clients=1 | read g1 p1 k1 | blackhole p1-m1 | blackhole p2-m1 | reboot m1 |"+
+		"put g1 p2 k1 | mend p1-m1 | read g1 p1 k1")
+	require.Less(t, time.Since(began), 20*time.Second)
+}

@@ -71,6 +71,11 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 			return err
 		}
 	}
+	if asked && !was && s.Verb == plan.Blackhole { // what it swallows is an established connection
+		if err := m.stage.Proxy(from).Reach(ctx, true); err != nil {
+			return err
+		}
+	}
 	if err := m.breakOrMend(ctx, s); err != nil {
 		return err
 	}
@@ -215,6 +220,13 @@ func (m *Machine) rebootProxy(ctx context.Context, target string) error {
 func (m *Machine) rebootMember(ctx context.Context, target string) error {
 	x := m.stage.Cluster.Member(target)
 	m.hangUp("", target)
+	for _, p := range m.stage.Proxies() {
+		// A connection that a black hole caught in its handshake would keep the member's server from stopping for two
+		// minutes: it waits for the client's first words (grpc/server.go, stop and newHTTP2Transport).
+		if l := p.Link(target); l != nil && m.cut[p.Name()+"-"+target] {
+			l.Drop()
+		}
+	}
 	if err := x.Stop(ctx); err != nil {
 		return err
 	}
