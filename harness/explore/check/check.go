@@ -36,7 +36,7 @@ func (r Result) Error() error {
 
 // Check is one promise.
 type Check struct {
-	Name    string // one word, for CHECKS=
+	Name    string // one word, for --checks
 	Promise string // the promise in a sentence
 	Judge   func(Record) Result
 }

@@ -50,7 +50,7 @@ func (p Plan) Format() string {
 // String is Format.
 func (p Plan) String() string { return p.Format() }
 
-// Line is the whole plan in one line, to be pasted behind PLAN=; Parse reads it too.
+// Line is the whole plan in one line, as ghostroute explore takes it; Parse reads it too.
 func (p Plan) Line() string {
 	words := []string{strings.TrimSuffix(p.header(), "\n")}
 	for _, s := range p.Steps {
