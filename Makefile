@@ -65,8 +65,9 @@ race: ## every test under the race detector
 page: ## the matrix' page, tested in a headless Chromium
 	cd harness/report/browser && $(GO) test ./...
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, lines of 120 columns, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; }
+	@! LC_ALL=C.UTF-8 git grep -nE '^.{121,}' -- '*.go'
 	$(GO) vet ./...
 	GOFLAGS= $(GO) run $(STATICCHECK) ./...
 

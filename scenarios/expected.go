@@ -39,8 +39,8 @@ func NotApplicable(s Scenario, f Fix, reading gateway.Kind) string {
 	return ""
 }
 
-const verdictsHeader = `# What every scenario comes to against every fix, found by running them: compared on every run of
-# TestMatrix, rewritten by "make verdicts". Each line is a fix and its two readings:
+const verdictsHeader = `# What every scenario comes to against every fix, found by running them: compared on every
+# run of TestMatrix, rewritten by "make verdicts". Each line is a fix and its two readings:
 #
 #   each-request  by gateways that resolve on every request: is the proxy cured?
 #   go-micro      by go-micro's own gateway, with its cache and its watch: are the users cured?

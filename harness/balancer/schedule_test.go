@@ -67,7 +67,7 @@ func TestScheduleSharesByWeight(t *testing.T) {
 	})
 }
 
-// TestScheduleSkips: whoever is skipped gets nothing, the others keep their shares among themselves.
+// TestScheduleSkips: a backend that is skipped gets nothing, the others keep their shares among themselves.
 func TestScheduleSkips(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

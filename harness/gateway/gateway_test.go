@@ -186,7 +186,7 @@ func TestAnotherInstanceIsTried(t *testing.T) {
 
 		_, requests := g.CallEach(f.Ctx, "greeter")
 		f.Equal([]int{502, 200, 502}, []int{requests[0].Status, requests[1].Status, requests[2].Status},
-			"CallEach asks whom it names")
+			"CallEach calls each instance it is told of")
 
 		f.NoError(alive.Crash())
 		r := g.Call(f.Ctx, "greeter")

@@ -55,7 +55,8 @@ func (c *command) matrix() *cobra.Command {
 }
 
 func (c *command) parallelFlag(cmd *cobra.Command) {
-	cmd.Flags().UintVar(&c.parallel, "parallel", 12, "cells at a time; trials mostly wait, for leases or for a cache to lapse")
+	cmd.Flags().UintVar(&c.parallel, "parallel", 12,
+		"cells at a time; trials mostly wait, for leases or for a cache to lapse")
 }
 
 // chosen are the scenarios and fixes of those names, or all of them.

@@ -11,7 +11,7 @@ import (
 	"ghostroute/harness/proxy"
 )
 
-// source is whence an answer came, by its header.
+// source is where an answer came from, by its header.
 func source(w way, md metadata.MD) history.Source {
 	if w.proxy == nil {
 		return history.Member

@@ -111,7 +111,7 @@ func (a Answer) String() string {
 	return b.String()
 }
 
-// Same says whether two answers hold the same, whoever gave them and whenever they were true.
+// Same says whether two answers hold the same, whichever node gave them and whenever they were true.
 func (a Answer) Same(b Answer) bool {
 	a.Via, a.Source, a.Revision = b.Via, b.Source, b.Revision
 	return a.String() == b.String()
