@@ -6,7 +6,9 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/history"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/verdict"
 	"ghostroute/harness/wait"
 )
 
@@ -36,7 +38,8 @@ func clients() []Scenario {
 			},
 		},
 		{
-			Name: "watch-cut", Theme: theme, Title: "gateways are cut off while an instance deregisters",
+			Proofs: always(verdict.Proof{Fault: history.Cut, At: "g"}),
+			Name:   "watch-cut", Theme: theme, Title: "gateways are cut off while an instance deregisters",
 			Seen: "go-micro registry/cache/cache.go: a watch that broke begins again at now, and what it missed it missed",
 			Text: "Every gateway loses its connection to the registry; v1-a deregisters; the connections come back.",
 			Act: func(t *Trial) error {
@@ -44,7 +47,8 @@ func clients() []Scenario {
 			},
 		},
 		{
-			Name: "watch-lost", Theme: theme, Title: "a gateway's watch misses that the only instance left",
+			Proofs: always(verdict.Proof{Fault: history.Cut, At: "g"}, verdict.Proof{Write: "compact", At: "m1"}),
+			Name:   "watch-lost", Theme: theme, Title: "a gateway's watch misses that the only instance left",
 			Seen: "go-micro registry/cache/cache.go: a broken watch begins again at now; and on any error, not-found " +
 				"included, the expired copy is kept",
 			Text: "The service has one instance. Every gateway loses its connection; the instance deregisters; etcd is " +

@@ -22,7 +22,7 @@ const costReads = 1000
 // bounds it all.
 func Costs(ctx context.Context, f Fix) (*report.Costs, error) {
 	top := Topology(Scenario{}, f, gateway.EachRequest)
-	top.Upstream = nil
+	everyMember(&top)
 	b, err := harness.Open(ctx, top)
 	if err != nil {
 		return nil, err

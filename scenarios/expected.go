@@ -30,7 +30,12 @@ func NotApplicable(s Scenario, f Fix, reading gateway.Kind) string {
 			return why
 		}
 	}
-	switch {
+	if why := s.Where.lacks(Topology(s, f, reading)); why != "" {
+		return why
+	}
+	switch top := Topology(s, f, reading); {
+	case s.Ask != nil && top.Retry > 0:
+		return "it is a cure of requests, and nothing is called here"
 	case s.Only == gateway.EachRequest && reading != s.Only:
 		return "go-micro's gateway never reads this way"
 	case s.Only == gateway.GoMicro && reading != s.Only:

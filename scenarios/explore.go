@@ -109,7 +109,7 @@ func (s Search) command() string {
 // lab is what plans are run on to try a fix: what the fix does to the topology, and of what an operator does for it
 // that which a plan can meet.
 func (f Fix) lab() lab.Config {
-	c := lab.Config{Heals: f.Heals}
+	c := lab.Config{}
 	if f.Apply != nil {
 		f.Apply(&c.Topology)
 	}

@@ -19,14 +19,9 @@ type Fix struct {
 	GivesUp string // what it takes away that the proxies were there for
 
 	Apply func(*harness.Topology) // what it changes about the topology; nil for nothing
-	// what an operator does before the change, while every client is connected; nil for nothing
+	// what an operator does before the change, while everybody is connected; nil for nothing
 	Deploy func(*Trial) error
 	Remedy func(*Trial) error // what an operator does once ghosts have been seen; nil for nothing
-	// makes the schedule the worst for this fix, just before the change; returns what releases it, or nil
-	Worst func(*Trial) (func(), error)
-	// Worst is about an entry\'s age: where the change takes its time, it is done again as late as can be
-	Ages  bool
-	Heals time.Duration // how long it may take to heal by itself, once nothing is held
 
 	// Promises are what Claims would mean if it were so, by the names of the explorer's checks. One that was refuted
 	// stays: it is what is said. A fix of GetService only, or of requests and not of reads, has none: every check is
@@ -119,7 +114,6 @@ func Fixes() []Fix {
 			Claims:   "no entry is older than its interval",
 			GivesUp:  "linearizable reads of the whole registry, again and again",
 			Apply:    func(t *harness.Topology) { t.Scrub = 20 * time.Millisecond },
-			Worst:    func(t *Trial) (func(), error) { return t.holdScrub(), nil },
 			Promises: []string{"convergence"},
 			Lab:      soon},
 
@@ -142,9 +136,7 @@ func Fixes() []Fix {
 
 		{Name: "ttl", Title: "cached answers expire",
 			Source: proxy.TTL(proxyTTL).Source, Claims: "no cached answer is older than the TTL",
-			Apply: variant(proxy.TTL(proxyTTL)),
-			Worst: func(t *Trial) (func(), error) { return nil, t.ScrubOnce(t.ctx) },
-			Ages:  true, Heals: proxyTTL,
+			Apply:    variant(proxy.TTL(proxyTTL)),
 			Promises: []string{"bounded", "convergence"},
 			Lab:      func(c *lab.Config) { c.Topology.Variant, c.Heals = proxy.TTL(0), 400*time.Millisecond }},
 
@@ -165,7 +157,6 @@ func Fixes() []Fix {
 		{Name: "watch", Title: "invalidation by watch",
 			Source: proxy.Watching().Source, Claims: proxy.Watching().Claim,
 			Apply:    variant(proxy.Watching()),
-			Worst:    func(t *Trial) (func(), error) { return t.holdWatches() },
 			Promises: []string{"convergence"},
 			Lab:      soon},
 

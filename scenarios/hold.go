@@ -2,6 +2,9 @@ package scenarios
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -21,7 +24,7 @@ func (t *Trial) withheld(p string, hold proxy.Hold, start func() error, meanwhil
 		}
 		return start()
 	}
-	gate := t.Proxy(p).Hold(hold)
+	gate := t.Hold(p, hold)
 	defer gate.Release()
 	done := make(chan error, 1)
 	go func() { done <- start() }()
@@ -49,6 +52,43 @@ func (t *Trial) holdEvents(at history.Point) (release func()) {
 	}
 }
 
+// worst makes the schedule the worst for what the topology does, whatever its fix is called: what would heal it by
+// itself is held, and entries that age are as young as can be.
+func (t *Trial) worst() (release func(), err error) {
+	switch {
+	case t.Topology.Direct:
+		return nil, nil
+	case t.Topology.Scrub > 0:
+		return t.holdScrub(), nil
+	case t.watch():
+		return t.holdWatches()
+	case t.Topology.Variant.Age > 0:
+		return nil, t.refill()
+	}
+	return nil, nil
+}
+
+// refill makes every proxy's entries as young as they can be.
+func (t *Trial) refill() error {
+	t.filled = t.History.Now()
+	return t.ScrubOnce(t.ctx)
+}
+
+// inTime says whether entries that age were looked at before they could expire.
+func (t *Trial) inTime() error {
+	age, old := t.Topology.Variant.Age, t.History.Now()-t.filled
+	if age > 0 && old > age {
+		return &trial.Late{What: fmt.Sprintf("the proxies' entries were filled %s before the first look was over, and live %s",
+			old.Round(time.Millisecond), age)}
+	}
+	return nil
+}
+
+// watch says whether the proxies watch the registry of their own accord.
+func (t *Trial) watch() bool {
+	return slices.ContainsFunc(t.Proxies(), func(p *proxy.Proxy) bool { return p.Watches() })
+}
+
 // holdWatches holds what every proxy's own watch delivers.
 func (t *Trial) holdWatches() (func(), error) {
 	if t.Scenario.Unheld {
@@ -71,7 +111,7 @@ func (t *Trial) holdWatches() (func(), error) {
 // deafen holds what the proxies' watches deliver to their clients, until hear is called: a go-micro gateway that hears
 // of the change reads in the background, and what it reads would come between what the scenario puts in order.
 func (t *Trial) deafen() (hear func()) {
-	further := t.Topology.Variant.Watches && t.Fix.Worst != nil && !t.Scenario.Unheld // it is held further up already
+	further := t.watch() && !t.Scenario.Unheld // it is held further up already
 	if t.Topology.Reading != gateway.GoMicro || !t.through() || further {
 		return func() {}
 	}
@@ -80,9 +120,6 @@ func (t *Trial) deafen() (hear func()) {
 
 // holdScrub holds the scrubber back until it is released, and then waits until it has been everywhere.
 func (t *Trial) holdScrub() (release func()) {
-	if t.Topology.Direct {
-		return nil
-	}
 	held := t.HoldScrub()
 	return func() {
 		held()
@@ -100,7 +137,7 @@ func (t *Trial) within(f func(context.Context) error) {
 // delivered waits until a proxy that watches has cleared a key that it had cached and that has just been written on a
 // member; others it does not wait for.
 func (t *Trial) delivered(ctx context.Context, p string) error {
-	if !t.Topology.Variant.Watches {
+	if !t.watch() {
 		return nil
 	}
 	c, err := t.At(ctx, p)

@@ -6,7 +6,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness"
+	"ghostroute/harness/history"
 	"ghostroute/harness/service"
+	"ghostroute/harness/trial"
+	"ghostroute/harness/verdict"
 )
 
 // leaving: an instance goes, and is still named.
@@ -49,7 +52,8 @@ func leaving() []Scenario {
 			},
 		},
 		{
-			Name: "crash", Theme: theme, Title: "an instance crashes and its lease expires",
+			Proofs: always(verdict.Proof{Fault: history.Crash, At: "v1-c"}),
+			Name:   "crash", Theme: theme, Title: "an instance crashes and its lease expires",
 			Seen:  "etcd issue 14665; grpcproxy/lease.go clears nothing",
 			Text:  "There is one proxy. v1-c crashes: it deregisters nothing. Its lease runs out and etcd deletes the key.",
 			Needs: oneProxy,
@@ -58,11 +62,19 @@ func leaving() []Scenario {
 				return err
 			},
 			Act: func(t *Trial) error {
+				r, err := t.Cluster.Truth(t.ctx, t.ServiceKey("v1-c"))
+				if err == nil && r.Count == 0 {
+					err = &trial.Late{What: "the lease of v1-c ended before it crashed"}
+				}
+				if err != nil {
+					return err
+				}
 				return t.crashed("v1-c", func() error { return t.expire("v1-c") })
 			},
 		},
 		{
-			Name: "revoke-same", Theme: theme, Title: "a lease is revoked through the proxy that is read",
+			Proofs: always(verdict.Proof{Write: "revoke"}),
+			Name:   "revoke-same", Theme: theme, Title: "a lease is revoked through the proxy that is read",
 			Seen:  "grpcproxy/lease.go, LeaseRevoke: the cache is not told",
 			Text:  "There is one proxy. An operator revokes v1-a's lease through that very proxy; etcd deletes its key.",
 			Needs: oneProxy,
@@ -98,7 +110,8 @@ func leaving() []Scenario {
 			},
 		},
 		{
-			Name: "txn-elsewhere", Theme: theme, Title: "a transaction through another proxy deletes a key",
+			Proofs: always(verdict.Proof{Write: "txn"}),
+			Name:   "txn-elsewhere", Theme: theme, Title: "a transaction through another proxy deletes a key",
 			Seen: "grpcproxy/kv.go, Txn: only the proxy it passes looks into it",
 			Text: "An operator's transaction deletes v1-a's key through p3.",
 			Act: func(t *Trial) error {
@@ -106,7 +119,8 @@ func leaving() []Scenario {
 			},
 		},
 		{
-			Name: "nested-txn", Theme: theme, Title: "a transaction inside a transaction deletes a key",
+			Proofs: always(verdict.Proof{Write: "txn"}),
+			Name:   "nested-txn", Theme: theme, Title: "a transaction inside a transaction deletes a key",
 			Seen:  "grpcproxy/kv.go, txnToCache: it looks at puts, deletes and ranges, and not at transactions within",
 			Text:  "There is one proxy. A transaction through it has a transaction inside that deletes v1-a's key.",
 			Needs: oneProxy,

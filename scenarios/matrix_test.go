@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"flag"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,12 @@ func TestMatrix(t *testing.T) {
 	require.NoError(t, err)
 	m, err := NewMatrix(expected, t.ArtifactDir())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, m.Close()) }) // when every cell has ended
+	t.Cleanup(func() { // when every cell has ended
+		require.NoError(t, m.Close())
+		for _, again := range m.Again() {
+			fmt.Println(again)
+		}
+	})
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,8 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
+	"ghostroute/harness/history"
+	"ghostroute/harness/verdict"
 	"ghostroute/harness/wait"
 )
 
@@ -16,7 +18,8 @@ func members() []Scenario {
 	const theme = "members"
 	return []Scenario{
 		{
-			Name: "lagging-member", Theme: theme, Title: "a lagging member's answer is cached",
+			Proofs: always(verdict.Proof{Fault: history.CutPeer, At: "m"}),
+			Name:   "lagging-member", Theme: theme, Title: "a lagging member's answer is cached",
 			Seen: "grpcproxy/kv.go: a serializable miss is answered by whichever member it meets, and kept",
 			Text: "There is one proxy. v1-a deregisters through it while a follower is cut off from its peers; the " +
 				"gateways' next read is answered by that follower. Then it is mended and catches up.",
@@ -30,7 +33,7 @@ func members() []Scenario {
 				if err := t.CutOff(t.ctx, m.Name); err != nil {
 					return err
 				}
-				defer m.Mend()
+				defer t.Rejoin(t.ctx, m.Name)
 				if err := t.narrow(t.others(m)...); err != nil {
 					return err
 				}
@@ -58,7 +61,8 @@ func members() []Scenario {
 			},
 		},
 		{
-			Name: "member-killed", Theme: theme, Title: "a member is killed and comes back",
+			Proofs: always(verdict.Proof{Fault: history.Kill, At: "m"}),
+			Name:   "member-killed", Theme: theme, Title: "a member is killed and comes back",
 			Seen:  "what the proxies were there for",
 			Needs: everyMember,
 			Text:  "A follower is killed, v1-a deregisters through p1, the follower is started again.",
@@ -67,14 +71,15 @@ func members() []Scenario {
 				if err != nil {
 					return err
 				}
-				if err := m.Kill(); err != nil {
+				if err := t.Kill(m.Name); err != nil {
 					return err
 				}
-				return errors.Join(t.deregisterAgain("v1-a"), m.Restart(t.ctx))
+				return errors.Join(t.deregisterAgain("v1-a"), t.RestartMember(t.ctx, m.Name))
 			},
 		},
 		{
-			Name: "leader-moved", Theme: theme, Title: "the leader moves",
+			Proofs: always(verdict.Proof{Fault: history.MoveLeader, At: "m"}),
+			Name:   "leader-moved", Theme: theme, Title: "the leader moves",
 			Seen:  "every upgrade of etcd",
 			Needs: everyMember,
 			Text:  "The leadership moves to another member while v1-a deregisters through p1.",
@@ -83,7 +88,7 @@ func members() []Scenario {
 				if err != nil {
 					return err
 				}
-				if err := t.Cluster.MoveLeader(t.ctx, m); err != nil {
+				if err := t.MoveLeader(t.ctx, m.Name); err != nil {
 					return err
 				}
 				return t.Leave(t.ctx, "v1-a")
@@ -92,8 +97,8 @@ func members() []Scenario {
 	}
 }
 
-// everyMember lets the proxies, or clients without proxies, ask all members.
-func everyMember(t *harness.Topology) { t.Upstream = nil }
+// everyMember is the topology of a cluster of three, all of which the proxies, or clients without proxies, may ask.
+func everyMember(t *harness.Topology) { t.Members = 3 }
 
 func (t *Trial) everyMember() []string { return t.others(nil) }
 

@@ -27,7 +27,7 @@ func ForNotebooks(pool *stage.Pool) notebook.Options {
 		if na := NotApplicable(s, f, gateway.Kind(reading)); na != "" {
 			return v, na, nil
 		}
-		cluster, err := pool.Take(ctx, 3)
+		cluster, err := pool.Take(ctx, Topology(s, f, gateway.Kind(reading)).Members)
 		if err != nil {
 			return v, "", err
 		}

@@ -1,6 +1,10 @@
 package scenarios
 
-import "ghostroute/harness"
+import (
+	"ghostroute/harness"
+	"ghostroute/harness/history"
+	"ghostroute/harness/verdict"
+)
 
 // proxies: something happens to the proxies or the balancer.
 func proxies() []Scenario {
@@ -8,14 +12,12 @@ func proxies() []Scenario {
 	two := func(t *harness.Topology) { t.Proxies = 2 }
 	return []Scenario{
 		{
+			Where: AtRPC, Proofs: always(verdict.Proof{Fault: history.Cut, At: "p2→"}),
 			Name: "proxy-cut-off", Theme: theme, Title: "a proxy is cut off from etcd and comes back",
 			Seen:  "grpcproxy/kv.go: a hit asks no member",
 			Text:  "p2 loses every member. v1-a deregisters through p1; then p2 has its members back.",
 			Needs: two,
 			Act: func(t *Trial) error {
-				if !t.through() {
-					return t.Leave(t.ctx, "v1-a")
-				}
 				if err := t.Cut(t.ctx, "p2"); err != nil {
 					return err
 				}
@@ -30,32 +32,28 @@ func proxies() []Scenario {
 			},
 		},
 		{
+			Where: AtProxy, Proofs: always(verdict.Proof{Fault: history.Restart, At: "p2"}),
 			Name: "proxy-restarted", Theme: theme, Title: "a stale proxy is restarted",
 			Seen:  "the incident's first aid",
 			Text:  "v1-a deregisters through p1. p2 is seen to be stale, and is restarted: its cache is empty.",
 			Needs: two,
 			Act:   func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
-			After: func(t *Trial) error {
-				if t.Topology.Direct {
-					return nil
-				}
-				return t.restart("p2")
-			},
+			After: func(t *Trial) error { return t.restart("p2") },
 		},
 		{
+			Where: AtProxy, Proofs: always(verdict.Proof{Conn: "weights", At: "p2 0"}),
 			Name: "proxy-drained", Theme: theme, Title: "the balancer drains a stale proxy",
 			Seen: "the incident's second aid, done to one proxy of three",
 			Text: "v1-a deregisters through p1. p2 is given weight 0 and its connections are closed: its clients move on, to " +
 				"p1 or to p3.",
 			Act: func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
-				if t.Topology.Direct {
-					return nil
-				}
-				if err := t.SetWeights(map[string]int{"p2": 0}); err != nil {
-					return err
-				}
-				return t.movedOff(func(at []string) bool { return len(at) == 1 && at[0] == "p2" })
+				return t.Inflict(func() error {
+					if err := t.SetWeights(map[string]int{"p2": 0}); err != nil {
+						return err
+					}
+					return t.movedOff(func(at []string) bool { return len(at) == 1 && at[0] == "p2" })
+				})
 			},
 		},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/verdict"
 )
 
 // races: two things pass one proxy at once, in the worst order.
@@ -18,7 +19,8 @@ func races() []Scenario {
 			Seen: "etcd PR 21870",
 			Text: "There is one proxy. It clears its cache, and the delete is held on its way to etcd; the gateways read " +
 				"meanwhile and the old answer is cached again. Then the delete arrives.",
-			Needs: oneProxy, Unheld: true,
+			Needs: oneProxy, Unheld: true, Where: AtRPC,
+			Proofs: always(verdict.Proof{Fault: history.Hold, At: "p1"}),
 			Act: func(t *Trial) error {
 				return t.withheld("p1", proxy.Hold{RPC: t.deleteRPC(), Key: t.ServiceKey("v1-a"), Point: history.BeforeMember},
 					func() error { return t.Leave(t.ctx, "v1-a") },
@@ -30,7 +32,8 @@ func races() []Scenario {
 			Seen: "grpcproxy/kv.go, Range: cache.Add when the answer comes, whatever has been cleared since",
 			Text: "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way " +
 				"back; v1-a deregisters meanwhile. Then the answer arrives, and is cached.",
-			Needs: oneProxy, Unheld: true,
+			Needs: oneProxy, Unheld: true, Where: AtRPC,
+			Proofs: always(verdict.Proof{Fault: history.Hold, At: "p1", RPC: "Range"}),
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error { return t.Read(t.ctx, t.Gateways()[0]) })
 			},
@@ -41,7 +44,8 @@ func races() []Scenario {
 			Seen:  "the same, and \"cache linearizable as serializable\" two lines above it",
 			Text: "As before, but it is an operator's linearizable read that is held: what it was told is given to every " +
 				"gateway afterwards.",
-			Needs: oneProxy, Unheld: true,
+			Needs: oneProxy, Unheld: true, Where: AtRPC,
+			Proofs: always(verdict.Proof{Fault: history.Hold, At: "p1", RPC: "Range"}),
 			Act: func(t *Trial) error {
 				return t.heldRead(func() error {
 					return t.as(func(c *clientv3.Client) error {

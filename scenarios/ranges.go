@@ -5,46 +5,61 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/registry"
+	"ghostroute/harness/verdict"
 	"ghostroute/harness/wait"
 )
 
 // ranges: it matters which bytes were asked for.
 func ranges() []Scenario {
 	const theme = "ranges"
-	compacting := func(name, where, text string, at func(t *Trial) []string) Scenario {
+	compacting := func(name, where, text string, needs Where, at ...string) Scenario {
 		return Scenario{
+			Where: needs,
+			Proofs: func(harness.Topology) (all []verdict.Proof) {
+				for _, node := range at {
+					all = append(all, verdict.Proof{Write: "compact", At: node})
+				}
+				return all
+			},
 			Name: name, Theme: theme, Title: "etcd is compacted " + where, Text: text,
 			Seen: "grpcproxy/cache/store.go, Compact: it concerns answers at a revision, and a registry read has none",
 			Act: func(t *Trial) error {
 				if err := t.Leave(t.ctx, "v1-a"); err != nil {
 					return err
 				}
-				if t.Topology.Direct {
-					return t.compact("m1")
-				}
-				for _, node := range at(t) {
-					if err := t.compact(node); err != nil {
-						return err
+				return t.Inflict(func() error {
+					for _, node := range at {
+						if err := t.compact(node); err != nil {
+							return err
+						}
 					}
-				}
-				return nil
+					return nil
+				})
 			},
 		}
 	}
 	return []Scenario{
-		compacting("compaction-own", "through the stale proxies",
-			"v1-a deregisters through p1; then an operator compacts, through each of the proxies.",
-			func(t *Trial) []string { return t.everyProxy() }),
-		compacting("compaction-other", "through another proxy",
-			"v1-a deregisters through p1; then an operator compacts, through p1 as well.",
-			func(t *Trial) []string { return t.everyProxy()[:1] }),
-		compacting("compaction-member", "on a member",
-			"v1-a deregisters through p1; then etcd's own auto-compaction comes by, on a member.",
-			func(*Trial) []string { return []string{"m1"} }),
+		compacting("compaction-own", "through the stale proxies", "v1-a deregisters through p1; then somebody "+
+			"compacts, through each of the proxies.",
+			AtProxy, "p1", "p2", "p3"),
+		compacting("compaction-other", "through another proxy", "v1-a deregisters through p1; then somebody compacts, "+
+			"through p1 as well.",
+			AtProxy, "p1"),
+		compacting("compaction-member", "on a member", "v1-a deregisters through p1; then etcd's own auto-compaction "+
+			"comes by, on a member.",
+			Anywhere, "m1"),
 		{
+			NA: func(f Fix) string {
+				if Topology(Scenario{}, f, "").Mode == registry.LinearizableGet {
+					return "it is a cure of GetService, and that is not what reads here"
+				}
+				return ""
+			},
 			Name: "from-key", Theme: theme, Title: "a read from a key on",
 			Seen: "etcd issue 22397",
 			Text: "There is one proxy. A gateway that reads from a key on (range end \\x00) is indexed under that key " +
@@ -79,27 +94,33 @@ func ranges() []Scenario {
 			Act:  func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 		},
 		{
+			Where: AtRPC, Proofs: always(verdict.Proof{Write: "txn", At: "p2", Count: pressure}),
 			Name: "lru-pressure", Theme: theme, Title: "more ranges than the cache holds",
 			Seen: "grpcproxy/cache/store.go: an LRU of 2,048 answers",
 			Text: "v1-a deregisters through p1. Then 2,400 other ranges are read through every proxy, as a busy day would: " +
 				"the ghost is evicted.",
 			Act: func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
 			After: func(t *Trial) error {
-				for _, p := range t.everyProxy() {
-					if err := t.on(p, t.press); err != nil {
-						return err
+				return t.Inflict(func() error {
+					for _, p := range t.everyProxy() {
+						if err := t.on(p, t.press); err != nil {
+							return err
+						}
 					}
-				}
-				return nil
+					return nil
+				})
 			},
 		},
 	}
 }
 
+// pressure is how many transactions press reads with.
+const pressure = 40
+
 // press reads 2,400 ranges. Each Range inside a transaction is an entry of its own; etcd allows 128 operations in one,
 // and leasing doubles them.
 func (t *Trial) press(c *clientv3.Client) error {
-	for n := range 40 {
+	for n := range pressure {
 		var ops []clientv3.Op
 		for i := range 60 {
 			ops = append(ops, clientv3.OpGet(fmt.Sprintf("/pressure/%d/%d", n, i)))

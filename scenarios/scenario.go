@@ -9,6 +9,7 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/text"
+	"ghostroute/harness/verdict"
 )
 
 // Scenario is a change of the registry, usually with something going wrong around it.
@@ -31,10 +32,40 @@ type Scenario struct {
 	Denied     []string // gateways whose user truth denies the service from the change on
 	Registered []string // instances whose Register has returned nil by then
 
+	// Proofs are what the history must show of the fault, on such a topology; nil is that nothing goes wrong but the
+	// change.
+	Proofs func(harness.Topology) []verdict.Proof
+	Where  Where // what it needs to happen at
+
 	Unheld bool // holding a watch's delivery is not its worst schedule: nothing is delivered, or too soon is worse
 
 	Only gateway.Kind                // the one reading it makes sense for; "" is both
 	NA   func(f Fix) (reason string) // why it makes no sense with a fix; nil and "" is that it does
+}
+
+// Where is what a scenario happens at: on a topology that has none, it is not itself.
+type Where string
+
+const (
+	Anywhere Where = ""
+	AtProxy  Where = "a proxy"               // a grpc-proxy or etcd's L4 gateway
+	AtRPC    Where = "a proxy that has RPCs" // a grpc-proxy
+)
+
+// lacks says what the topology lacks for it, "" for nothing.
+func (w Where) lacks(t harness.Topology) string {
+	switch {
+	case w != Anywhere && t.Direct:
+		return "there is no proxy for it to happen at"
+	case w == AtRPC && t.Variant.Relays:
+		return "etcd's L4 gateway passes bytes on: it has no RPC to hold and no member to be cut off from"
+	}
+	return ""
+}
+
+// always are the same proofs whatever the topology.
+func always(p ...verdict.Proof) func(harness.Topology) []verdict.Proof {
+	return func(harness.Topology) []verdict.Proof { return p }
 }
 
 // Ask is how a gateway reads when it does not call GetService. It records the read as a Resolve of that gateway.

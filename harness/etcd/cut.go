@@ -23,6 +23,7 @@ func (m *Member) IsCut() bool {
 
 func (m *Member) setCut(cut bool, op history.FaultOp) error {
 	c := m.cluster
+	lag := c.behind(m.Applied())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -36,7 +37,10 @@ func (m *Member) setCut(cut bool, op history.FaultOp) error {
 	m.cut = cut
 	c.cutPairs()
 	c.notify()
-	m.record(history.CutPeer, op, "")
+	if op == history.Fire {
+		lag = 0
+	}
+	m.recordMet(history.CutPeer, op, lag, "")
 	return nil
 }
 

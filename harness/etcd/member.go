@@ -44,6 +44,7 @@ type Member struct {
 	run *run // nil while stopped
 	cut bool
 	how history.FaultKind // what stopped it: "stop" or "kill"
+	at  int64             // the revision it had then
 }
 
 // run is a member's server from its start to its stop.
@@ -135,8 +136,9 @@ func (m *Member) Kill() error {
 // end stops the member and records how. The caller holds life.
 func (m *Member) end(how history.FaultKind) error {
 	m.record(how, history.Fire, "")
+	at := m.Applied()
 	m.cluster.mu.Lock()
-	m.how = how
+	m.how, m.at = how, at
 	m.cluster.mu.Unlock()
 	return m.halt()
 }
@@ -148,7 +150,7 @@ func (m *Member) Restart(ctx context.Context) error {
 	m.life.Lock()
 	defer m.life.Unlock()
 	m.cluster.mu.Lock()
-	running, cut, closed, how := m.run != nil, m.cut, m.cluster.closed, m.how
+	running, cut, closed, how, at := m.run != nil, m.cut, m.cluster.closed, m.how, m.at
 	m.cluster.mu.Unlock()
 	switch {
 	case running:
@@ -161,6 +163,7 @@ func (m *Member) Restart(ctx context.Context) error {
 	}
 	ctx, cancel := m.cluster.bound(ctx)
 	defer cancel()
+	lag := m.cluster.behind(at)
 	m.open.Store(true)
 	err := m.start()
 	if err == nil {
@@ -172,7 +175,7 @@ func (m *Member) Restart(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s did not come back: %w", m.Name, err), m.halt())
 	}
-	m.record(how, history.End, "")
+	m.recordMet(how, history.End, lag, "")
 	return nil
 }
 
@@ -250,8 +253,21 @@ func (m *Member) dial(ctx context.Context) (net.Conn, error) {
 
 // record writes a fault of this member to the history.
 func (m *Member) record(kind history.FaultKind, op history.FaultOp, detail string) {
+	m.recordMet(kind, op, 0, detail)
+}
+
+func (m *Member) recordMet(kind history.FaultKind, op history.FaultOp, met int64, detail string) {
 	m.cluster.history.Load().Add(history.Event{
 		Who:   m.Name,
-		Fault: &history.Fault{Kind: kind, Op: op, Target: m.Name, Detail: detail},
+		Fault: &history.Fault{Kind: kind, Op: op, Target: m.Name, Met: met, Detail: detail},
 	})
+}
+
+// behind is how many revisions other members have beyond one.
+func (c *Cluster) behind(revision int64) int64 {
+	highest := revision
+	for _, n := range c.running() {
+		highest = max(highest, n.server.KV().Rev())
+	}
+	return highest - revision
 }

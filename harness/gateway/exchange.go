@@ -20,8 +20,9 @@ type exchange struct {
 	began   time.Duration
 
 	// The server's, while run runs.
-	answer    *answer         // of the lookup; set beforehand to make the request without one
-	only      string          // the one address to pass it on to, "" for go-micro's choice
+	answer *answer // of the lookup; set beforehand to make the request without one
+	// the address to pass it on to, at first where it may be tried again; "" for go-micro's choice
+	only      string
 	tried     map[string]bool // addresses that could not be dialled
 	connected bool            // whether the attempt got a connection
 
@@ -102,7 +103,7 @@ func (x *exchange) tryAnother() bool {
 
 // may says whether the request may go to the instance at an address.
 func (x *exchange) may(address string) bool {
-	return (x.only == "" || x.only == address) && !x.tried[address]
+	return (x.only == "" || x.only == address || len(x.tried) > 0) && !x.tried[address]
 }
 
 func (x *exchange) note(f func(*history.Request)) {

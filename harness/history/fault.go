@@ -31,6 +31,20 @@ func (k FaultKind) Momentary() bool {
 	return true
 }
 
+// Meets says what Fault.Met counts for such a fault, "" where it counts nothing: of a link connections reset or refused,
+// or bytes; of a member the revisions it is behind the others when the fault ends.
+func (k FaultKind) Meets() string {
+	switch k {
+	case Cut:
+		return "connections reset or refused"
+	case Blackhole:
+		return "bytes swallowed"
+	case CutPeer, Stop, Kill:
+		return "revisions behind"
+	}
+	return ""
+}
+
 // FaultOp is where in its life a fault is.
 type FaultOp string
 
@@ -59,6 +73,7 @@ type Fault struct {
 	RPC    string    `json:"rpc,omitempty"`   // of a hold: "Range", "Put", "DeleteRange", "Txn", "Watch" …
 	Key    string    `json:"key,omitempty"`   // of a hold: the prefix of the keys it is about
 	Point  Point     `json:"point,omitempty"` // of a hold: where
+	Met    int64     `json:"met,omitempty"`   // how much it has met, see FaultKind.Meets
 	Detail string    `json:"detail,omitempty"`
 }
 

@@ -71,8 +71,13 @@ func (nb *Notebook) judge(scenario string) (verdict.Verdict, error) {
 	if nb.phase == "" || nb.phase == history.PhaseEnd {
 		return verdict.Verdict{}, fmt.Errorf("no trial was begun: arrange begins one")
 	}
-	nb.begin(history.PhaseEnd)
 	nb.trial.Registered = nb.stayed
+	if nb.phase == history.PhaseObserve && len(nb.held) == 0 {
+		if err := nb.trial.Observe(); err != nil {
+			return verdict.Verdict{}, err
+		}
+	}
+	nb.begin(history.PhaseEnd)
 	v, top := nb.trial.Judge(), nb.bench.Topology
 	fix := cmp.Or(nb.fix, top.Variant.Name, "none") // a fix that is a variant has its name
 	nb.verdicts = append(nb.verdicts, Verdict{scenario, fix, string(top.Reading), v.Label()})

@@ -217,7 +217,7 @@ func (c *call) user() error {
 	}
 	var err error
 	if known || denied {
-		err = c.b().Administer(c.ctx(), change)
+		err = c.b().Administer(c.ctx(), "user", change)
 	} else {
 		err = c.b().User(c.ctx(), name)
 	}

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
 // Hold says which RPCs a gate holds. RPC is required.
@@ -27,7 +28,7 @@ type Hold struct {
 	Count int
 }
 
-// Gate is a hold that is set on one proxy. Release it; a proxy that stops loses what its gates hold.
+// Gate is a hold that is set on one proxy; nil holds nothing. Release it; a proxy that stops loses what its gates hold.
 type Gate struct {
 	hold  Hold
 	proxy *Proxy
@@ -56,6 +57,9 @@ func (p *Proxy) Hold(h Hold) *Gate {
 
 // Caught waits until an RPC stands at the gate.
 func (g *Gate) Caught(ctx context.Context) error {
+	if g == nil {
+		return nil
+	}
 	select {
 	case <-g.caught:
 		return nil
@@ -73,6 +77,9 @@ func (g *Gate) Release() { g.end(false) }
 func (g *Gate) Lose() { g.end(true) }
 
 func (g *Gate) end(lost bool) {
+	if g == nil {
+		return
+	}
 	g.once.Do(func() {
 		g.proxy.gates.remove(g)
 		g.tell(history.End)
@@ -185,6 +192,17 @@ type watchStream struct {
 	proxy *Proxy
 }
 
+// SendMsg notes a watch of the registry that is the proxy's own: it is asked for while no client watches.
+func (w *watchStream) SendMsg(m any) error {
+	if r, ok := m.(*pb.WatchRequest); ok && w.proxy.watchers.Load() == 0 {
+		if c := r.GetCreateRequest(); c != nil && keys.Overlap(string(c.Key), string(c.RangeEnd), keys.Registry,
+			keys.PrefixEnd(keys.Registry)) {
+			w.proxy.watches.Store(true)
+		}
+	}
+	return w.ClientStream.SendMsg(m)
+}
+
 // RecvMsg holds a response that carries an event a gate asks for. The stream carries every watch of the proxy in order,
 // so what comes behind it waits too, as it would behind a slow link.
 func (w *watchStream) RecvMsg(m any) error {
@@ -211,6 +229,8 @@ func (p *Proxy) passEvents(ctx context.Context, at history.Point, r *pb.WatchRes
 // deliver is the server's stream interceptor: what a watch delivers to a client passes the gates once more.
 func (p *Proxy) deliver(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	if strings.HasSuffix(info.FullMethod, "/Watch") {
+		p.watchers.Add(1)
+		defer p.watchers.Add(-1)
 		ss = &deliveryStream{ServerStream: ss, proxy: p}
 	}
 	return handler(srv, ss)

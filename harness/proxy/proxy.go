@@ -12,6 +12,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -57,6 +58,9 @@ type Proxy struct {
 	mu     sync.Mutex
 	run    *running // nil while stopped
 	narrow []string // the members it may ask now
+
+	watchers atomic.Int64 // watch streams that clients have open
+	watches  atomic.Bool  // see Watches
 }
 
 // running is what ends with a stop: the server, its client and with them the cache.
@@ -111,6 +115,9 @@ func (p *Proxy) Variant() Variant { return p.cfg.Variant }
 // Link is the proxy's way to a member: it can be delayed, cut or made a black hole. It is nil for a member it does not
 // have.
 func (p *Proxy) Link(member string) *link.Link { return p.links[member] }
+
+// Watches says whether the proxy has watched the registry of its own accord, whatever its variant says that it does.
+func (p *Proxy) Watches() bool { return p.watches.Load() }
 
 // Running says whether it listens.
 func (p *Proxy) Running() bool {

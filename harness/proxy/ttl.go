@@ -20,6 +20,7 @@ func TTL(age time.Duration) Variant {
 		Name:   "ttl",
 		Source: "etcd PR 14478 (--experimental-kvproxy-cache-age)",
 		Claim:  "no cached answer is older than " + age.String(),
+		Age:    age,
 		kv: func(w *Wiring) pb.KVServer {
 			return oneCache(w, &agingCache{
 				Cache: cache.NewCache(cache.DefaultMaxEntries), age: age, born: map[string]time.Time{}})

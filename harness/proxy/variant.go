@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -17,10 +18,10 @@ type Variant struct {
 	Source string // who proposed it, or where etcd has it
 	Claim  string // what it is said to cure
 
-	Relays    bool   // it passes bytes on: it has no cache, no RPC to hold, and chooses its member by itself
-	Watches   bool   // it clears its cache by a watch of its own
-	DeleteRPC string // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
-	NeedsUser string // why it does not work with authentication on, a proxy having no user; "" where it does
+	Relays    bool          // it passes bytes on: it has no cache, no RPC to hold, and chooses its member by itself
+	Age       time.Duration // how long an entry of its cache is good for; 0 is for ever
+	DeleteRPC string        // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
+	NeedsUser string        // why it does not work with authentication on, a proxy having no user; "" where it does
 
 	client func(ctx context.Context, w *Wiring) error // wraps the upstream client before anything is built on it
 	kv     func(w *Wiring) pb.KVServer                // takes the place of grpcproxy.NewKvProxy

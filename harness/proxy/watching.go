@@ -19,7 +19,6 @@ func Watching() Variant {
 		Name:      "watch",
 		Source:    "etcd issue 14665, simply done",
 		Claim:     "every write, lease end and delete clears every proxy's entry as soon as the watch delivers it",
-		Watches:   true,
 		NeedsUser: "with authentication on the proxy's own watch is refused: it has no user",
 		kv: func(w *Wiring) pb.KVServer {
 			c := &clearable{Cache: cache.NewCache(cache.DefaultMaxEntries)}

@@ -6,6 +6,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 )
 
@@ -40,7 +41,7 @@ func (s *Stage) EnableAuth(ctx context.Context) error {
 
 // User adds a user who may read the registry and nothing else; the password is the name, the role is RoleOf.
 func (s *Stage) User(ctx context.Context, name string) error {
-	return s.Administer(ctx, func(c *clientv3.Client) error {
+	return s.Administer(ctx, "user", func(c *clientv3.Client) error {
 		if _, err := c.RoleAdd(ctx, RoleOf(name)); err != nil {
 			return err
 		}
@@ -60,15 +61,20 @@ func (s *Stage) User(ctx context.Context, name string) error {
 // RoleOf is the role by which a user made with User reads.
 func RoleOf(user string) string { return user + "-reads" }
 
-// Administer does something on a member as root, and waits until every member has applied it: what changes no key
-// changes no revision.
-func (s *Stage) Administer(ctx context.Context, do func(*clientv3.Client) error) error {
+// Administer does something to users or roles on a member as root, records it as an operation of that name, and waits
+// until every member has applied it: what changes no key changes no revision.
+func (s *Stage) Administer(ctx context.Context, op string, do func(*clientv3.Client) error) error {
 	c, err := s.Cluster.Dial(Root, Root)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := do(c); err != nil {
+	w := history.Write{Began: s.History.Now(), Op: op, Via: s.Cluster.Members[0].Name}
+	if err = do(c); err != nil {
+		w.Err = err.Error()
+	}
+	s.History.Add(history.Event{Who: Root, Write: &w})
+	if err != nil {
 		return err
 	}
 	return s.Cluster.WaitCaughtUp(ctx)

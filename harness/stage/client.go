@@ -79,7 +79,7 @@ func (s *Stage) At(ctx context.Context, node string) (*clientv3.Client, error) {
 	if m := s.Cluster.Member(node); m != nil {
 		addr, t.Via = m.Endpoint(), node
 	} else if p, err := s.proxy(node); err == nil {
-		addr = p.Addr()
+		addr, t.Via = p.Addr(), node
 	} else {
 		return nil, err
 	}

@@ -71,13 +71,34 @@ func (s *Stage) act(node string, to []string, kind history.FaultKind, detail str
 	if err != nil {
 		return err
 	}
-	for _, l := range links {
-		if err := do(l); err != nil {
-			return err
+	return s.Inflict(func() error {
+		for _, l := range links {
+			was := l.Stats()
+			if err := do(l); err != nil {
+				return err
+			}
+			s.mu.Lock()
+			s.before[l.Name()] = was
+			s.mu.Unlock()
+			s.fault(history.Fault{Kind: kind, Op: history.Fire, Target: l.Name(), Met: s.met(l, kind), Detail: detail})
 		}
-		s.fault(history.Fault{Kind: kind, Op: history.Fire, Target: l.Name(), Detail: detail})
+		return nil
+	})
+}
+
+// met is what a link's fault has met since it was inflicted.
+func (s *Stage) met(l *link.Link, kind history.FaultKind) int64 {
+	s.mu.Lock()
+	was := s.before[l.Name()]
+	s.mu.Unlock()
+	now := l.Stats()
+	switch kind {
+	case history.Cut:
+		return int64(now.Reset - was.Reset + now.Refused - was.Refused)
+	case history.Blackhole:
+		return now.Swallowed - was.Swallowed
 	}
-	return nil
+	return 0
 }
 
 // Mend ends Cut, Blackhole and Delay.
@@ -87,10 +108,13 @@ func (s *Stage) Mend(ctx context.Context, node string, to ...string) error {
 		return err
 	}
 	for _, l := range links {
-		was := broken(l)
+		var ended []history.Fault
+		for _, kind := range broken(l) {
+			ended = append(ended, history.Fault{Kind: kind, Op: history.End, Target: l.Name(), Met: s.met(l, kind)})
+		}
 		l.Mend()
-		for _, kind := range was {
-			s.fault(history.Fault{Kind: kind, Op: history.End, Target: l.Name()})
+		for _, f := range ended {
+			s.fault(f)
 		}
 	}
 	return nil
@@ -143,7 +167,7 @@ func (s *Stage) CutOff(ctx context.Context, name string) error {
 	if err := s.Cluster.WaitCaughtUp(ctx); err != nil {
 		return err
 	}
-	return m.Cut()
+	return s.Inflict(m.Cut)
 }
 
 // Rejoin ends CutOff, and waits until the member has caught up.
@@ -152,10 +176,46 @@ func (s *Stage) Rejoin(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Mend(); err != nil {
-		return err
+	if m.IsCut() {
+		if err := m.Mend(); err != nil {
+			return err
+		}
 	}
 	return s.Cluster.WaitCaughtUp(ctx)
+}
+
+// Kill ends a member as a crash does.
+func (s *Stage) Kill(name string) error {
+	m, err := s.member(name)
+	if err != nil {
+		return err
+	}
+	return s.Inflict(m.Kill)
+}
+
+// RestartMember starts a member that was stopped or killed, with its data.
+func (s *Stage) RestartMember(ctx context.Context, name string) error {
+	m, err := s.member(name)
+	if err != nil || m.Running() {
+		return err
+	}
+	return m.Restart(ctx)
+}
+
+// MoveLeader has another member lead.
+func (s *Stage) MoveLeader(ctx context.Context, to string) error {
+	m, err := s.member(to)
+	if err != nil {
+		return err
+	}
+	return s.Inflict(func() error { return s.Cluster.MoveLeader(ctx, m) })
+}
+
+// Hold sets a gate at a proxy. On an inert stage it is nil, which holds nothing.
+func (s *Stage) Hold(name string, h proxy.Hold) *proxy.Gate {
+	var g *proxy.Gate
+	_ = s.Inflict(func() error { g = s.Proxy(name).Hold(h); return nil })
+	return g
 }
 
 // Follower is a member that does not lead.
@@ -211,7 +271,7 @@ func (s *Stage) RestartProxy(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Restart(ctx); err != nil {
+	if err := s.Inflict(func() error { return p.Restart(ctx) }); err != nil {
 		return err
 	}
 	return s.Reached(ctx, name)

@@ -38,6 +38,10 @@ type Stage struct {
 	proxies  []*proxy.Proxy
 	auth     bool // authentication is on: the stage's own clients are root
 
+	// Inert is set for a stage on which nothing goes wrong: what would be inflicted is left out, and counted in Spared.
+	Inert  bool
+	Spared int
+
 	endMu sync.Mutex
 	end   []func() error // what Close ends, last first
 
@@ -45,13 +49,14 @@ type Stage struct {
 	vips    map[string]*balancer.VIP    // by client
 	direct  map[string][]*link.Link     // by client: its ways to the members, where there is no balancer
 	clients map[string]*clientv3.Client // by name, see Client and At
+	before  map[string]link.Stats       // by link: what it had counted when it was broken
 }
 
 // New is a stage on a cluster, which faults and commits are recorded of from now on. Proxies and clients may ask the
 // members upstream; none stands for all.
 func New(h *history.History, c *etcd.Cluster, upstream ...string) *Stage {
 	s := &Stage{History: h, Cluster: c, vips: map[string]*balancer.VIP{}, direct: map[string][]*link.Link{},
-		clients: map[string]*clientv3.Client{}}
+		clients: map[string]*clientv3.Client{}, before: map[string]link.Stats{}}
 	for _, m := range c.Members {
 		if len(upstream) == 0 || slices.Contains(upstream, m.Name) {
 			s.upstream = append(s.upstream, m)
@@ -192,6 +197,16 @@ func (s *Stage) Only(name string) error {
 		}
 	}
 	return s.SetWeights(weights)
+}
+
+// Inflict does what is to go wrong. On an inert stage it does not: a scenario whose fault is taken out must not read
+// the same.
+func (s *Stage) Inflict(do func() error) error {
+	if s.Inert {
+		s.Spared++
+		return nil
+	}
+	return do()
 }
 
 // fault records one.

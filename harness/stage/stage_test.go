@@ -81,8 +81,8 @@ func TestEveryWriteIsRecordedOnce(t *testing.T) {
 	require.NoError(t, err)
 	_, err = member.Delete(ctx, "k", clientv3.WithPrefix())
 	require.NoError(t, err)
-	require.Equal(t, []string{"ops grant via ", "ops put via p2", "ops revoke via ",
-		"ops compact via p1", "ops txn via m1",
+	require.Equal(t, []string{"ops grant via p2", "ops put via p2", "ops revoke via ", "ops compact via p1",
+		"ops txn via m1",
 		"ops delete via m1"}, writes(s, seen))
 	for _, e := range s.History.Since(seen) {
 		if e.Write != nil && e.Write.Op == "txn" {

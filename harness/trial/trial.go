@@ -26,13 +26,15 @@ type Plan struct {
 	Act func() error
 	// after a first look at what came of it: an operator's remedy, the end of a fault
 	After func() error
+	// whether the first look after the change came in time for Worst to be the worst: a Late error if not
+	InTime func() error
 	// how gateways read; nil is by GetService, calling every endpoint they are told
 	Ask func(*gateway.Gateway) history.Resolve
 
-	Denied     []string      // gateways whose user truth denies the service from the change on
-	Registered []string      // instances whose Register has returned nil by then
-	Unchanged  bool          // it changes no endpoint, but who may read
-	Heals      time.Duration // how long the topology may take to heal by itself, once nothing is held
+	Denied     []string // gateways whose user truth denies the service from the change on
+	Registered []string // instances whose Register has returned nil by then
+	Unchanged  bool     // it changes no endpoint, but who may read
+	Proofs     []verdict.Proof
 }
 
 // Trial is one run of a plan on a bench. It is used by one goroutine.
@@ -42,6 +44,7 @@ type Trial struct {
 
 	ctx    context.Context
 	events int // how many the history had when the trial began
+	looked bool
 }
 
 // New is a trial on a bench. ctx bounds all of it.
@@ -74,7 +77,9 @@ func (t *Trial) Run() error {
 			return err
 		}
 	}
-	t.Observe()
+	if err := t.Observe(); err != nil {
+		return err
+	}
 	t.Phase(history.PhaseEnd, "patience is over")
 	return nil
 }
@@ -126,7 +131,11 @@ func (t *Trial) release(release func()) error {
 	// A gateway that agrees must still agree after another read: a late watch event updates go-micro's cache and no
 	// proxy's.
 	began := t.History.Now()
-	if agree, _ := t.round(); agree && t.Reread(t.ctx, began) == nil {
+	agree, _ := t.round()
+	if err := t.inTime(); err != nil {
+		return err
+	}
+	if agree && t.Reread(t.ctx, began) == nil {
 		t.round()
 	}
 	t.Phase(history.PhaseRelease, "what was held is released")
@@ -190,7 +199,7 @@ func (t *Trial) round() (agree, answered bool) {
 			agree = r.Err != "" && agree
 			continue
 		}
-		agree = r.Agrees(t.demanded(truth)) && agree
+		agree = (t.requests() || r.Agrees(t.demanded(truth))) && agree
 		answered = answered && r.Err == ""
 		for _, q := range requests {
 			agree = agree && (q.Status == 200 && q.Answered == t.Topology.Service || len(truth.Endpoints) == 0)
@@ -198,6 +207,10 @@ func (t *Trial) round() (agree, answered bool) {
 	}
 	return agree, answered
 }
+
+// requests says whether requests are judged and not reads: of gateways that try another instance, which is a cure of
+// requests alone.
+func (t *Trial) requests() bool { return t.Topology.Retry > 0 && t.Ask == nil && len(t.Denied) == 0 }
 
 // demanded is truth, and the instances whose Register said that they are in it.
 func (t *Trial) demanded(truth history.Truth) history.Truth {
@@ -209,48 +222,73 @@ func (t *Trial) demanded(truth history.Truth) history.Truth {
 	return truth
 }
 
-// Observe looks until every gateway agrees, and still does when go-micro's have read once more; or until nothing is
-// left that could heal.
-func (t *Trial) Observe() {
+// Observe looks until every gateway agrees, and still does when go-micro's have read once more; or until patience ends.
+func (t *Trial) Observe() error {
 	end := t.History.Now() + t.Patience()
-	for {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		began := t.History.Now()
 		agree, answered := t.round()
+		if err := t.inTime(); err != nil {
+			return err
+		}
 		if agree && t.Reread(t.ctx, began) == nil {
 			if agree, answered = t.round(); agree {
-				return
+				return nil
 			}
 		}
 		// A gateway that got no answer asks again, within reason: a broken connection is made anew within a second or two.
 		if began > end && (answered || began > end+Reconnecting) || t.ctx.Err() != nil {
-			return
+			return nil
 		}
 		select {
 		case <-t.ctx.Done():
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(min(pause, max(end-t.History.Now(), 0)+5*time.Millisecond)):
 		}
 	}
+}
+
+// Late is a premise that time broke: what a trial needed to be young was too old by the time it was looked at, as on a busy
+// machine. It says nothing about what was tried, and the trial may be made again.
+type Late struct{ What string }
+
+func (l *Late) Error() string { return "too late: " + l.What }
+
+// inTime says whether the first look came while entries that age were as young as Worst had made them.
+func (t *Trial) inTime() error {
+	if t.looked {
+		return nil
+	}
+	t.looked = true
+	if t.InTime == nil {
+		return nil
+	}
+	return t.InTime()
 }
 
 // Reconnecting is how long a gateway may be without an answer at the end: gRPC waits a second before its second attempt
 // to connect.
 const Reconnecting = 5 * time.Second
 
-// Patience is how long healing may take: what the plan says, a pass of the topology's scrubber, and for go-micro's
-// gateways a life of their copy, and one more for a copy that a late watch event made. Provenance proves a stale
-// answer; waiting longer would prove no more.
+// Unforeseen is how long a proxy is given to heal by something that the topology does not know of: an etcd that was
+// patched to let entries expire, or to watch, must not read stale for want of a second look.
+const Unforeseen = 1500 * time.Millisecond
+
+// Patience is how long healing may take: the life of a proxy's entries, a pass of the topology's scrubber, and for
+// go-micro's gateways a life of their copy, and one more for a copy that a late watch event made; or what is
+// unforeseen, if that is longer.
 func (t *Trial) Patience() time.Duration {
-	p := t.Heals + t.Topology.Scrub
+	p := t.Topology.Variant.Age + t.Topology.Scrub
 	if t.Topology.Reading == gateway.GoMicro {
 		p += 2 * t.Topology.CacheTTL
 	}
-	return p
+	return max(p, Unforeseen)
 }
 
 // Question is what the judge is asked.
 func (t *Trial) Question() verdict.Question {
-	q := verdict.Question{Service: t.Topology.Service, Reading: string(t.Topology.Reading), Denied: t.Denied,
-		Registered: t.Registered, Unchanged: t.Unchanged, HealsWithin: t.Patience()}
+	q := verdict.Question{Requests: t.requests(),
+		Service: t.Topology.Service, Reading: string(t.Topology.Reading), Denied: t.Denied,
+		Registered: t.Registered, Unchanged: t.Unchanged, Proofs: t.Proofs, HealsWithin: t.Patience()}
 	for _, g := range t.Gateways() {
 		q.Gateways = append(q.Gateways, g.Name())
 	}

@@ -36,7 +36,7 @@ func Compare(events []history.Event, q Question) map[int]Answer {
 		case e.Resolve != nil && e.Resolve.Service == q.Service && (q.Reading == "" || e.Resolve.Reading == q.Reading):
 			answers[e.Seq] = resolve(e, ts, q, observe)
 		case e.Request != nil && e.Request.Service == q.Service:
-			answers[e.Seq] = request(e)
+			answers[e.Seq] = request(e, ts, q)
 		case e.Range != nil && e.Range.Err == "" && covers(e.Range, q.Service):
 			answers[e.Seq] = ranged(e, ts, q.Service)
 		}
@@ -112,13 +112,34 @@ func resolve(e history.Event, ts truths, q Question, observe time.Duration) Answ
 }
 
 // request finds an answer that came from another service than the one asked for: a reused address.
-func request(e history.Event) Answer {
+//
+// Where requests are judged, one that failed is wrong while truth has an instance that could have answered.
+func request(e history.Event, ts truths, q Question) Answer {
 	r := e.Request
 	switch {
+	case q.Requests && r.Status != 200:
+		from, to := ts.at(r.Began, e.At)
+		for _, s := range ts[from:to] {
+			if len(s.keys) == 0 {
+				return Answer{Right: true}
+			}
+		}
+		if from == to {
+			return Answer{}
+		}
+		if r.Dialled == "" { // it was told of no instance
+			_, hidden := history.Compare(nil, ts[from].endpoints())
+			return Answer{Wrong: true, Symptom: Hidden, Hidden: hidden, Truth: ts[from].revision}
+		}
+		return Answer{Wrong: true, Symptom: Ghost, Ghosts: []string{r.Target}, Truth: ts[from].revision}
 	case r.Status != 200 || r.Answered == "":
 		return Answer{}
 	case r.Answered != r.Service:
-		return Answer{Wrong: true, Symptom: Ghost, Ghosts: []string{cmp.Or(r.Target, r.Instance)}}
+		a := Answer{Wrong: true, Symptom: Ghost, Ghosts: []string{cmp.Or(r.Target, r.Instance)}}
+		if from, to := ts.at(r.Began, e.At); from < to {
+			a.Truth = ts[from].revision
+		}
+		return a
 	default:
 		return Answer{Right: true}
 	}

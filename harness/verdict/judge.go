@@ -29,6 +29,9 @@ func Judge(events []history.Event, q Question) Verdict {
 		}
 	}
 	if len(wrong) == 0 {
+		if v, lost := t.lost(); lost {
+			return v
+		}
 		return t.fresh()
 	}
 	var still []answer
@@ -95,6 +98,9 @@ func newTrial(events []history.Event, q Question) (*trial, *Verdict) {
 	if why := t.fired(); why != "" {
 		return fail("%s", why)
 	}
+	if why := t.shown(); why != "" {
+		return fail("%s", why)
+	}
 	if t.observe == never {
 		return fail("the change was never acknowledged: there is no step of phase observe")
 	}
@@ -112,10 +118,13 @@ func newTrial(events []history.Event, q Question) (*trial, *Verdict) {
 func (t *trial) gather(act time.Duration) {
 	for _, g := range t.Gateways {
 		for _, kind := range [...]string{getService, listServices, requests} {
-			s := &stream{gateway: g, kind: kind}
+			s, lookup := &stream{gateway: g, kind: kind}, 0
 			for _, e := range t.events {
 				if e.Who != g {
 					continue
+				}
+				if e.Resolve != nil {
+					lookup = e.Seq
 				}
 				var a answer
 				switch r := e.Resolve; {
@@ -123,8 +132,11 @@ func (t *trial) gather(act time.Duration) {
 					kind != requests && r.List == (kind == listServices):
 					a = answer{Answer: resolve(e, t.truths, t.Question, t.observe), event: e}
 					a.failed = r.Err != "" && !a.Right
+					if t.Requests && a.began() >= t.observe {
+						a.Answer = Answer{Right: r.Err == ""} // what it is worth, the requests show
+					}
 				case e.Request != nil && e.Request.Service == t.Service && kind == requests:
-					a = answer{Answer: request(e), event: e}
+					a = answer{Answer: request(e, t.truths, t.Question), event: e, lookup: lookup}
 				default:
 					continue
 				}
@@ -248,6 +260,29 @@ func (t *trial) answered() string {
 		}
 	}
 	return ""
+}
+
+// lost is the verdict where no answer disagreed and yet etcd lacks an instance whose Register returned nil: the answers
+// that name it are as old as it is.
+func (t *trial) lost() (v Verdict, lost bool) {
+	last := t.truths[len(t.truths)-1]
+	for _, id := range t.Registered {
+		if last.has(id) || t.Requests {
+			continue
+		}
+		for _, s := range t.streams {
+			if a, ok := s.last(); ok && s.kind != requests {
+				a.Symptom, a.Hidden, a.Truth = Hidden, []string{id}, last.revision
+				e, doubt := t.proveSkipped(a, t.evidence(a))
+				if doubt != "" {
+					return unknown("%s", doubt), true
+				}
+				return Verdict{Outcome: Stale, Symptom: Hidden, Evidence: []Evidence{e},
+					Why: fmt.Sprintf("etcd has lost %s, and registers it no more: %s", id, e.Note)}, true
+			}
+		}
+	}
+	return Verdict{}, false
 }
 
 // fresh is the verdict when no answer disagreed.

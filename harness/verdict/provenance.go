@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +13,14 @@ import (
 
 // says is the wrong answer as a sentence: what was answered to which gateway, from where, and what was true.
 func (t *trial) says(a answer) string {
+	if r := a.event.Request; r != nil && r.Dialled == "" {
+		return fmt.Sprintf("%s had no instance of %s to pass a request on to, and answered %d", a.event.Who,
+			r.Service, r.Status)
+	}
+	if r := a.event.Request; r != nil && r.Status != 200 {
+		return fmt.Sprintf("%s passed a request for %s on to %s at %s, and answered %d", a.event.Who, r.Service,
+			text.And(a.Ghosts), r.Dialled, r.Status)
+	}
 	if r := a.event.Request; r != nil {
 		return fmt.Sprintf("%s asked for %s and was answered 200 by %s at %s", a.event.Who, r.Service, r.Answered,
 			r.Dialled)
@@ -43,7 +52,7 @@ func (t *trial) evidence(a answer) Evidence {
 		}
 	}
 	if r := a.event.Request; r != nil {
-		e.Note = fmt.Sprintf("200 from %s at %s", r.Answered, r.Dialled)
+		e.Note = fmt.Sprintf("%d from %s at %s", r.Status, cmp.Or(r.Answered, "no service"), r.Dialled)
 	}
 	return e
 }
@@ -60,7 +69,7 @@ func (e Evidence) sentence(t *trial, a answer) string {
 // prove looks for the reason why the gateway's last answer will stay wrong. doubt is empty where it found one.
 func (t *trial) prove(a answer) (e Evidence, doubt string) {
 	e = t.evidence(a)
-	if a.event.Request != nil {
+	if a.event.Request != nil && !t.Requests {
 		return e, "its registry reads do not tell where that address came from"
 	}
 	if n := t.failuresAfter(a); n > 0 {
@@ -71,6 +80,19 @@ func (t *trial) prove(a answer) (e Evidence, doubt string) {
 			(a.began() - t.released).Round(time.Millisecond), t.releasedBy, t.HealsWithin)
 	}
 	r := a.event.Resolve
+	if r == nil { // the lookup that the request was passed on by
+		for _, ev := range slices.Backward(t.events) {
+			if ev.Seq < a.event.Seq && ev.Who == a.event.Who && ev.Resolve != nil && ev.Resolve.Service == t.Service {
+				r = ev.Resolve
+				e.Proxy, e.Source, e.Revision = r.Via, r.Source, r.Revision
+				a.event.Resolve = r
+				break
+			}
+		}
+		if r == nil {
+			return e, "no lookup tells where that address came from"
+		}
+	}
 	switch {
 	case a.Symptom == Leak && r.Source == history.Hit:
 		e.Note = fmt.Sprintf("%s answers every identity from its cache", r.Via)

@@ -11,6 +11,7 @@ type answer struct {
 	Answer
 	event  history.Event
 	failed bool // it is no answer but an error
+	lookup int  // of a request: the Seq of the read that it was passed on by
 }
 
 // began is when the gateway asked.
@@ -30,8 +31,18 @@ type stream struct {
 	before  []answer // before the act
 }
 
-// last is the last answer that says something.
-func (s *stream) last() (answer, bool) { return lastOf(s.answers) }
+// last is the last answer that says something; of the requests that one lookup was good for, the first that is wrong.
+func (s *stream) last() (answer, bool) {
+	a, ok := lastOf(s.answers)
+	if s.kind == requests && ok {
+		for _, other := range s.answers {
+			if other.lookup == a.lookup && other.Wrong {
+				return other, true
+			}
+		}
+	}
+	return a, ok
+}
 
 func lastOf(answers []answer) (answer, bool) {
 	for i := len(answers) - 1; i >= 0; i-- {

@@ -89,6 +89,12 @@ type Question struct {
 	// truth must have moved between act and observe, or nothing was tested.
 	Unchanged bool `json:"unchanged,omitempty"`
 
+	// Requests says that requests are judged and not reads: one that fails while truth has an instance dialled a Ghost.
+	Requests bool `json:"requests,omitempty"`
+
+	// Proofs are what the history must show of the scenario's fault: without it the trial was about something else.
+	Proofs []Proof `json:"proofs,omitempty"`
+
 	// HealsWithin is the longest that the topology may take to heal by itself: a proxy's TTL, a scrubber's interval,
 	// the TTL of go-micro's cache. An answer counts as stale only if it began later than this after the change, or
 	// after the last release.

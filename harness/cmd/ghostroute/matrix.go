@@ -132,7 +132,7 @@ func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matr
 		}
 	})
 	closed := m.Close()
-	for _, w := range m.Wavered() {
+	for _, w := range m.Again() {
 		fmt.Fprintln(progress, w)
 	}
 	stopped := fmt.Sprintf("%d of %d cells were tried, %d moved; nothing was written", done, all, moved)
