@@ -189,8 +189,8 @@ func TestAWriteIsOneEvent(t *testing.T) {
 	}
 	run("bench proxies=1 gateways=1 instances=(v1-a, v1-b, v1-c, v1-d)")
 	for line, via := range map[string]string{
-		"revoke g1 v1-a": "", "revoke p1 v1-b": "", "revoke ops v1-c": "",
-		"revoke m1 v1-d":        "m1", // no proxy says that it passed
+		"revoke g1 v1-a": "", "revoke p1 v1-b": "p1", "revoke ops v1-c": "",
+		"revoke m1 v1-d":        "m1", // a proxy does not say that a lease's end passed it: the client knows where it asked
 		"put g1 key=/a value=1": "p1", "put m2 key=/b value=2": "m2", "delete v1-a key=/a": "p1",
 		"compact g1": "p1", "compact p1": "p1", "compact ops": "p1", "compact m2": "m2",
 	} {
@@ -227,7 +227,15 @@ func TestReportHasTheMatrixsPatience(t *testing.T) {
 		require.NoError(t, err, line)
 	}
 	require.Contains(t, out, "verdict: unknown ghost")
-	require.Contains(t, out, "the topology may take 2s to heal")
+	require.Contains(t, out, "it may yet heal: hold of Watch at p2 has not ended", "patience is over, and something is held")
+	var phases []time.Duration
+	for _, e := range nb.bench.History.Events() {
+		if e.Step != nil && (e.Step.Phase == history.PhaseObserve || e.Step.Phase == history.PhaseEnd) {
+			phases = append(phases, e.At)
+		}
+	}
+	require.Len(t, phases, 2)
+	require.GreaterOrEqual(t, phases[1]-phases[0], 2*time.Second, "two lives of the copy")
 }
 
 func TestTheDiffReadsLikeTheStory(t *testing.T) {
