@@ -9,68 +9,158 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 )
 
-// With upstream's cache and nothing patched, patchedKV answers as stock does: the same values, from the same place.
-// Each proxy has keys of its own, and is told the same.
+// With upstream's cache and nothing patched, patchedKV answers as stock does, whatever is asked: the same answers, the
+// same errors, from the same place. Each of the two has a cluster of its own, so that revisions are the same too.
 func TestPatchedKVIsStock(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, c.Close()) }()
 	unpatched := Variant{Name: "unpatched", kv: func(w *Wiring) pb.KVServer {
 		return oneCache(w, cache.NewCache(cache.DefaultMaxEntries))
 	}}
-
-	var answers [2][]string
 	seed := rand.Uint64()
+	var said [2][]string
 	for i, v := range []Variant{Stock(), unpatched} {
+		h := history.New()
+		c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
 		m1 := Upstream{Name: "m1", Addr: c.Members[0].Endpoint()}
 		p, err := Start(ctx, Config{Name: "p1", Variant: v, History: h, Upstream: []Upstream{m1}})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, p.Close()) }()
-		client, err := clientv3.New(clientv3.Config{Endpoints: []string{p.Addr()}})
+		conn, err := grpc.NewClient("passthrough:///"+p.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 		require.NoError(t, err)
-		defer client.Close()
-		r := rand.New(rand.NewPCG(seed, 0))
-		for n := range 300 {
-			key := fmt.Sprintf("%d/%d", i, r.IntN(4))
-			switch r.IntN(6) {
-			case 0:
-				_, err = client.Put(ctx, key, fmt.Sprint(n))
-			case 1:
-				_, err = client.Delete(ctx, key)
-			case 2:
-				_, err = client.Txn(ctx).If(clientv3.Compare(clientv3.Version(key), ">", 0)).
-					Then(clientv3.OpDelete(key)).Else(clientv3.OpPut(key, "e"), clientv3.OpGet(key)).Commit()
-			default:
-				var md metadata.MD
-				req := &pb.RangeRequest{Key: []byte(key), Serializable: r.IntN(4) > 0}
-				if r.IntN(2) == 0 {
-					req.Key, req.RangeEnd = fmt.Appendf(nil, "%d/", i), fmt.Appendf(nil, "%d0", i)
-				}
-				resp, rerr := pb.NewKVClient(client.ActiveConnection()).Range(ctx, req, grpc.Header(&md))
-				require.NoError(t, rerr)
-				said := fmt.Sprint(n, md.Get(HeaderSource))
-				for _, kv := range resp.Kvs {
-					said += fmt.Sprintf(" %s=%s", kv.Key[2:], kv.Value)
-				}
-				answers[i] = append(answers[i], said)
-			}
-			require.NoError(t, err)
+		defer conn.Close()
+		said[i] = converse(ctx, rand.New(rand.NewPCG(seed, 0)), pb.NewKVClient(conn))
+	}
+	for n := range said[0] {
+		require.Equal(t, said[0][n], said[1][n], "seed %d, request %d", seed, n)
+	}
+}
+
+// converse makes requests of every form, and returns what each came to.
+func converse(ctx context.Context, r *rand.Rand, kv pb.KVClient) (said []string) {
+	revision := int64(1)
+	for n := range 1000 {
+		var md metadata.MD
+		var resp interface{ GetHeader() *pb.ResponseHeader }
+		var err error
+		var req fmt.Stringer
+		switch kind := r.IntN(100); {
+		case kind < 10:
+			put := &pb.PutRequest{Key: someKey(r), Value: fmt.Append(nil, revision), PrevKv: r.IntN(2) == 0}
+			req = put
+			resp, err = kv.Put(ctx, put, grpc.Header(&md))
+		case kind < 20:
+			del := someDelete(r)
+			req = del
+			resp, err = kv.DeleteRange(ctx, del, grpc.Header(&md))
+		case kind < 30:
+			txn := someTxn(r, revision, 2)
+			req = txn
+			resp, err = kv.Txn(ctx, txn, grpc.Header(&md))
+		case kind < 40 && n > 850: // what is compacted through the proxy it caches no more
+			compact := &pb.CompactionRequest{Revision: max(revision-r.Int64N(20), 1), Physical: true}
+			req = compact
+			resp, err = kv.Compact(ctx, compact, grpc.Header(&md))
+		default:
+			read := someRange(r, revision)
+			req = read
+			resp, err = kv.Range(ctx, read, grpc.Header(&md))
+		}
+		if err != nil {
+			said = append(said, fmt.Sprint(req, " refused: ", status.Convert(err).Message()))
+			continue
+		}
+		h := resp.GetHeader()
+		revision = max(revision, h.GetRevision())
+		at := h.GetRevision()
+		h.Reset() // ids and terms are each cluster's own
+		said = append(said, fmt.Sprint(req, " ", md.Get(HeaderSource), " at ", at, ": ", resp))
+	}
+	return said
+}
+
+func someKey(r *rand.Rand) []byte { return fmt.Appendf(nil, "k%d", r.IntN(4)) }
+
+// someEnd is the end of a range from key on: of one key, of a few, of a prefix, of everything.
+func someEnd(r *rand.Rand, key []byte) []byte {
+	switch r.IntN(4) {
+	case 0:
+		return fmt.Appendf(nil, "k%d", r.IntN(5))
+	case 1:
+		return []byte(keys.PrefixEnd(string(key[:1])))
+	case 2:
+		return []byte(keys.FromKey)
+	}
+	return nil
+}
+
+func someRange(r *rand.Rand, revision int64) *pb.RangeRequest {
+	key := someKey(r)
+	in := &pb.RangeRequest{Key: key, RangeEnd: someEnd(r, key), Serializable: r.IntN(4) > 0}
+	few := func() bool { return r.IntN(6) == 0 }
+	if few() {
+		in.Limit = 1 + r.Int64N(3)
+	}
+	if few() {
+		in.SortOrder, in.SortTarget = pb.RangeRequest_SortOrder(r.IntN(3)), pb.RangeRequest_SortTarget(r.IntN(5))
+	}
+	in.KeysOnly, in.CountOnly = few(), few()
+	if few() {
+		in.Revision = max(revision-r.Int64N(5), 1)
+	}
+	for _, bound := range []*int64{&in.MinModRevision, &in.MaxModRevision, &in.MinCreateRevision, &in.MaxCreateRevision} {
+		if r.IntN(12) == 0 {
+			*bound = max(revision-r.Int64N(8), 1)
 		}
 	}
-	require.NotEmpty(t, answers[0])
-	require.Equal(t, answers[0], answers[1], "seed %d", seed)
+	return in
+}
+
+func someDelete(r *rand.Rand) *pb.DeleteRangeRequest {
+	key := someKey(r)
+	return &pb.DeleteRangeRequest{Key: key, RangeEnd: someEnd(r, key), PrevKv: r.IntN(2) == 0}
+}
+
+// someTxn compares and does a few things, with transactions inside down to a depth.
+func someTxn(r *rand.Rand, revision int64, depth int) *pb.TxnRequest {
+	some := func() (ops []*pb.RequestOp) {
+		for i := range r.IntN(3) {
+			switch r.IntN(4) {
+			case 0: // a key of its own: etcd refuses to put one twice
+				put := &pb.PutRequest{Key: fmt.Appendf(nil, "k%d", (depth+2*i)%4), Value: []byte("txn")}
+				ops = append(ops, &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: put}})
+			case 1:
+				ops = append(ops, &pb.RequestOp{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: someDelete(r)}})
+			case 2:
+				if depth > 0 {
+					ops = append(ops, &pb.RequestOp{Request: &pb.RequestOp_RequestTxn{RequestTxn: someTxn(r, revision, depth-1)}})
+				}
+			default:
+				ops = append(ops, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: someRange(r, revision)}})
+			}
+		}
+		return ops
+	}
+	in := &pb.TxnRequest{Success: some(), Failure: some()}
+	for range r.IntN(3) {
+		key := someKey(r)
+		in.Compare = append(in.Compare, &pb.Compare{Key: key, RangeEnd: someEnd(r, key), Target: pb.Compare_VERSION,
+			Result: pb.Compare_GREATER, TargetUnion: &pb.Compare_Version{Version: r.Int64N(2)}})
+	}
+	return in
 }
