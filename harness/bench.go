@@ -7,9 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
@@ -17,7 +15,6 @@ import (
 	"ghostroute/harness/keys"
 	"ghostroute/harness/service"
 	"ghostroute/harness/stage"
-	"ghostroute/harness/wait"
 )
 
 // Bench is one running copy of a topology: a stage with go-micro's instances and gateways on it. Its methods may be
@@ -27,18 +24,11 @@ type Bench struct {
 	Topology Topology // as it was asked for, with its defaults
 	Dir      string   // the artifact folder; what is in it outlives the bench
 
-	ctx    context.Context // ends with the bench
-	cancel context.CancelFunc
-	work   sync.WaitGroup // the bench's own goroutines
-
 	gateways []*gateway.Gateway
 
 	mu        sync.Mutex
 	instances map[string]*service.Instance // by name: the latest of that name
 	known     map[string]string            // address → instance, those that left too
-
-	scrubbing sync.Mutex   // held while the scrubber reads, or is held back
-	scrubs    atomic.Int64 // how often it has been through every proxy
 }
 
 // Option changes how a bench is started, not what it is.
@@ -92,7 +82,6 @@ func Open(ctx context.Context, top Topology, opts ...Option) (b *Bench, err erro
 	}
 	b = &Bench{Topology: top.withDefaults(), Dir: o.dir, instances: map[string]*service.Instance{},
 		known: map[string]string{}}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
 	h := history.New()
 	if o.follow != nil {
 		h.Follow(o.follow)
@@ -110,8 +99,6 @@ func Open(ctx context.Context, top Topology, opts ...Option) (b *Bench, err erro
 
 // Close ends everything the bench started, in the opposite order, and saves the history. It may be called again.
 func (b *Bench) Close() error {
-	b.cancel()
-	b.work.Wait()
 	if b.Stage == nil {
 		return nil
 	}
@@ -207,44 +194,11 @@ func (b *Bench) startScrub(_ context.Context) error {
 	if b.Topology.Scrub == 0 || b.Topology.Direct {
 		return nil
 	}
-	b.work.Go(func() {
-		tick := time.NewTicker(b.Topology.Scrub)
-		defer tick.Stop()
-		for {
-			select {
-			case <-b.ctx.Done():
-				return
-			case <-tick.C:
-				// A proxy that is down or cut off is scrubbed at the next tick.
-				ctx, cancel := context.WithTimeout(b.ctx, time.Second)
-				b.scrubbing.Lock()
-				if b.ScrubOnce(ctx) == nil {
-					b.scrubs.Add(1)
-				}
-				b.scrubbing.Unlock()
-				cancel()
-			}
-		}
-	})
+	b.StartScrub(b.Topology.Scrub, b.ServicePrefix(), keys.Registry)
 	return nil
 }
 
 // ScrubOnce reads what gateways read, linearizably and through every proxy.
 func (b *Bench) ScrubOnce(ctx context.Context) error {
 	return b.Scrub(ctx, b.ServicePrefix(), keys.Registry)
-}
-
-// HoldScrub holds the scrubber of Topology.Scrub back until release is called.
-func (b *Bench) HoldScrub() (release func()) {
-	b.scrubbing.Lock()
-	return sync.OnceFunc(b.scrubbing.Unlock)
-}
-
-// Scrubbed waits until the scrubber of Topology.Scrub has been through every proxy, from the first to the last, once
-// more.
-func (b *Bench) Scrubbed(ctx context.Context) error {
-	seen := b.scrubs.Load()
-	return wait.Until(ctx, "the scrubber did not get through every proxy", func() bool {
-		return b.scrubs.Load() >= seen+2 // one may be under way
-	})
 }

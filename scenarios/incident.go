@@ -31,7 +31,7 @@ func incident(s *story) {
 		before those. Two instances of the service "hello", version v1, have registered. Three gateways ask the registry where
 		"hello" is, each through the proxy that the balancer gave its connection to, and pass requests on. A proxy remembers
 		what it answered.`, func() {
-		s.settle()
+		s.readTruth()
 		for i, g := range gateways {
 			proxy := s.Proxies()[i].Name()
 			s.pinned(proxy, g)
@@ -68,7 +68,7 @@ func incident(s *story) {
 
 	s.chapter("3 Restart everything but the proxies", `A restarted gateway makes a new connection, and the balancer
 		gives that to the next proxy in turn. Whether the gateway is cured depends on where it comes out.`, func() {
-		restart := func(g, proxy string) sight {
+		restart := func(g, proxy string) looked {
 			s.must(s.Gateway(g).Restart(s.ctx))
 			s.pinned(proxy, g)
 			return s.look(g)
@@ -176,14 +176,14 @@ func incident(s *story) {
 		lease runs out, and etcd itself deletes the key. No write passes the proxy, and it watches nothing.`, func() {
 		_, err := s.Register(s.ctx, "v2-i", func(c *service.Config) { c.TTL = 2 * time.Second })
 		s.must(err)
-		s.settle()
+		s.readTruth()
 		for _, g := range gateways {
 			s.look(g).fresh()
 		}
 		s.must(s.Instance("v2-i").Crash())
 		s.Tell("Two seconds later its lease has ended:")
 		s.must(s.Expire(s.ctx, "v2-i"))
-		s.settle()
+		s.readTruth()
 		for _, g := range gateways {
 			s.look(g).ghosts("p1", "v2-i")
 		}

@@ -40,7 +40,7 @@ func natural(s *story) {
 	s.chapter("1 All is well", `The gateways are go-micro's own: they remember the registry for a while and follow a
 		watch on it meanwhile. Their memory is good for half a second here, for a minute as shipped.`, func() {
 		s.must(s.Prime(s.ctx))
-		s.settle()
+		s.readTruth()
 		for _, g := range gateways {
 			s.look(g).fresh()
 		}
@@ -89,7 +89,7 @@ func TestAStoryBreaksOff(t *testing.T) {
 	defer cancel()
 	var said strings.Builder
 	err := tell(ctx, Output{Writer: &said}, harness.Topology{Members: 1}, func(s *story) {
-		s.chapter("1 All is well", "", func() { s.settle(); s.look("g1").ghosts("p1", "v1-a") })
+		s.chapter("1 All is well", "", func() { s.readTruth(); s.look("g1").ghosts("p1", "v1-a") })
 		s.chapter("2 Never told", "", func() {})
 	})
 	require.ErrorContains(t, err,

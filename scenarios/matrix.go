@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell,
 				return cell, moved, err
 			}
 			moved = append(moved, fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n"+
-				"%s  replay   %s", s.Name, f.Name, reading, orNothing(expected), r.Verdict, Evidence(r.Verdict),
+				"%s  replay   %s", s.Name, f.Name, reading, cmp.Or(expected, "nothing"), r.Verdict, Evidence(r.Verdict),
 				Moved(s, f, expected, label), saved, cell.Replay))
 		}
 		m.mu.Lock()
@@ -217,11 +218,4 @@ func Evidence(v verdict.Verdict) string {
 			e.Gateway, from, e.Ghosts, e.Hidden, e.Events, e.Note)
 	}
 	return b.String()
-}
-
-func orNothing(s string) string {
-	if s == "" {
-		return "nothing"
-	}
-	return s
 }

@@ -26,7 +26,8 @@ type Output struct {
 type story struct {
 	*harness.Bench
 	ctx   context.Context
-	truth history.Truth // as of the last settle
+	title string        // of the chapter that is told
+	truth history.Truth // as members agreed on it last
 }
 
 // brokeOff is the panic that ends a story whose next step would be another story; tell recovers it.
@@ -41,11 +42,15 @@ func tell(ctx context.Context, out Output, top harness.Topology, f func(s *story
 	}
 	b.Dir = out.Dir
 	defer func() { err = errors.Join(err, b.Close()) }()
+	s := &story{ctx: ctx, Bench: b}
 	defer func() {
 		switch off := recover().(type) {
 		case nil:
 		case brokeOff:
 			err = off.error
+			if s.title != "" {
+				err = fmt.Errorf("the story broke off at %q: %w", s.title, err)
+			}
 			if ctx.Err() != nil {
 				err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 			}
@@ -53,23 +58,16 @@ func tell(ctx context.Context, out Output, top harness.Topology, f func(s *story
 			panic(off)
 		}
 	}()
-	f(&story{ctx: ctx, Bench: b})
+	f(s)
 	return nil
 }
 
 // chapter is one step of the story, with a title.
 func (s *story) chapter(title, text string, f func()) {
-	defer func() {
-		switch off := recover().(type) {
-		case nil:
-		case brokeOff:
-			panic(brokeOff{fmt.Errorf("the story broke off at %q: %w", title, off.error)})
-		default:
-			panic(off)
-		}
-	}()
+	s.title = title
 	s.History.Add(history.Event{Who: "bench", Step: &history.Step{Title: title, Text: text}})
 	f()
+	s.title = ""
 }
 
 // must ends the story at an error.
@@ -93,8 +91,8 @@ func (s *story) pinned(proxy string, clients ...string) {
 	}
 }
 
-// settle waits until etcd's members agree, and remembers what they agree on.
-func (s *story) settle() {
+// readTruth waits until etcd's members agree, and remembers what they agree on.
+func (s *story) readTruth() {
 	truth, err := s.Truth(s.ctx)
 	s.must(err)
 	s.truth = truth
@@ -103,36 +101,36 @@ func (s *story) settle() {
 func (s *story) register(id string) {
 	_, err := s.Register(s.ctx, id)
 	s.must(err)
-	s.settle()
+	s.readTruth()
 }
 
 func (s *story) deregister(id string) {
 	s.must(s.Leave(s.ctx, id))
-	s.settle()
+	s.readTruth()
 }
 
-// sight is what a gateway was told, where that came from, and what became of a call to each endpoint.
-type sight struct {
+// looked is what a gateway was told, where that came from, and what became of a call to each endpoint.
+type looked struct {
 	s        *story
 	gateway  string
 	resolve  history.Resolve
 	requests []history.Request
 }
 
-func (s *story) look(gateway string) sight {
+func (s *story) look(gateway string) looked {
 	resolve, requests := s.Look(s.ctx, gateway)
 	s.assert(resolve.Err == "", "%s could not read the registry: %s", gateway, resolve.Err)
-	return sight{s, gateway, resolve, requests}
+	return looked{s, gateway, resolve, requests}
 }
 
-func (l sight) String() string {
+func (l looked) String() string {
 	r, truth := l.resolve, l.s.truth
 	return fmt.Sprintf("%s was told %v, %s: %v", l.gateway, ids(r.Endpoints),
 		r.Origin(truth.Revision), ids(truth.Endpoints))
 }
 
 // fresh asserts that the gateway was told the truth and that each instance it was told of answered for itself.
-func (l sight) fresh() sight {
+func (l looked) fresh() looked {
 	s := l.s
 	s.assert(l.resolve.Agrees(s.truth), "this gateway was to be told the truth: %s", l)
 	for _, q := range l.requests {
@@ -145,14 +143,14 @@ func (l sight) fresh() sight {
 	return l
 }
 
-func (l sight) answered(q history.Request) {
+func (l looked) answered(q history.Request) {
 	l.s.assert(q.Status == 200, "%s called %s: %d %s%s", l.gateway, q.Target, q.Status, q.Log, q.Err)
 }
 
 // ghosts asserts that the gateway was told of exactly these instances that are gone, out of that proxy's cache and at
 // an older revision than truth's; that each call to one of them was really refused, answered 502 and logged; and that
 // the others answered.
-func (l sight) ghosts(proxy string, gone ...string) sight {
+func (l looked) ghosts(proxy string, gone ...string) looked {
 	s := l.s
 	ghosts, _ := history.Compare(l.resolve.Endpoints, s.truth.Endpoints)
 	s.assert(slices.Equal(gone, ghosts), "the ghosts %v were to be seen: %s", gone, l)
@@ -172,14 +170,14 @@ func (l sight) ghosts(proxy string, gone ...string) sight {
 }
 
 // hides asserts that the gateway was not told of exactly these instances, which truth has.
-func (l sight) hides(present ...string) sight {
+func (l looked) hides(present ...string) looked {
 	_, hidden := history.Compare(l.resolve.Endpoints, l.s.truth.Endpoints)
 	l.s.assert(slices.Equal(present, hidden), "the instances %v were to be hidden: %s", present, l)
 	return l
 }
 
 // from asserts where the answer came from.
-func (l sight) from(source history.Source, proxy string) sight {
+func (l looked) from(source history.Source, proxy string) looked {
 	l.s.assert(l.resolve.Source == source && l.resolve.Via == proxy, "a %s at %s was to answer: %s", source, proxy, l)
 	return l
 }

@@ -248,7 +248,7 @@ func TestClose(t *testing.T) {
 	again, err := b.VIP("g1")
 	require.NoError(t, err)
 	require.Same(t, one, again)
-	require.Equal(t, "g1", one.Client())
+	require.Equal(t, "g1→vip", one.Name())
 
 	require.NoError(t, one.Close())
 	requireReset(t, conn)

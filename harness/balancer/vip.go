@@ -39,9 +39,6 @@ func (b *Balancer) VIP(client string) (*VIP, error) {
 	return v, nil
 }
 
-// Client is the name of the client whose VIP it is.
-func (v *VIP) Client() string { return v.client }
-
 // Close ends the VIP with its connections. The client's next VIP has another address.
 func (v *VIP) Close() error {
 	err := v.Link.Close()

@@ -33,16 +33,6 @@ func (c *Cluster) Dial(user, password string) (*clientv3.Client, error) {
 	return c.own(client)
 }
 
-// Dial returns another client of this member only, as user if that is not "". The cluster closes it if the caller has
-// not.
-func (m *Member) Dial(user, password string) (*clientv3.Client, error) {
-	client, err := newClient(m.log, []string{m.Endpoint()}, user, password)
-	if err != nil {
-		return nil, fmt.Errorf("no client of %s as user %q: %w", m.Name, user, err)
-	}
-	return m.cluster.own(client)
-}
-
 // own has the cluster close client when it closes.
 func (c *Cluster) own(client *clientv3.Client) (*clientv3.Client, error) {
 	c.mu.Lock()

@@ -80,7 +80,7 @@ func TestNothingIsLeft(t *testing.T) {
 	lives := func() {
 		c := start(t, 3)
 		for _, m := range c.Members {
-			client, err := m.Dial("", "")
+			client, err := m.dialAs("", "")
 			require.NoError(t, err)
 			client.Watch(context.Background(), "key")
 			c.Follow(history.New(), 0)

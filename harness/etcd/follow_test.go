@@ -121,7 +121,7 @@ func TestFollowSaysWhatItMissed(t *testing.T) {
 	for i := range 5 {
 		put(t, c, fmt.Sprint(i), "x")
 	}
-	require.NoError(t, c.Members[0].Compact(soon(t), 4))
+	require.NoError(t, c.Members[0].compact(soon(t), 4))
 	h := history.New()
 	stop := c.Follow(h, 2)
 	defer stop()

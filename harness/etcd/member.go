@@ -217,25 +217,6 @@ func (m *Member) halt() error {
 	return err
 }
 
-// Compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It
-// returns once every running member that is not cut off has forgotten it.
-func (m *Member) Compact(ctx context.Context, rev int64) error {
-	for _, n := range m.cluster.running() {
-		if n.Member != m {
-			continue
-		}
-		if rev <= 0 {
-			rev = n.server.KV().Rev()
-		}
-		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
-			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
-		}
-		m.record(history.Compact, history.Fire, fmt.Sprintf("revision %d", rev))
-		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
-	}
-	return fmt.Errorf("%s cannot compact: it is not running", m.Name)
-}
-
 // close ends the member for good.
 func (m *Member) close() error {
 	m.life.Lock()

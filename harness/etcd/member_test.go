@@ -1,6 +1,8 @@
 package etcd
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"sync"
 	"syscall"
@@ -30,7 +32,7 @@ func TestStopAndRestart(t *testing.T) {
 	require.ErrorContains(t, m.Stop(soon(t)), "cannot be stopped: it is not running")
 	require.ErrorContains(t, m.Kill(), "cannot be killed: it is not running")
 	require.ErrorContains(t, m.Cut(), "cannot be cut off: it is not running")
-	require.ErrorContains(t, m.Compact(soon(t), 0), "cannot compact: it is not running")
+	require.ErrorContains(t, m.compact(soon(t), 0), "cannot compact: it is not running")
 	require.ErrorContains(t, c.MoveLeader(soon(t), m), "is stopped or cut off")
 
 	rev := put(t, c, "meanwhile", "2")
@@ -125,18 +127,47 @@ func TestCompact(t *testing.T) {
 	c := start(t, 3)
 	old := put(t, c, "key", "1")
 	now := put(t, c, "key", "2")
-	require.NoError(t, c.Members[1].Compact(soon(t), now))
+	require.NoError(t, c.Members[1].compact(soon(t), now))
 	for _, m := range c.Members {
 		_, err := m.Client().Get(soon(t), "key", clientv3.WithRev(old), clientv3.WithSerializable())
 		require.ErrorIs(t, err, rpctypes.ErrCompacted, m.Name)
 	}
 	_, err := c.Truth(soon(t), "key", clientv3.WithRev(old))
 	require.ErrorIs(t, err, rpctypes.ErrCompacted, "what is no member's weakness is not asked again")
-	require.ErrorIs(t, c.Members[0].Compact(soon(t), now), rpctypes.ErrCompacted)
+	require.ErrorIs(t, c.Members[0].compact(soon(t), now), rpctypes.ErrCompacted)
 	put(t, c, "key", "3")
 	h := history.New()
 	c.Record(h)
-	require.NoError(t, c.Members[0].Compact(soon(t), 0), "0 is the revision the member has")
+	require.NoError(t, c.Members[0].compact(soon(t), 0), "0 is the revision the member has")
 	require.Equal(t, []string{"compact fire m1"}, faults(c))
 	require.Equal(t, "revision 4", h.Events()[0].Fault.Detail)
+}
+
+// compact has the cluster forget what was before the revision rev; rev <= 0 stands for the revision this member has. It
+// returns once every running member that is not cut off has forgotten it.
+func (m *Member) compact(ctx context.Context, rev int64) error {
+	for _, n := range m.cluster.running() {
+		if n.Member != m {
+			continue
+		}
+		if rev <= 0 {
+			rev = n.server.KV().Rev()
+		}
+		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
+			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
+		}
+		m.record(history.Compact, history.Fire, fmt.Sprintf("revision %d", rev))
+		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
+	}
+	return fmt.Errorf("%s cannot compact: it is not running", m.Name)
+}
+
+// dialAs returns another client of this member only, as user if that is not "". The cluster closes it if the caller has
+// not.
+func (m *Member) dialAs(user, password string) (*clientv3.Client, error) {
+	client, err := newClient(m.log, []string{m.Endpoint()}, user, password)
+	if err != nil {
+		return nil, fmt.Errorf("no client of %s as user %q: %w", m.Name, user, err)
+	}
+	return m.cluster.own(client)
 }

@@ -70,7 +70,7 @@ func TestAuthentication(t *testing.T) {
 	require.NoError(t, err)
 	_, err = root.Put(soon(t), "r2", "value")
 	require.NoError(t, err)
-	reader, err := c.Members[1].Dial("reader", "letters")
+	reader, err := c.Members[1].dialAs("reader", "letters")
 	require.NoError(t, err)
 	_, err = reader.Get(soon(t), "r2")
 	require.NoError(t, err)
@@ -83,7 +83,7 @@ func TestAuthentication(t *testing.T) {
 	_, others := leader(t, c)
 	require.NoError(t, others[0].Stop(soon(t)))
 	require.NoError(t, others[0].Restart(soon(t)), "a member comes back with authentication on")
-	require.NoError(t, others[0].Compact(soon(t), 0))
+	require.NoError(t, others[0].compact(soon(t), 0))
 
 	require.NoError(t, c.Wipe(soon(t)))
 	put(t, c, "key", "value")

@@ -50,9 +50,9 @@ func (c *call) disconnected(client string) error {
 	return wait.Until(c.ctx(), client+" is still connected", func() bool { return c.b().PinnedTo(client) == "" })
 }
 
-// settle waits until every member has applied what any has, so that what is read next does not depend on which of them
+// caughtUp waits until every member has applied what any has, so that what is read next does not depend on which of them
 // answers.
-func (c *call) settle() error {
+func (c *call) caughtUp() error {
 	_, err := c.b().Truth(c.ctx())
 	return err
 }

@@ -101,7 +101,7 @@ func (c *call) register(id string) error {
 	}
 	c.nb.instances = append(c.nb.instances, id)
 	c.registered(n, id)
-	return c.settle()
+	return c.caughtUp()
 }
 
 // change is what the arguments change of an instance.
@@ -160,7 +160,7 @@ func (c *call) deregister(id string) error {
 	if err := c.disconnected(id); err != nil {
 		return err
 	}
-	return c.settle()
+	return c.caughtUp()
 }
 
 // writes are what a node wrote since the history had n events, and etcd acknowledged.
@@ -217,7 +217,7 @@ func (c *call) restart(name string) error {
 		}
 		if err == nil {
 			c.say("%s stops, and starts again with its data", name)
-			err = c.settle()
+			err = c.caughtUp()
 		}
 		return err
 	default:
@@ -235,7 +235,7 @@ func (c *call) restart(name string) error {
 	if c.nb.kindOf(name) == "instance" {
 		c.registered(n, name)
 	}
-	return c.settle()
+	return c.caughtUp()
 }
 
 func (c *call) revoke() error {
@@ -251,7 +251,7 @@ func (c *call) revoke() error {
 	}
 	c.say("the lease of %s is revoked %s: etcd deletes its key (revision %d)",
 		id, c.nb.way(who), c.nb.revision(revision))
-	return c.settle()
+	return c.caughtUp()
 }
 
 func (c *call) put() error {
@@ -311,7 +311,7 @@ func (c *call) write(op clientv3.Op, what, did string) error {
 		return c.fails(err, "the %s of %s %s fails", c.command.Name, what, way)
 	}
 	c.say("%s is %s %s (revision %d)", what, did, way, c.nb.revision(revisionOf(resp)))
-	return c.settle()
+	return c.caughtUp()
 }
 
 func revisionOf(r clientv3.OpResponse) int64 {

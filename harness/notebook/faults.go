@@ -254,7 +254,7 @@ func (c *call) mendMember(name string) error {
 		return err
 	}
 	c.say("%s hears the others again, and has caught up", name)
-	return c.settle()
+	return c.caughtUp()
 }
 
 func (c *call) delay() error {

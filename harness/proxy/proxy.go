@@ -119,13 +119,6 @@ func (p *Proxy) Link(member string) *link.Link { return p.links[member] }
 // Watches says whether the proxy has watched the registry of its own accord, whatever its variant says that it does.
 func (p *Proxy) Watches() bool { return p.watches.Load() }
 
-// Running says whether it listens.
-func (p *Proxy) Running() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.run != nil
-}
-
 // Narrow lets the proxy ask only these members from now on; no names at all means every member it was given.
 func (p *Proxy) Narrow(members ...string) error {
 	if len(members) == 0 {

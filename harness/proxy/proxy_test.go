@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -92,7 +93,8 @@ func TestARestartForgetsAndKeepsTheAddress(t *testing.T) {
 
 	addr := p.Addr()
 	p.Stop()
-	require.False(t, p.Running())
+	_, err = net.Dial("tcp", addr)
+	require.Error(t, err, "it does not listen")
 	require.NoError(t, p.Restart(f.Ctx))
 	require.Equal(t, addr, p.Addr())
 	v, _, s = f.get(f.client(p), "k")

@@ -7,7 +7,6 @@ import (
 
 	"ghostroute/harness/goid"
 	"ghostroute/harness/history"
-	"ghostroute/harness/keys"
 )
 
 // Read is one read of the registry that went over the wire, with its provenance.
@@ -28,9 +27,6 @@ type Read struct {
 func (r Read) Provenance(a *history.Resolve) {
 	a.Via, a.Source, a.Revision, a.Range = r.Via, r.Source, r.Revision, r.Event
 }
-
-// List says whether it was ListServices' read, of the whole registry.
-func (r Read) List() bool { return r.Key == keys.Registry && r.End != "" }
 
 // call is what one goroutine does inside Trace.
 type call struct {

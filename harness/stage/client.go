@@ -170,23 +170,6 @@ func (s *Stage) scatter(ctx context.Context, p *proxy.Proxy, key string, opts []
 	return err
 }
 
-// Scrub reads ranges linearizably through every proxy, once, byte for byte as they are read otherwise: a proxy's entry
-// is healed by exactly the request that filled it. It is what the fix "scrubber" does.
-func (s *Stage) Scrub(ctx context.Context, prefixes ...string) error {
-	for _, p := range s.proxies {
-		c, err := s.At(ctx, p.Name())
-		if err != nil {
-			return err
-		}
-		for _, prefix := range prefixes {
-			if _, err := c.Get(ctx, prefix, clientv3.WithPrefix()); err != nil {
-				return fmt.Errorf("%s was not scrubbed: %w", p.Name(), err)
-			}
-		}
-	}
-	return nil
-}
-
 // Revoke revokes the lease of a key through a client. The lease is read on a member.
 func (s *Stage) Revoke(ctx context.Context, c *clientv3.Client, key string) (revision int64, err error) {
 	r, err := s.Cluster.Truth(ctx, key)

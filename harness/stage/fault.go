@@ -135,15 +135,6 @@ func broken(l *link.Link) (kinds []history.FaultKind) {
 	return kinds
 }
 
-// Broken says whether a node was cut off, made a black hole or delayed, and not mended since.
-func (s *Stage) Broken(node string, to ...string) bool {
-	if m := s.Cluster.Member(node); m != nil && len(to) == 0 {
-		return m.IsCut()
-	}
-	links, err := s.Links(node, to...)
-	return err == nil && slices.ContainsFunc(links, func(l *link.Link) bool { return len(broken(l)) > 0 })
-}
-
 // CutOff cuts a member off from its peers. If it leads it hands over first: which member leads is chance, and what is
 // told of the others must not depend on it.
 func (s *Stage) CutOff(ctx context.Context, name string) error {

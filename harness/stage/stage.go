@@ -9,7 +9,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -41,6 +40,8 @@ type Stage struct {
 	// Inert is set for a stage on which nothing goes wrong: what would be inflicted is left out, and counted in Spared.
 	Inert  bool
 	Spared int
+
+	scrubber scrubber
 
 	endMu sync.Mutex
 	end   []func() error // what Close ends, last first
@@ -75,6 +76,9 @@ func (s *Stage) Ends(f func() error) {
 
 // Close ends everything that was started on the stage, in the opposite order. It may be called again.
 func (s *Stage) Close() error {
+	if s.scrubber.stop != nil {
+		s.scrubber.stop() // it makes clients
+	}
 	var errs []error
 	for _, f := range slices.Backward(s.end) {
 		errs = append(errs, f())
@@ -212,9 +216,4 @@ func (s *Stage) Inflict(do func() error) error {
 // fault records one.
 func (s *Stage) fault(f history.Fault) {
 	s.History.Add(history.Event{Who: "bench", Fault: &f})
-}
-
-// unreached wraps an error with the promise that was broken.
-func unreached(node, what string, err error) error {
-	return fmt.Errorf("%s was not %s: %w", node, what, err)
 }

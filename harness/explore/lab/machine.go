@@ -31,7 +31,6 @@ type Machine struct {
 	stage   *stage.Stage
 	history *history.History // the stage's
 	unwatch func()
-	work    sync.WaitGroup // the scrubber
 
 	wire   wire.Wire
 	base   int64 // the cluster's revision before the first step, less one: what a plan counts from
@@ -127,7 +126,9 @@ func (m *Machine) begin() error {
 			return err
 		}
 	}
-	m.scrub()
+	if every := m.lab.cfg.Topology.Scrub; every > 0 {
+		m.stage.StartScrub(every, keys.Registry, "k")
+	}
 	return m.startBalancer()
 }
 
@@ -156,28 +157,6 @@ func (m *Machine) startProxy(ctx context.Context, name, member string) error {
 	return p.Narrow(member)
 }
 
-// scrub starts what the fix of that name runs beside the proxies.
-func (m *Machine) scrub() {
-	every := m.lab.cfg.Topology.Scrub
-	if every == 0 {
-		return
-	}
-	m.work.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-m.ctx.Done():
-				return
-			case <-tick.C:
-			}
-			ctx, cancel := context.WithTimeout(m.ctx, time.Second)
-			_ = m.stage.Scrub(ctx, keys.Registry, "k") // the next tick tries again
-			cancel()
-		}
-	})
-}
-
 // Close loses whatever is still held and ends what the machine began. What the plan did to the members is wiped; a
 // cluster that cannot be is replaced. Where the lab's caller was interrupted nothing is wiped: no plan follows.
 func (m *Machine) Close() error {
@@ -188,7 +167,6 @@ func (m *Machine) Close() error {
 	}
 	m.held = nil
 	m.cancel()
-	m.work.Wait()
 	var errs []error
 	for _, in := range m.instances {
 		errs = append(errs, in.reg.Close())
