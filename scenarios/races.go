@@ -28,6 +28,35 @@ func races() []Scenario {
 			},
 		},
 		{
+			Name: "read-during-put", Theme: theme, Title: "a read passes while a registration is on its way",
+			Seen: "etcd PR 21870, for Put",
+			Text: "There is one proxy. It clears its cache, and v1-c's Put is held on its way to etcd; the gateways read " +
+				"meanwhile and the answer without v1-c is cached again. Then the Put arrives.",
+			Needs: oneProxy, Unheld: true, Where: AtRPC,
+			Proofs: always(verdict.Proof{Fault: history.Hold, At: "p1"}),
+			Act: func(t *Trial) error {
+				rpc := cmp.Or(t.Topology.Variant.DeleteRPC, "Put") // a variant that deletes in a transaction puts in one
+				return t.withheld("p1", proxy.Hold{RPC: rpc, Key: t.ServiceKey("v1-c"), Point: history.BeforeMember},
+					func() error { _, err := t.Register(t.ctx, "v1-c"); return err },
+					t.everybodyReads)
+			},
+		},
+		{
+			Name: "read-during-txn", Theme: theme, Title: "a read passes while a transaction is on its way",
+			Seen: "grpcproxy/kv.go, Txn: it clears after the write, as Put and DeleteRange do not",
+			Text: "There is one proxy. v1-a crashes, and an operator deletes its key in a transaction, which is held on its " +
+				"way to etcd; the gateways read meanwhile. Then the transaction arrives, and what they read is cleared.",
+			Needs: oneProxy, Unheld: true, Where: AtRPC,
+			Proofs: always(verdict.Proof{Fault: history.Hold, At: "p1", RPC: "Txn"}),
+			Act: func(t *Trial) error {
+				return t.crashed("v1-a", func() error {
+					return t.withheld("p1", proxy.Hold{RPC: "Txn", Key: t.ServiceKey("v1-a"), Point: history.BeforeMember},
+						func() error { return t.txn(clientv3.OpDelete(t.ServiceKey("v1-a"))) },
+						t.everybodyReads)
+				})
+			},
+		},
+		{
 			Name: "write-during-read", Theme: theme, Title: "a delete passes while a serializable answer is on its way",
 			Seen: "grpcproxy/kv.go, Range: cache.Add when the answer comes, whatever has been cleared since",
 			Text: "There is one proxy, and it has no entry. g1's read has been answered by etcd and is held on its way " +

@@ -43,7 +43,75 @@ func ranges() []Scenario {
 			},
 		}
 	}
+	frozen := compacting("compaction-frozen", "through the stale proxies, and an operator reads", "v1-a deregisters "+
+		"through p1; then somebody compacts, through each of the proxies; then an operator reads the service through "+
+		"each, linearizably. A proxy that compacted files nothing any more: what it has, it keeps.",
+		AtRPC, "p1", "p2", "p3")
+	frozen.Seen = "grpcproxy/cache/store.go, Add: a read of the present has revision 0, and 0 is compacted"
+	frozen.After = func(t *Trial) error {
+		for _, p := range t.everyProxy() {
+			err := t.on(p, func(c *clientv3.Client) error {
+				_, err := c.Get(t.ctx, t.ServicePrefix(), clientv3.WithPrefix())
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	edge := func(name, which, id string) Scenario {
+		return Scenario{
+			NA:   notByGetService,
+			Name: name, Theme: theme, Title: "the " + which + " key of a range is deleted",
+			Seen: "grpcproxy/cache/store.go, Add: an entry is indexed by its interval, whose end is not in it",
+			Text: "There is one proxy. Gateways read from v1-a's key to v1-b's, both included; " + id + " deregisters " +
+				"through that proxy, and the entry is cleared: both ends of the interval are where they should be.",
+			Needs: oneProxy,
+			Only:  gateway.EachRequest,
+			Ask:   fromTo("v1-a", "v1-b"),
+			Act:   func(t *Trial) error { return t.Leave(t.ctx, id) },
+		}
+	}
 	return []Scenario{
+		edge("first-of-range", "first", "v1-a"),
+		edge("last-of-range", "last", "v1-b"),
+		{
+			Name: "delete-range", Theme: theme, Title: "a range is deleted through the proxy that is read",
+			Seen: "grpcproxy/kv.go, DeleteRange: it clears what the whole range touches",
+			Text: "There is one proxy. v1-a crashes, and an operator deletes everything from \"/micro/registry/\" to v1-b's " +
+				"key, through that very proxy. What gateways read begins after the first key that was deleted.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				return t.crashed("v1-a", func() error {
+					return t.as(t.delete(keys.Registry, clientv3.WithRange(t.ServiceKey("v1-b"))))
+				})
+			},
+		},
+		{
+			Name: "other-forms", Theme: theme, Title: "the same range is read in other forms",
+			Seen: "grpcproxy/cache/store.go: the whole request is the key, and all forms share one interval",
+			Text: "There is one proxy. An operator reads the gateways' range with a limit, keys only, and count only, " +
+				"before the gateways do; v1-a deregisters, and the operator is first again. No form is answered " +
+				"with another's entry, and each is cleared.",
+			Needs: oneProxy,
+			Only:  gateway.EachRequest,
+			Act: func(t *Trial) error {
+				if _, err := t.Register(t.ctx, "v1-c"); err != nil { // clears every form
+					return err
+				}
+				if err := t.everyForm(); err != nil {
+					return err
+				}
+				if err := t.everybodyReads(); err != nil {
+					return err
+				}
+				if err := t.Leave(t.ctx, "v1-a"); err != nil {
+					return err
+				}
+				return t.everyForm()
+			},
+		},
 		compacting("compaction-own", "through the stale proxies", "v1-a deregisters through p1; then somebody "+
 			"compacts, through each of the proxies.",
 			AtProxy, "p1", "p2", "p3"),
@@ -53,13 +121,9 @@ func ranges() []Scenario {
 		compacting("compaction-member", "on a member", "v1-a deregisters through p1; then etcd's own auto-compaction "+
 			"comes by, on a member.",
 			Anywhere, "m1"),
+		frozen,
 		{
-			NA: func(f Fix) string {
-				if Topology(Scenario{}, f, "").Mode == registry.LinearizableGet {
-					return "it is a cure of GetService, and that is not what reads here"
-				}
-				return ""
-			},
+			NA:   notByGetService,
 			Name: "from-key", Theme: theme, Title: "a read from a key on",
 			Seen: "etcd issue 22397",
 			Text: "There is one proxy. A gateway that reads from a key on (range end \\x00) is indexed under that key " +
@@ -114,6 +178,26 @@ func ranges() []Scenario {
 	}
 }
 
+// notByGetService says why a cure of GetService makes no sense where gateways read otherwise.
+func notByGetService(f Fix) string {
+	if Topology(Scenario{}, f, "").Mode == registry.LinearizableGet {
+		return "it is a cure of GetService, and that is not what reads here"
+	}
+	return ""
+}
+
+// everyForm has an operator read the service's range in every form but the gateways'.
+func (t *Trial) everyForm() error {
+	return t.as(func(c *clientv3.Client) error {
+		for _, form := range []clientv3.OpOption{clientv3.WithLimit(1), clientv3.WithKeysOnly(), clientv3.WithCountOnly()} {
+			if _, err := c.Get(t.ctx, t.ServicePrefix(), clientv3.WithPrefix(), clientv3.WithSerializable(), form); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // pressure is how many transactions press reads with.
 const pressure = 40
 
@@ -141,6 +225,13 @@ func (t *Trial) press(c *clientv3.Client) error {
 // fromKey reads everything from the first key of the service on, as a client that walks the registry does.
 func fromKey(t *Trial, g *gateway.Gateway) history.Resolve {
 	return t.ask(g, t.ServicePrefix(), clientv3.WithFromKey())
+}
+
+// fromTo reads from one instance's key to another's, both included.
+func fromTo(first, last string) Ask {
+	return func(t *Trial, g *gateway.Gateway) history.Resolve {
+		return t.ask(g, t.ServiceKey(first), clientv3.WithRange(t.ServiceKey(last)+"\x00"))
+	}
 }
 
 // list is go-micro's ListServices.

@@ -167,7 +167,10 @@ func keyOf(req any) string {
 	case interface{ GetKey() []byte }: // Range, Put, DeleteRange
 		return string(r.GetKey())
 	case *pb.TxnRequest:
-		for _, op := range slices.Concat(r.Success, r.Failure) {
+		for _, op := range slices.Concat(r.GetSuccess(), r.GetFailure()) {
+			if k := keyOf(op.GetRequestTxn()); k != "" { // leasing wraps a transaction in one of its own
+				return k
+			}
 			keyed := []interface{ GetKey() []byte }{op.GetRequestPut(), op.GetRequestDeleteRange(), op.GetRequestRange()}
 			for _, in := range keyed {
 				if k := string(in.GetKey()); k != "" {
