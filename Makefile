@@ -28,15 +28,17 @@ build:
 
 incident: ## the incident, told as it happens, on real parts
 matrix:   ## every scenario against every fix, and the page that shows it
+merge:    ## one report of a matrix' shards: make merge ARGS="--junit matrix.xml shards/1 shards/2"
 verdicts: ## accept what the matrix finds as expected: look at git diff afterwards
 explore:  ## look for a plan that breaks a promise: make explore ARGS="--fix ttl --time 60s"
 soak:     ## run plans for long, the model held to each step; goes on where the last soak stopped
+stress:   ## the incident and the tests again and again on a busy machine: make stress ARGS="--incidents 30 --suites 0 --race 0"
 agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)
-incident matrix verdicts explore soak agree claims causes: build
+incident matrix merge verdicts explore soak stress agree claims causes: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 N ?= 1
@@ -74,5 +76,5 @@ lint: ## gofmt, lines of 120 columns, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help build incident matrix verdicts explore soak agree claims causes notebook notebook-write notebook-help notebooks \
-	test race page lint bench
+.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes notebook \
+	notebook-write notebook-help notebooks test race page lint bench

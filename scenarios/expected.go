@@ -136,12 +136,8 @@ func labels(words []string) ([2]string, error) {
 	return [2]string(all), nil
 }
 
-// Moved is the sentence on what it would mean that a cell is no longer what it was.
-func Moved(s Scenario, f Fix, was, is string) string {
-	whose := "etcd's proxy, or what go-micro does with it,"
-	if f.Name != "none" {
-		whose = fmt.Sprintf("the fix %q", f.Title)
-	}
+// Moved is the sentence on what it would mean that a cell is no longer what it was; whose says what moved.
+func Moved(s Scenario, whose, was, is string) string {
 	rank := func(label string) int {
 		outcome, _, _ := strings.Cut(label, " ")
 		return map[string]int{"fresh": 0, "heals": 1, "stale": 2}[outcome]

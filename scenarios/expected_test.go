@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/report"
@@ -101,14 +103,44 @@ func TestAMoveIsNewsInBothDirections(t *testing.T) {
 	t.Parallel()
 	s, err := Named("crash")
 	require.NoError(t, err)
-	none, ttl := Fixes()[0], Fix{Name: "ttl", Title: "cached answers expire"}
-	require.Contains(t, Moved(s, none, "stale ghost", "fresh"),
-		"news: etcd's proxy, or what go-micro does with it, now copes when an instance crashes")
-	require.Contains(t, Moved(s, ttl, "heals ghost", "stale ghost"),
-		`a regression: the fix "cached answers expire" no longer copes`)
-	require.Contains(t, Moved(s, ttl, "stale ghost", "stale hidden"), "fails in another way")
-	require.Contains(t, Moved(s, none, "fresh", "unknown"), "nothing is proven any more")
-	require.Contains(t, Moved(s, none, "", "fresh"), "no expected verdict yet")
+	require.Contains(t, Moved(s, "etcd's proxy", "stale ghost", "fresh"),
+		"news: etcd's proxy now copes when an instance crashes")
+	require.Contains(t, Moved(s, "it", "heals ghost", "stale ghost"), "a regression: it no longer copes")
+	require.Contains(t, Moved(s, "it", "stale ghost", "stale hidden"), "fails in another way")
+	require.Contains(t, Moved(s, "it", "fresh", "unknown"), "nothing is proven any more")
+	require.Contains(t, Moved(s, "it", "", "fresh"), "no expected verdict yet")
+}
+
+// TestAMoveNamesWhatMoved expects of a cell what it does not come to: with the column of no fix as it is, the fix
+// moved; with that column expected to be another too, etcd's proxy did.
+func TestAMoveNamesWhatMoved(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := harness.Context(t)
+	defer cancel()
+	s, err := Named("deregister-same")
+	require.NoError(t, err)
+	f, err := FixNamed("get-linearizable")
+	require.NoError(t, err)
+	for bare, whose := range map[string]string{"fresh": `news: the fix "` + f.Title + `" now copes when`,
+		"stale ghost": "news: etcd's proxy, which moved without the fix get-linearizable too " +
+			"(it was stale ghost, it is fresh), now copes when"} {
+		expected := Verdicts{}
+		for _, r := range Readings {
+			expected[Key{s.Name, "none", r}] = bare
+			expected[Key{s.Name, f.Name, r}] = "stale ghost"
+		}
+		m, err := NewMatrix(expected, t.TempDir())
+		require.NoError(t, err)
+		cell, moved, err := m.Cell(ctx, s, f)
+		require.NoError(t, errors.Join(err, m.Close()))
+		require.Len(t, moved, 2)
+		for i, r := range cell.Readings {
+			require.Equal(t, r.News, moved[i])
+			require.Contains(t, r.News, whose)
+			require.Contains(t, r.News, "\n  draw     "+Program+" draw "+r.History+"\n")
+			require.Contains(t, r.News, "\n  replay   "+Program+" matrix --scenario deregister-same --fix get-linearizable")
+		}
+	}
 }
 
 func TestEveryScenarioAndFixIsWhole(t *testing.T) {

@@ -29,6 +29,7 @@ type Matrix struct {
 	Expected Verdicts // a verdict that is not in it has moved
 	Dir      string   // where the histories of what moved are kept, a folder a cell
 	Keep     bool     // cells keep their histories, for the page
+	Shard    Shard    // the part of the cells that Try tries; the zero Shard is all
 
 	pool *stage.Pool
 
@@ -51,56 +52,111 @@ func (m *Matrix) Close() error { return m.pool.Close() }
 
 // Cell tries one scenario against one fix. What it says is not as it was expected to be: with moved, the run fails.
 func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell, moved []string, err error) {
-	cell = report.Cell{Scenario: s.Name, Fix: f.Name,
+	began := time.Now()
+	cell = report.Cell{Scenario: s.Name, Fix: f.Name, Without: map[string]string{},
 		Replay: fmt.Sprintf("%s matrix --scenario %s --fix %s", Program, s.Name, f.Name)}
 	for _, reading := range Readings {
 		if why := NotApplicable(s, f, reading); why != "" {
-			cell.NA = why
+			cell.NA, cell.Without[string(reading)] = why, why
 			continue
 		}
-		expected := m.Expected[Key{s.Name, f.Name, reading}]
-		r, err := m.trial(ctx, s, f, reading)
+		read, err := m.reading(ctx, s, f, reading, cell.Replay)
 		if err != nil {
 			return cell, moved, err
 		}
-		read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected}
-		if m.Keep {
-			read.Events = r.Events
+		if read.News != "" {
+			moved = append(moved, read.News)
 		}
 		cell.Readings = append(cell.Readings, read)
-		if label := r.Verdict.Label(); label != expected {
-			saved, err := m.save(s, f, string(reading), r)
-			if err != nil {
-				return cell, moved, err
-			}
-			moved = append(moved, fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n"+
-				"%s  replay   %s", s.Name, f.Name, reading, cmp.Or(expected, "nothing"), r.Verdict, Evidence(r.Verdict),
-				Moved(s, f, expected, label), saved, cell.Replay))
-		}
-		m.mu.Lock()
-		m.found[Key{s.Name, f.Name, reading}] = r.Verdict.Label()
-		m.mu.Unlock()
 	}
 	if len(cell.Readings) > 0 {
 		cell.NA = "" // one reading of two is left: the table says which
 	}
+	cell.Took = time.Since(began)
 	return cell, moved, nil
+}
+
+// reading is one reading of a cell, with the news where it is not as expected.
+func (m *Matrix) reading(ctx context.Context, s Scenario, f Fix, reading gateway.Kind, replay string) (report.Reading,
+	error) {
+	expected := m.Expected[Key{s.Name, f.Name, reading}]
+	r, again, err := m.trial(ctx, s, f, reading)
+	if err != nil {
+		return report.Reading{}, err
+	}
+	read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected, Again: again}
+	if m.Keep {
+		read.Events = r.Events
+	}
+	label := r.Verdict.Label()
+	if label != expected || m.Shard.Of > 0 { // a shard's histories are drawn where its report is merged with others
+		if read.History, err = m.save(s, f, string(reading), r); err != nil {
+			return read, err
+		}
+	}
+	if label != expected {
+		whose, err := m.whose(ctx, s, f, reading)
+		if err != nil {
+			return read, err
+		}
+		file := text.Quote(read.History)
+		read.News = fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n"+
+			"  judge    %s judge %s\n  draw     %s draw %s\n  replay   %s", s.Name, f.Name, reading, cmp.Or(expected, "nothing"),
+			r.Verdict, Evidence(r.Verdict), Moved(s, whose, expected, label), Program, file, Program, file, replay)
+	}
+	return read, nil
+}
+
+// whose says what moved where a cell did: etcd's proxy, if the scenario comes to something else without the fix too, or
+// the fix. Where it is not known yet what the scenario comes to without the fix, it is tried.
+func (m *Matrix) whose(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (string, error) {
+	none := Fixes()[0]
+	bare := Key{s.Name, none.Name, reading}
+	was, fix := m.Expected[bare], fmt.Sprintf("the fix %q", f.Title)
+	switch {
+	case f.Name == none.Name:
+		return "etcd's proxy, or what go-micro does with it,", nil
+	case was == "" || NotApplicable(s, none, reading) != "":
+		return fix, nil
+	}
+	m.mu.Lock()
+	is, known := m.found[bare]
+	m.mu.Unlock()
+	if !known {
+		r, _, err := m.trial(ctx, s, none, reading)
+		if err != nil {
+			return "", err
+		}
+		is = r.Verdict.Label()
+	}
+	if is != was {
+		return fmt.Sprintf("etcd's proxy, which moved without the fix %s too (it was %s, it is %s),", f.Name, was, is), nil
+	}
+	return fix, nil
 }
 
 // attempts is how often a trial is made whose premises time breaks.
 const attempts = 4
 
-// trial is a trial's result. It is made again where time broke a premise, which is told and counted; never for what it came to.
-func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result, err error) {
+// trial is a trial's result. It is made again where time broke a premise, which is told and counted; never for what it
+// came to.
+func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result, again []string, err error) {
 	for n := 1; n <= attempts; n++ {
-		if r, err = m.try(ctx, s, f, reading); err != nil || !r.Late {
-			return r, err
+		if r, err = m.try(ctx, s, f, reading); err != nil {
+			return r, again, err
 		}
-		m.mu.Lock()
-		m.again = append(m.again, fmt.Sprintf("%s against %s, read %s, was tried again: %s", s.Name, f.Name, reading, r.Failed))
-		m.mu.Unlock()
+		if !r.Late {
+			break
+		}
+		again = append(again, r.Failed)
 	}
-	return r, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, why := range again {
+		m.again = append(m.again, fmt.Sprintf("%s against %s, read %s, was tried again: %s", s.Name, f.Name, reading, why))
+	}
+	m.found[Key{s.Name, f.Name, reading}] = r.Verdict.Label()
+	return r, again, nil
 }
 
 // try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the
@@ -125,20 +181,18 @@ func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kin
 	return r, errors.Join(err, m.pool.Give(give, c))
 }
 
-// save keeps a trial, and returns the lines that say where and what to do with it.
-func (m *Matrix) save(s Scenario, f Fix, name string, r Result) (lines string, err error) {
+// save keeps a trial, and returns in which file.
+func (m *Matrix) save(s Scenario, f Fix, name string, r Result) (file string, err error) {
 	dir := filepath.Join(m.Dir, s.Name, f.Name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	file := filepath.Join(dir, name+".jsonl")
+	file = filepath.Join(dir, name+".jsonl")
 	w, err := os.Create(file)
 	if err != nil {
 		return "", err
 	}
-	err = r.Write(w)
-	lines = fmt.Sprintf("  judge    %[1]s judge %[2]s\n  draw     %[1]s draw %[2]s\n", Program, text.Quote(file))
-	return lines, errors.Join(err, w.Close())
+	return file, errors.Join(r.Write(w), w.Close())
 }
 
 // Again are the trials that were made again, and why.
@@ -166,38 +220,42 @@ func (m *Matrix) Found() (all Verdicts, unknown []string) {
 }
 
 // Try tries every one of these scenarios against every one of these fixes, some at a time, and calls tell after each
-// cell with how many are done. It returns when all are, or at the first trouble, the end of ctx among it, when what has
+// cell with how many are done of how many. It returns when all are, or at the first trouble, the end of ctx among it, when what has
 // begun has ended.
 func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, parallel int,
-	tell func(done int, moved []string)) (report.Run, error) {
+	tell func(done, all int, moved []string)) (report.Run, error) {
 	began := time.Now()
 	built := BuiltWith()
 	run := report.Run{Title: "Ghostroute: every scenario against every fix",
 		Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
-	run.Scenarios, run.Fixes = rows(scenarios), columns(fixes)
+	run.Scenarios, run.Fixes, run.Shard = rows(scenarios), columns(fixes), m.Shard.String()
+	mine, err := m.Shard.cells(scenarios, fixes)
+	if err != nil {
+		return run, err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	cells := make([]report.Cell, len(scenarios)*len(fixes))
+	run.Cells = make([]report.Cell, len(mine))
 	next := make(chan int)
 	var telling sync.Mutex
 	done := 0
 	var wg sync.WaitGroup
-	for range min(parallel, len(cells)) {
+	for range min(parallel, len(mine)) {
 		wg.Go(func() {
 			for i := range next {
-				cell, moved, err := m.Cell(ctx, scenarios[i/len(fixes)], fixes[i%len(fixes)])
+				cell, moved, err := m.Cell(ctx, scenarios[mine[i]/len(fixes)], fixes[mine[i]%len(fixes)])
 				if err != nil {
 					stop(err)
 					return
 				}
 				telling.Lock()
-				cells[i], done = cell, done+1
-				tell(done, moved)
+				run.Cells[i], done = cell, done+1
+				tell(done, len(mine), moved)
 				telling.Unlock()
 			}
 		})
 	}
-	for i := 0; i < len(cells) && ctx.Err() == nil; i++ {
+	for i := 0; i < len(mine) && ctx.Err() == nil; i++ {
 		select {
 		case next <- i:
 		case <-ctx.Done():
@@ -205,7 +263,7 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	}
 	close(next)
 	wg.Wait()
-	run.Cells, run.Took = cells, time.Since(began)
+	run.Took = time.Since(began)
 	return run, context.Cause(ctx)
 }
 

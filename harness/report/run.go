@@ -31,6 +31,7 @@ type Run struct {
 	GoMicro   string        `json:"go_micro,omitempty"` // version of go-micro
 	Go        string        `json:"go,omitempty"`       // version of Go
 	Took      time.Duration `json:"took,omitempty"`     // the whole run, in nanoseconds
+	Shard     string        `json:"shard,omitempty"`    // "2/4": the cells are those of this part; "" is all of them
 	Scenarios []Scenario    `json:"scenarios"`          // the rows, in their order; a theme's stand together
 	Fixes     []Fix         `json:"fixes"`              // the columns, in their order
 	Cells     []Cell        `json:"cells"`
@@ -80,6 +81,9 @@ type Cell struct {
 	NA       string    `json:"na,omitempty"` // why the two make no sense together; then there are no readings
 	Readings []Reading `json:"readings,omitempty"`
 	Replay   string    `json:"replay,omitempty"` // the command that runs this cell alone
+	// the readings that make no sense here, and why
+	Without map[string]string `json:"without,omitempty"`
+	Took    time.Duration     `json:"took,omitempty"` // its trials, in nanoseconds, beside those of other cells
 }
 
 // Reading is a cell as one kind of gateway saw it.
@@ -89,6 +93,9 @@ type Reading struct {
 	Verdict  verdict.Verdict  `json:"verdict"`            //
 	Expected string           `json:"expected,omitempty"` // the expected verdict's Label; "" where none is written down
 	Events   []history.Event  `json:"-"`                  // what is drawn; a history is saved as a file of its own
+	History  string           `json:"history,omitempty"`  // that file, where it was saved
+	News     string           `json:"news,omitempty"`     // of a verdict that moved: what is told of it
+	Again    []string         `json:"again,omitempty"`    // why it was tried again, once for each time
 }
 
 // Labelled is a reading of which no more is known than its verdict's label, "stale ghost".

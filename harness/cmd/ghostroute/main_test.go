@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,6 +91,10 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"incident twice", 128, `incident takes no argument, and was given "twice"`},
 		{"version -o yaml", 128, `it may be text or json`},
 		{"matrix --scenario crush", 128, `there is no scenario "crush": did you mean "crash"?`},
+		{"matrix --shard 5/4", 128, `invalid argument "5/4" for "--shard" flag: it is no part: it may be 1/N to N/N`},
+		{"matrix --shard 4", 128, "it may be I/N, or N where JOB_COMPLETION_INDEX says which"},
+		{"merge", 128, "merge takes the folders of the shards, and was given none"},
+		{"merge nowhere", 2, "open nowhere/matrix.json: no such file"},
 		{"matrix --fix tlt", 128, `there is no fix "tlt": did you mean "ttl"?`},
 		{"explore --fix tlt", 128, `there is no fix "tlt": did you mean "ttl"?`},
 		{"explore --checks convergance", 128, `there is no check "convergance": did you mean "convergence"?`},
@@ -156,6 +161,63 @@ func TestACellOfTheMatrixIsAReport(t *testing.T) {
 	}
 }
 
+// TestShardsMergedAreTheRun tries one cell as three machines would: one has it, and two have none.
+func TestShardsMergedAreTheRun(t *testing.T) {
+	t.Parallel()
+	var dirs []string
+	for index := range 3 {
+		dir := filepath.Join(t.TempDir(), "a b")
+		cmd, end := program(t, "matrix", "--scenario", "deregister-same", "--fix", "none", "--shard", "3", "--out", dir)
+		cmd.Env = append(cmd.Env, fmt.Sprintf("JOB_COMPLETION_INDEX=%d", index))
+		got := end(cmd.Run())
+		require.Zero(t, got.code, got.errs)
+		dirs = append(dirs, dir)
+	}
+	out, junit := t.TempDir(), filepath.Join(t.TempDir(), "matrix.xml")
+	got := run(t, append([]string{"merge", "-o", "json", "--out", out, "--junit", junit}, dirs...)...)
+	require.Zero(t, got.code, got.errs)
+	var r report.Run
+	require.NoError(t, json.Unmarshal([]byte(got.out), &r))
+	require.Len(t, r.Cells, 1)
+	require.Equal(t, "fresh", r.Cells[0].Readings[0].Verdict.Label())
+	for _, name := range []string{"matrix.html", "matrix.txt", "matrix.md", "matrix.json"} {
+		require.FileExists(t, filepath.Join(out, name))
+	}
+	text, err := os.ReadFile(junit)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `tests="2" failures="0" errors="0"`)
+
+	cmd, end := program(t, append([]string{"merge", "--out", out, "--junit", junit}, dirs[1:]...)...)
+	cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true")
+	got = end(cmd.Run())
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.errs, "1 shard missing: 1/3")
+	require.Contains(t, got.out, "::error title=1 shard missing::")
+	text, err = os.ReadFile(junit)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `tests="2" failures="0" errors="2"`)
+}
+
+// TestAMovedCellIsAnnotated runs a cell in a repository that expects something else of it, as CI does.
+func TestAMovedCellIsAnnotated(t *testing.T) {
+	t.Parallel()
+	clone, junit := t.TempDir(), filepath.Join(t.TempDir(), "matrix.xml")
+	require.NoError(t, os.MkdirAll(filepath.Join(clone, "fixtures"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(clone, "go.mod"), []byte("module ghostroute\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(clone, "fixtures", "verdicts.txt"),
+		[]byte("[deregister-same]\nnone stale ghost fresh\n"), 0o644))
+	cmd, end := program(t, "matrix", "--scenario", "deregister-same", "--fix", "none", "--junit", junit)
+	cmd.Dir, cmd.Env = clone, append(cmd.Env, "GITHUB_ACTIONS=true")
+	got := end(cmd.Run())
+	require.Equal(t, 1, got.code, got.errs)
+	require.Contains(t, got.out, "\n::error title=deregister-same against none moved%2C read each-request::"+
+		"deregister-same against none moved, read each-request%0A  it was   stale ghost%0A")
+	text, err := os.ReadFile(junit)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `tests="2" failures="1" errors="0"`)
+	require.Contains(t, string(text), "go run ./harness/cmd/ghostroute draw artifacts/matrix/deregister-same/none/")
+}
+
 func TestTheIncidentIsTold(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a b")
@@ -186,6 +248,7 @@ func long(t *testing.T) map[string][]string {
 		"matrix":   {"matrix", "--out", t.TempDir()},
 		"notebook": {"notebook", "3", "--out", t.TempDir()},
 		"soak":     {"soak", "--out", t.TempDir()},
+		"stress":   {"stress", "--out", t.TempDir()},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ const keptMemory = 700 << 20
 
 func (c *command) matrix() *cobra.Command {
 	var scenario, fix string
+	var part shard
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Try every scenario against every fix, and write the page that shows it",
@@ -29,8 +31,8 @@ func (c *command) matrix() *cobra.Command {
 			"proxy cured?), and by go-micro's own, with its cache and its watch (are the users cured?). Each verdict is\n" +
 			"compared with fixtures/verdicts.txt.\n" +
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
-		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash\n" +
-			"  ghostroute matrix --scenario crash --fix ttl -o json",
+		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash --fix ttl -o json\n" +
+			"  ghostroute matrix --shard 2/4 --out shards/2 --junit shards/2/matrix.xml",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ss, fs, err := chosen(scenario, fix)
@@ -45,18 +47,42 @@ func (c *command) matrix() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.tryAll(cmd.Context(), out, expected, ss, fs)
+			m, err := scenarios.NewMatrix(expected, out.Dir)
+			if err != nil {
+				return err
+			}
+			m.Keep, m.Shard = true, part.Shard
+			return c.tryAll(cmd.Context(), out, m, ss, fs)
 		},
 	}
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd)
+	c.junitFlag(cmd)
+	cmd.Flags().Var(&part, "shard", "try the I-th part of N; N alone is the part that JOB_COMPLETION_INDEX says")
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
 }
 
 func (c *command) parallelFlag(cmd *cobra.Command) {
 	cmd.Flags().UintVar(&c.parallel, "parallel", 12,
 		"cells at a time; trials mostly wait, for leases or for a cache to lapse")
+}
+
+func (c *command) junitFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.junit, "junit", "", "a file for the report as JUnit, a testcase a cell and reading")
+}
+
+// onGitHub says whether the output is read by GitHub's runner.
+func onGitHub() bool { return os.Getenv("GITHUB_ACTIONS") == "true" }
+
+// shard is the flag --shard.
+type shard struct{ scenarios.Shard }
+
+func (s *shard) Type() string { return "I/N" }
+
+func (s *shard) Set(v string) (err error) {
+	s.Shard, err = scenarios.ReadShard(v, os.Getenv("JOB_COMPLETION_INDEX"))
+	return err
 }
 
 // chosen are the scenarios and fixes of those names, or all of them.
@@ -80,26 +106,21 @@ func chosen(scenario, fix string) (ss []scenarios.Scenario, fs []scenarios.Fix, 
 }
 
 // tryAll runs the matrix and writes its report.
-func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected scenarios.Verdicts,
+func (c *command) tryAll(ctx context.Context, out scenarios.Output, m *scenarios.Matrix,
 	ss []scenarios.Scenario, fs []scenarios.Fix) error {
 	for _, old := range []string{"html", "txt", "md", "json"} { // a report that is there is this run's
 		_ = os.Remove(filepath.Join(out.Dir, "matrix."+old))
 	}
 	debug.SetMemoryLimit(keptMemory)
-	m, err := scenarios.NewMatrix(expected, out.Dir)
-	if err != nil {
-		return err
-	}
-	m.Keep = true
 	progress := io.Writer(c.out)
 	if c.json.value == "json" {
 		progress = io.Discard
 	}
-	run, moved, err := c.try(ctx, progress, m, ss, fs)
+	run, _, err := c.try(ctx, progress, m, ss, fs)
 	if err != nil {
 		return err
 	}
-	if len(run.Cells) > 1 { // costs are those of a whole column
+	if len(run.Cells) > 1 && m.Shard.Index <= 1 { // costs are those of a whole column, compared on one machine
 		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
 			return ended(ctx, err, "every cell was tried, the costs were not measured; no report was written")
 		}
@@ -108,24 +129,29 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, expected sce
 		return err
 	}
 	fmt.Fprintf(progress, "\nthe page: %s\n", filepath.Join(out.Dir, "matrix.html"))
-	if moved > 0 {
-		return foundf("%s moved of %d", text.Count(moved, "cell"), len(run.Cells))
-	}
-	return nil
+	return movedError(run)
 }
 
 // try runs the matrix and says how far it is.
 func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matrix,
 	ss []scenarios.Scenario, fs []scenarios.Fix) (run report.Run, moved int, err error) {
 	all, began, done := len(ss)*len(fs), time.Now(), 0
-	fmt.Fprintf(progress, "%s to try\n", text.Count(all, "cell"))
-	run, err = m.Try(ctx, ss, fs, int(max(c.parallel, 1)), func(n int, why []string) {
-		done = n
+	of := ""
+	if m.Shard.Of > 0 {
+		of = ", of which shard " + m.Shard.String() + " has its part"
+	}
+	fmt.Fprintf(progress, "%s to try%s\n", text.Count(all, "cell"), of)
+	run, err = m.Try(ctx, ss, fs, int(max(c.parallel, 1)), func(n, of int, why []string) {
+		done, all = n, of
 		if len(why) > 0 {
 			moved++
 		}
 		for _, w := range why {
 			fmt.Fprintln(progress, w)
+			if onGitHub() {
+				title, _, _ := strings.Cut(w, "\n")
+				fmt.Fprintln(progress, report.Annotation(title, w))
+			}
 		}
 		if n%50 == 0 {
 			fmt.Fprintf(progress, "%d of %d cells, %s\n", n, all, time.Since(began).Round(time.Second))
@@ -149,6 +175,11 @@ func (c *command) writeReport(out scenarios.Output, run report.Run) error {
 	}
 	for name, write := range writers {
 		if err := writeFile(filepath.Join(out.Dir, name), write); err != nil {
+			return err
+		}
+	}
+	if c.junit != "" {
+		if err := writeFile(c.junit, func(w io.Writer) error { return report.JUnit(w, run) }); err != nil {
 			return err
 		}
 	}

@@ -15,16 +15,20 @@ import (
 const top = "../../.."
 
 var (
+	making    = regexp.MustCompile(`make [a-z].*`)
 	playing   = regexp.MustCompile(`make notebook.*`)
 	codeSpan  = regexp.MustCompile("(?ms)^```.*?^```|`[^`\n]+`|^ {4}[^\n]+$")
 	makeRule  = regexp.MustCompile(`(?m)^([a-z-]+):`)
 	madeRule  = regexp.MustCompile("(?m)^[ `]*" + `make ([a-z][a-z-]*)((?: [A-Z]+=[\w."-]+)*)`)
+	madeArgs  = regexp.MustCompile(`make ([a-z-]+) ARGS="([^"]*)"`)
+	shellName = regexp.MustCompile(`\$[A-Z_]+`)
 	someFlags = regexp.MustCompile(`\bghostroute ([a-z][^'"#` + "`" + `]*)`)
 )
 
 // TestCommandsInThePapers looks for every target of make, and every verb, flag, scenario and fix of ghostroute, that
-// the papers name.
+// the papers, the workflows and the Kubernetes jobs name.
 func TestCommandsInThePapers(t *testing.T) {
+	t.Setenv("JOB_COMPLETION_INDEX", "0")
 	makefile, err := os.ReadFile(filepath.Join(top, "Makefile"))
 	require.NoError(t, err)
 	rules := map[string]bool{}
@@ -40,6 +44,10 @@ func TestCommandsInThePapers(t *testing.T) {
 				variable, _, _ := strings.Cut(set, "=")
 				assert.True(t, strings.Contains(string(makefile), "$("+variable+")"), "%s says make %s with %s", file, m[1], set)
 			}
+		}
+		for _, m := range madeArgs.FindAllStringSubmatch(code, -1) {
+			args := strings.Fields(shellName.ReplaceAllString(m[2], "1"))
+			assert.NoError(t, understood(append([]string{m[1]}, args...)), "%s says %s", file, m[0])
 		}
 		for _, m := range someFlags.FindAllStringSubmatch(code, -1) {
 			called++
@@ -70,7 +78,8 @@ func understood(args []string) error {
 	return err
 }
 
-// papers is the code in the project's Markdown files, and what notebooks say of how they are played, by file.
+// papers is the code in the project's Markdown files, what notebooks say of how they are played, and what jobs make, by
+// file.
 func papers(t *testing.T) map[string]string {
 	t.Helper()
 	code := map[string]string{}
@@ -78,7 +87,7 @@ func papers(t *testing.T) map[string]string {
 		if err == nil && e.IsDir() && (e.Name() == "artifacts" || e.Name() == "testdata") {
 			return fs.SkipDir
 		}
-		in := map[string]*regexp.Regexp{".md": codeSpan, ".txt": playing}[filepath.Ext(path)]
+		in := map[string]*regexp.Regexp{".md": codeSpan, ".txt": playing, ".yml": making, ".yaml": making}[filepath.Ext(path)]
 		if err != nil || in == nil {
 			return err
 		}

@@ -23,7 +23,8 @@ type command struct {
 	json  choice // of those verbs that have a result
 	dir   string // of those verbs that keep anything
 
-	parallel uint // cells of the matrix at a time
+	parallel uint   // cells of the matrix at a time
+	junit    string // a file for the matrix as JUnit
 }
 
 func (c *command) root() *cobra.Command {
@@ -51,8 +52,8 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().Var(&c.color, "color", "auto, always or never; auto is a terminal without NO_COLOR")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.SetHelpCommand(helpOf(root))
-	root.AddCommand(c.incident(), c.matrix(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.claims(),
-		c.causes(), c.judge(), c.draw(), c.version(), c.completion(root))
+	root.AddCommand(c.incident(), c.matrix(), c.merge(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.stress(),
+		c.claims(), c.causes(), c.judge(), c.draw(), c.version(), c.completion(root))
 	return root
 }
 

@@ -17,8 +17,8 @@ func (c *command) verdicts() *cobra.Command {
 		Use:   "verdicts",
 		Short: "Accept what the matrix finds: rewrite fixtures/verdicts.txt and the tables made of it",
 		Long: "Try every scenario against every fix and write what was found to fixtures: verdicts.txt, matrix.md and\n" +
-			"fixes.md. Look at git diff afterwards. A verdict of unknown is never accepted; nothing is written if the\n" +
-			"run does not come to its end.",
+			"fixes.md, and seconds.txt, by which shards are dealt. Look at git diff afterwards. A verdict of unknown is\n" +
+			"never accepted; nothing is written if the run does not come to its end.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			expected, err := scenarios.ReadExpected()
@@ -33,12 +33,12 @@ func (c *command) verdicts() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, moved, err := c.try(cmd.Context(), c.out, m, scenarios.All(), scenarios.Fixes())
+			run, moved, err := c.try(cmd.Context(), c.out, m, scenarios.All(), scenarios.Fixes())
 			if err != nil {
 				return err
 			}
 			all, unknown := m.Found()
-			if err := all.WriteExpected(); err != nil {
+			if err := errors.Join(all.WriteExpected(), scenarios.WriteSeconds(run)); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "%s moved: look at git diff fixtures\n", text.Count(moved, "cell"))
