@@ -84,7 +84,8 @@ func (m *Matrix) reading(ctx context.Context, s Scenario, f Fix, reading gateway
 	if err != nil {
 		return report.Reading{}, err
 	}
-	read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected, Again: again}
+	read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected,
+		Again: again}
 	if m.Keep {
 		read.Events = r.Events
 	}
@@ -140,7 +141,8 @@ const attempts = 4
 
 // trial is a trial's result. It is made again where time broke a premise, which is told and counted; never for what it
 // came to.
-func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result, again []string, err error) {
+func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result,
+	again []string, err error) {
 	for n := 1; n <= attempts; n++ {
 		if r, err = m.try(ctx, s, f, reading); err != nil {
 			return r, again, err
@@ -220,8 +222,8 @@ func (m *Matrix) Found() (all Verdicts, unknown []string) {
 }
 
 // Try tries every one of these scenarios against every one of these fixes, some at a time, and calls tell after each
-// cell with how many are done of how many. It returns when all are, or at the first trouble, the end of ctx among it, when what has
-// begun has ended.
+// cell with how many are done of how many. It returns when all are, or at the first trouble, the end of ctx among it,
+// when what has begun has ended.
 func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, parallel int,
 	tell func(done, all int, moved []string)) (report.Run, error) {
 	began := time.Now()

@@ -65,8 +65,8 @@ func Merge(dirs []string) (run report.Run, missing []string, err error) {
 		return run, missing, err
 	}
 	if untried := len(at) - len(run.Cells); untried > 0 && len(missing) == 0 {
-		return run, nil, fmt.Errorf("every shard is there, and of their cells %d are not: they were dealt by different tables",
-			untried)
+		return run, nil, fmt.Errorf("every shard is there, and %d of their cells are not: they were dealt by different "+
+			"tables", untried)
 	}
 	return run, missing, nil
 }

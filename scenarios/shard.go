@@ -52,8 +52,8 @@ func ReadShard(text, index string) (s Shard, err error) {
 	return s, nil
 }
 
-// cells are the numbers of a shard's cells, row by row. They are dealt by what they take, the longest first, each to the
-// shard that has least: every machine deals alike, for it reads the same table.
+// cells are the numbers of a shard's cells, row by row. They are dealt by what they take, the longest first, each to
+// the shard that has least: every machine deals alike, for it reads the same table.
 func (s Shard) cells(scenarios []Scenario, fixes []Fix) (mine []int, err error) {
 	var all []int
 	for i := range len(scenarios) * len(fixes) {
@@ -103,7 +103,7 @@ func weight(seconds map[string]float64, s Scenario, f Fix) (takes float64) {
 
 const secondsFile = "seconds.txt"
 
-const secondsHead = "# What one reading of a scenario takes, in seconds; written by make verdicts. Shards are dealt by it.\n"
+const secondsHead = "# What one reading of a scenario takes, in seconds. Shards are dealt by it; make verdicts writes it.\n"
 
 // WriteSeconds writes to fixtures what a reading of each scenario took in a run.
 func WriteSeconds(run report.Run) error {

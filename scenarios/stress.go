@@ -44,8 +44,9 @@ type stress struct {
 	file string
 }
 
-// Stress runs the bouts, one run at a time, beside two busy loops. It says how far it is, keeps the log of every run that
-// failed, and goes on where the last stress of the same program stopped. failed is how many runs did, that one's too.
+// Stress runs the bouts, one run at a time, beside two busy loops. It says how far it is, keeps the log of every run
+// that failed, and goes on where the last stress of the same program stopped. failed is how many runs did, that one's
+// too.
 func Stress(ctx context.Context, out Output, bouts []Bout) (failed int, err error) {
 	s := stress{out: out, file: filepath.Join(out.Dir, "state.json")}
 	if err := s.read(); err != nil {

@@ -13,7 +13,8 @@ import (
 	"ghostroute/harness"
 )
 
-// TestAStressCountsKeepsAndGoesOn runs a command that fails the second time, is interrupted the third, and then goes on.
+// TestAStressCountsKeepsAndGoesOn runs a command that fails the second time, is interrupted before the third, and goes
+// on.
 func TestAStressCountsKeepsAndGoesOn(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := harness.Context(t)
@@ -55,7 +56,8 @@ func TestAStressCountsKeepsAndGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, failed)
 	require.Contains(t, said.String(), "it begins anew")
-	_, err = Stress(ctx, Output{Writer: &said, Dir: dir}, []Bout{{Name: "n", Times: 1, Command: []string{"no-such-command"}}})
+	nothing := []Bout{{Name: "nothing", Times: 1, Command: []string{"no-such-command"}}}
+	_, err = Stress(ctx, Output{Writer: &said, Dir: dir}, nothing)
 	require.ErrorContains(t, err, "no-such-command")
 }
 

@@ -15,8 +15,8 @@ func (c *command) merge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "merge DIR...",
 		Short: "Make one report of the matrix' shards",
-		Long: "Make one report of what the shards of a matrix left in these folders, each by matrix --shard I/N --out DIR.\n" +
-			"What moved, and a shard that is missing, is an error.",
+		Long: "Make one report of what the shards of a matrix left in these folders, each by matrix --shard I/N\n" +
+			"--out DIR. What moved, and a shard that is missing, is an error.",
 		Example: "  ghostroute merge shards/1 shards/2 shards/3 shards/4 --out artifacts/matrix --junit matrix.xml",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -52,8 +52,8 @@ func (c *command) root() *cobra.Command {
 	root.PersistentFlags().Var(&c.color, "color", "auto, always or never; auto is a terminal without NO_COLOR")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.SetHelpCommand(helpOf(root))
-	root.AddCommand(c.incident(), c.matrix(), c.merge(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(), c.stress(),
-		c.claims(), c.causes(), c.judge(), c.draw(), c.version(), c.completion(root))
+	root.AddCommand(c.incident(), c.matrix(), c.merge(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(),
+		c.stress(), c.claims(), c.causes(), c.judge(), c.draw(), c.version(), c.completion(root))
 	return root
 }
 

@@ -14,8 +14,8 @@ func (c *command) stress() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stress",
 		Short: "Run the incident and the tests again and again on a busy machine: none may fail",
-		Long: "Run the incident, the tests of the scenarios, and all tests under the race detector again and again, beside\n" +
-			"two busy loops. The log of each run that failed is kept. A stress that was interrupted is gone on with.",
+		Long: "Run the incident, the tests of the scenarios, and all tests under the race detector again and again,\n" +
+			"beside two busy loops. The log of each run that failed is kept. A stress that was interrupted is gone on with.",
 		Example: "  ghostroute stress\n  ghostroute stress --incidents 30 --suites 0 --race 0",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
