@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -116,6 +117,37 @@ func leaving() []Scenario {
 			Text: "An operator's transaction deletes v1-a's key through p3.",
 			Act: func(t *Trial) error {
 				return t.crashed("v1-a", func() error { return t.txn(clientv3.OpDelete(t.ServiceKey("v1-a"))) })
+			},
+		},
+		{
+			Name: "txn-put", Theme: theme, Title: "a transaction through the proxy that is read overwrites a key",
+			Seen: "grpcproxy/kv.go, txnToCache: what a transaction puts is cleared",
+			Text: "There is one proxy. v1-a crashes, and an operator's transaction through that proxy puts a " +
+				"registration without a node in its place.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				empty := fmt.Sprintf(`{"name":%q,"version":"v1"}`, t.Topology.Service)
+				return t.crashed("v1-a", func() error { return t.txn(clientv3.OpPut(t.ServiceKey("v1-a"), empty)) })
+			},
+		},
+		{
+			Where: AtRPC, Proofs: always(verdict.Proof{Write: "txn", At: "p1"}),
+			Name: "txn-compare", Theme: theme, Title: "a transaction compares the range and does nothing",
+			Seen: "grpcproxy/kv.go, Txn: \"txn may claim an outdated key is updated; be safe and invalidate\"",
+			Text: "There is one proxy. An operator deletes v1-a's key on a member, past it; then commits a transaction " +
+				"through it that compares every key of the service, and does nothing.",
+			Needs: oneProxy,
+			Act: func(t *Trial) error {
+				return t.crashed("v1-a", func() error { return t.on("m1", t.delete(t.ServiceKey("v1-a"))) })
+			},
+			After: func(t *Trial) error {
+				every := clientv3.Compare(clientv3.Version(t.ServicePrefix()), ">", -1).WithPrefix()
+				return t.Inflict(func() error {
+					return t.on("p1", func(c *clientv3.Client) error {
+						_, err := c.Txn(t.ctx).If(every).Commit()
+						return err
+					})
+				})
 			},
 		},
 		{
