@@ -36,9 +36,10 @@ stress:   ## the incident and the tests again and again on a busy machine: make 
 agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
+mutants:  ## change etcd's proxy a line at a time: the matrix must notice each (ARGS=--resume goes on)
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)
-incident matrix merge verdicts explore soak stress agree claims causes: build
+incident matrix merge verdicts explore soak stress agree claims causes mutants: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 N ?= 1
@@ -76,5 +77,5 @@ lint: ## gofmt, lines of 120 columns, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes notebook \
+.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes mutants notebook \
 	notebook-write notebook-help notebooks test race page lint bench
