@@ -18,6 +18,7 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/text"
 )
 
 // Topology is what a bench is made of: plain data. The zero value is the incident's: three members, three stock proxies
@@ -145,11 +146,7 @@ func names(prefix string, n int) []string {
 }
 
 func quoted[T ~string](all []T) string {
-	var q []string
-	for _, s := range all {
-		q = append(q, fmt.Sprintf("%q", string(s)))
-	}
-	return strings.Join(q, " or ")
+	return strings.Join(text.Each(all, func(s T) string { return fmt.Sprintf("%q", string(s)) }), " or ")
 }
 
 // kinds are the gateways there are.

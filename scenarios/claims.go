@@ -11,6 +11,8 @@ import (
 
 	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
+	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/text"
 )
 
 // everything is what a fix promises under which nothing is ever stale: each of the explorer's checks.
@@ -98,11 +100,7 @@ func (s Search) refute(ctx context.Context, out Output) (rows string, err error)
 				came += ": broken in one, and kept when that was run again"
 			} else {
 				_, why, _ = strings.Cut(strings.TrimPrefix(g.Why.Error(), "broken promise: "), ":")
-				var steps []string
-				for _, step := range g.Plan.Steps {
-					steps = append(steps, step.String())
-				}
-				came = fmt.Sprintf("**refuted** by `%s`", strings.Join(steps, " / "))
+				came = fmt.Sprintf("**refuted** by `%s`", strings.Join(text.Each(g.Plan.Steps, plan.Step.String), " / "))
 			}
 			if broken == tries {
 				k := kept{Check: c, Fix: s.Fix.Name, Plan: g.Plan}

@@ -95,13 +95,9 @@ func (s Search) hunt(out Output) hunt.Config {
 
 // command is what replays a plan of the search, when the plan is put behind it.
 func (s Search) command() string {
-	var names []string
-	for _, c := range s.Checks {
-		names = append(names, c.Name)
-	}
 	command := Program + " explore --fix " + s.Fix.Name
-	if len(names) > 0 {
-		command += " --checks " + strings.Join(names, ",")
+	if len(s.Checks) > 0 {
+		command += " --checks " + strings.Join(text.Each(s.Checks, func(c check.Check) string { return c.Name }), ",")
 	}
 	return command + " "
 }

@@ -188,19 +188,9 @@ func variant(v proxy.Variant) func(*harness.Topology) {
 }
 
 // FixNames are the names of all fixes.
-func FixNames() (names []string) {
-	for _, f := range Fixes() {
-		names = append(names, f.Name)
-	}
-	return names
-}
+func FixNames() []string { return text.Each(Fixes(), Fix.name) }
 
 // FixNamed finds a fix. The error of one that is not there lists those that are.
-func FixNamed(name string) (Fix, error) {
-	for _, f := range Fixes() {
-		if f.Name == name {
-			return f, nil
-		}
-	}
-	return Fix{}, text.Unknown("fix", name, FixNames())
-}
+func FixNamed(name string) (Fix, error) { return text.Find("fix", name, Fixes(), Fix.name) }
+
+func (f Fix) name() string { return f.Name }

@@ -6,7 +6,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness/proxy"
 	"ghostroute/harness/stage"
+	"ghostroute/harness/text"
 )
 
 // What an operator does: with etcdctl, at the balancer, to the proxies.
@@ -108,12 +110,7 @@ func (t *Trial) restart(proxies ...string) error {
 }
 
 // everyProxy are the proxies' names.
-func (t *Trial) everyProxy() (names []string) {
-	for _, p := range t.Proxies() {
-		names = append(names, p.Name())
-	}
-	return names
-}
+func (t *Trial) everyProxy() []string { return text.Each(t.Proxies(), (*proxy.Proxy).Name) }
 
 // restartThrough restarts an instance's process through each of these proxies in turn, without deregistering.
 func (t *Trial) restartThrough(id string, proxies ...string) error {

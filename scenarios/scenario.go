@@ -77,22 +77,12 @@ func All() []Scenario {
 }
 
 // Names are the names of all scenarios.
-func Names() (names []string) {
-	for _, s := range All() {
-		names = append(names, s.Name)
-	}
-	return names
-}
+func Names() []string { return text.Each(All(), Scenario.name) }
 
 // Named finds a scenario. The error of one that is not there lists those that are.
-func Named(name string) (Scenario, error) {
-	for _, s := range All() {
-		if s.Name == name {
-			return s, nil
-		}
-	}
-	return Scenario{}, text.Unknown("scenario", name, Names())
-}
+func Named(name string) (Scenario, error) { return text.Find("scenario", name, All(), Scenario.name) }
+
+func (s Scenario) name() string { return s.Name }
 
 // oneProxy is the topology in which no other proxy can be to blame.
 func oneProxy(t *harness.Topology) { t.Proxies, t.Weights = 1, nil }

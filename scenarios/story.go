@@ -125,8 +125,8 @@ func (s *story) look(gateway string) looked {
 
 func (l looked) String() string {
 	r, truth := l.resolve, l.s.truth
-	return fmt.Sprintf("%s was told %v, %s: %v", l.gateway, ids(r.Endpoints),
-		r.Origin(truth.Revision), ids(truth.Endpoints))
+	return fmt.Sprintf("%s was told %v, %s: %v", l.gateway, history.IDs(r.Endpoints),
+		r.Origin(truth.Revision), history.IDs(truth.Endpoints))
 }
 
 // fresh asserts that the gateway was told the truth and that each instance it was told of answered for itself.
@@ -180,14 +180,6 @@ func (l looked) hides(present ...string) looked {
 func (l looked) from(source history.Source, proxy string) looked {
 	l.s.assert(l.resolve.Source == source && l.resolve.Via == proxy, "a %s at %s was to answer: %s", source, proxy, l)
 	return l
-}
-
-func ids(all []history.Endpoint) []string {
-	names := []string{}
-	for _, e := range all {
-		names = append(names, e.ID)
-	}
-	return names
 }
 
 // historyIn is the file in which a bench keeps its history.

@@ -1,6 +1,10 @@
 package history
 
-import "slices"
+import (
+	"slices"
+
+	"ghostroute/harness/text"
+)
 
 // Compare says how what was told of a service stands to truth: ghosts are the ids told that truth lacks, or has
 // otherwise, and hidden those that truth has and that were not told, or told otherwise. Both are sorted and name each
@@ -9,6 +13,9 @@ import "slices"
 func Compare(told, truth []Endpoint) (ghosts, hidden []string) {
 	return lacking(told, truth), lacking(truth, told)
 }
+
+// IDs are the endpoints' ids, in their order.
+func IDs(all []Endpoint) []string { return text.Each(all, func(e Endpoint) string { return e.ID }) }
 
 // Agrees says whether an answer names exactly the endpoints that truth has.
 func (r Resolve) Agrees(t Truth) bool {

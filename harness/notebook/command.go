@@ -101,11 +101,8 @@ func didYouMean(typed string, words []string) string {
 
 // Usage is the command's line with what it takes: "get WHO [mode=…]".
 func (c Command) Usage() string {
-	words := []string{c.Name}
-	for _, a := range c.Args {
-		words = append(words, a.Form)
-	}
-	return strings.Join(words, " ")
+	forms := text.Each(c.Args, func(a Arg) string { return a.Form })
+	return strings.Join(append([]string{c.Name}, forms...), " ")
 }
 
 // each runs a command that does the same for each value of an argument, or where there is none for each that there may

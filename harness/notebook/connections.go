@@ -16,6 +16,7 @@ import (
 	"ghostroute/harness/conn"
 	"ghostroute/harness/history"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/text"
 	"ghostroute/harness/wait"
 )
 
@@ -104,7 +105,7 @@ func (nb *Notebook) pinnedTo(proxy string) []string {
 
 // pinned names clients, each with the proxy that its connection goes to.
 func (c *call) pinned(clients []string) string {
-	return list(named(clients, func(name string) string {
+	return list(text.Each(clients, func(name string) string {
 		if p := c.b().PinnedTo(name); p != "" {
 			return name + "→" + p
 		}

@@ -8,6 +8,7 @@ import (
 	"ghostroute/harness/keys"
 	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/text"
 )
 
 func faultCommands() []Command {
@@ -22,7 +23,7 @@ func faultCommands() []Command {
 			"that it delivers.",
 		Args: []Arg{
 			{"PROXY", aProxy(), ""},
-			{"RPC", oneOf(named(rpcs[:], func(r rpc) string { return r.word })...), ""},
+			{"RPC", oneOf(text.Each(rpcs[:], func(r rpc) string { return r.word })...), ""},
 			{"[POINT]", oneOf(string(history.BeforeMember), string(history.AfterMember)), "after if it is not said"},
 		},
 		run: (*call).hold,

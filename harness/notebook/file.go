@@ -145,11 +145,8 @@ func Chapters(dir, language string) ([]Chapter, error) {
 		return nil, err
 	}
 	if len(paths) == 0 && language != "" {
-		var others []string
 		folders, _ := filepath.Glob(filepath.Join(dir, "*", "[0-9][0-9]-*.txt")) // the pattern is good
-		for _, path := range folders {
-			others = append(others, filepath.Base(filepath.Dir(path)))
-		}
+		others := text.Each(folders, func(path string) string { return filepath.Base(filepath.Dir(path)) })
 		return nil, text.Unknown("translation", language, slices.Compact(others))
 	}
 	if len(paths) == 0 {

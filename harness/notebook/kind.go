@@ -46,11 +46,11 @@ func connected() kind { return anyOf(aGateway(), anInstance(), aClient()) }
 func asker() kind { return anyOf(aGateway(), anInstance(), aClient(), aProxy(), aMember()) }
 
 func aVariant() kind {
-	return ofNames("a proxy variant", named(proxy.Variants(), proxy.Variant.String)...)
+	return ofNames("a proxy variant", text.Each(proxy.Variants(), proxy.Variant.String)...)
 }
 func aReading() kind { return oneOf(string(gateway.EachRequest), string(gateway.GoMicro)) }
 func aMode() kind {
-	return oneOf(named(registry.Modes(), func(m registry.Mode) string { return string(m) })...)
+	return oneOf(text.Each(registry.Modes(), func(m registry.Mode) string { return string(m) })...)
 }
 
 func oneOf(words ...string) kind { return ofNames(text.Or(words), words...) }
@@ -60,7 +60,7 @@ func ofNames(word string, names ...string) kind {
 }
 
 func anyOf(kinds ...kind) kind {
-	word := text.Or(named(kinds, func(k kind) string { return k.word }))
+	word := text.Or(text.Each(kinds, func(k kind) string { return k.word }))
 	return kind{word: word, names: func(nb *Notebook) (all []string) {
 		for _, k := range kinds {
 			all = append(all, k.names(nb)...)

@@ -10,6 +10,7 @@ import (
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/text"
 )
 
 var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
@@ -74,7 +75,7 @@ func rangeName(key, end string) string {
 
 // ids names endpoints, as list does.
 func ids(all []history.Endpoint) string {
-	return list(named(all, func(e history.Endpoint) string { return e.ID }))
+	return list(history.IDs(all))
 }
 
 // list is names in a line, "nobody" where there are none.
@@ -85,28 +86,19 @@ func list(names []string) string {
 	return strings.Join(names, " ")
 }
 
-// named is the name of each of them.
-func named[T any](all []T, name func(T) string) []string {
-	var names []string
-	for _, x := range all {
-		names = append(names, name(x))
-	}
-	return names
-}
-
-func (nb *Notebook) proxyNames() []string { return named(nb.bench.Proxies(), (*proxy.Proxy).Name) }
+func (nb *Notebook) proxyNames() []string { return text.Each(nb.bench.Proxies(), (*proxy.Proxy).Name) }
 func (nb *Notebook) memberNames() []string {
-	return named(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
+	return text.Each(nb.bench.Cluster.Members, func(m *etcd.Member) string { return m.Name })
 }
 func (nb *Notebook) gatewayNames() []string {
-	return named(nb.bench.Gateways(), (*gateway.Gateway).Name)
+	return text.Each(nb.bench.Gateways(), (*gateway.Gateway).Name)
 }
 func (nb *Notebook) instanceNames() []string { return nb.instances }
 func (nb *Notebook) clientNames() []string   { return nb.clients }
 func (nb *Notebook) scenarioNames() []string { return nb.opts.Scenarios }
-func (nb *Notebook) fixNames() []string      { return named(nb.opts.Fixes, Fix.name) }
+func (nb *Notebook) fixNames() []string      { return text.Each(nb.opts.Fixes, Fix.name) }
 func (nb *Notebook) topologyFixNames() []string {
-	return named(slices.DeleteFunc(slices.Clone(nb.opts.Fixes), func(f Fix) bool { return f.Operator }), Fix.name)
+	return text.Each(slices.DeleteFunc(slices.Clone(nb.opts.Fixes), func(f Fix) bool { return f.Operator }), Fix.name)
 }
 
 // kindOf is what a node is, "" for a name that the notebook does not know.

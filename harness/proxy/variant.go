@@ -2,13 +2,13 @@ package proxy
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
+
+	"ghostroute/harness/text"
 )
 
 // Variant is how a proxy differs from stock: a flag that etcd has, a proposed patch, or our own. The zero Variant is
@@ -65,23 +65,13 @@ func (w *Wiring) Own(f func()) {
 // After is called when the proxy stops, after its server ended and before its client is closed.
 func (w *Wiring) After(f func()) { w.run.after = append(w.run.after, f) }
 
-// variants are made once a call: each has parameters with defaults, and none has state.
-func variants() []Variant {
+// Variants lists every variant with its default parameters, stock first. They are made once a call: none has state.
+func Variants() []Variant {
 	return []Variant{Stock(), Ordering(), Leasing(""), Upgrade(), CacheOff(), TTL(0), InvalidateAfter(), ByIdentity(),
 		Watching(), OpenEnded(), L4()}
 }
 
-// Variants lists every variant with its default parameters, stock first.
-func Variants() []Variant { return variants() }
-
 // VariantNamed finds a variant by its name.
 func VariantNamed(name string) (Variant, error) {
-	var names []string
-	for _, v := range variants() {
-		if v.String() == name {
-			return v, nil
-		}
-		names = append(names, v.String())
-	}
-	return Variant{}, fmt.Errorf("there is no proxy variant %q: there are %s", name, strings.Join(names, ", "))
+	return text.Find("proxy variant", name, Variants(), Variant.String)
 }

@@ -157,10 +157,7 @@ func (d *drafter) truth(events []history.Event) {
 		return
 	}
 	for _, t := range truths {
-		s := segment{T: max(0, d.us(t.From)), Revision: t.Revision, IDs: []string{}}
-		for _, e := range t.Endpoints {
-			s.IDs = append(s.IDs, e.ID)
-		}
+		s := segment{T: max(0, d.us(t.From)), Revision: t.Revision, IDs: append([]string{}, history.IDs(t.Endpoints)...)}
 		d.Truth = append(d.Truth, s)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"ghostroute/harness/text"
 )
 
 // Markdown writes the run as tables that GitHub renders: the verdicts, the fixes and what they cost, and what is not
@@ -50,11 +52,8 @@ func (run Run) markdown(w io.Writer, write func(table, *strings.Builder)) error 
 }
 
 func (t table) matrix(b *strings.Builder) {
-	head := []string{"scenario"}
-	for _, c := range t.Columns {
-		head = append(head, c.Name)
-	}
-	heading(b, head...)
+	names := text.Each(t.Columns, func(c column) string { return c.Name })
+	heading(b, append([]string{"scenario"}, names...)...)
 	for _, th := range t.Themes {
 		if th.Name != "" {
 			line(b, append([]string{"**" + md(th.Name) + "**"}, make([]string, len(t.Columns))...)...)
@@ -88,11 +87,8 @@ func (t table) fixes(b *strings.Builder) {
 }
 
 func (t table) costs(b *strings.Builder) {
-	head := []string{"", "fix", "fresh"}
-	for _, c := range costColumns {
-		head = append(head, strings.TrimSpace(c.Title+" "+c.Unit))
-	}
-	heading(b, head...)
+	titles := text.Each(costColumns, func(c costColumn) string { return strings.TrimSpace(c.Title + " " + c.Unit) })
+	heading(b, append([]string{"", "fix", "fresh"}, titles...)...)
 	for _, c := range t.Columns {
 		costs := c.Costs
 		if costs == nil {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -135,14 +136,7 @@ func through(via string) string {
 }
 
 func list(endpoints []history.Endpoint) string {
-	if len(endpoints) == 0 {
-		return "none"
-	}
-	var s []string
-	for _, e := range endpoints {
-		s = append(s, e.ID)
-	}
-	return strings.Join(s, ", ")
+	return cmp.Or(strings.Join(history.IDs(endpoints), ", "), "none")
 }
 
 // differs says how an answer differs from truth.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/text"
 	"ghostroute/harness/verdict"
 )
 
@@ -180,10 +181,7 @@ func (q square) code() string {
 
 // pair is a square in two letters a reading: "Sg/F".
 func (q square) pair() string {
-	var both []string
-	for _, h := range q.Halves {
-		both = append(both, strings.Replace(h.Letter, "·", "–", 1)+h.Symptom)
-	}
+	both := text.Each(q.Halves, func(h half) string { return strings.Replace(h.Letter, "·", "–", 1) + h.Symptom })
 	return cmp.Or(strings.Join(both, "/"), map[bool]string{true: "–"}[q.NA])
 }
 

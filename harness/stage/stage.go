@@ -150,26 +150,12 @@ func (s *Stage) Proxy(name string) *proxy.Proxy {
 }
 
 func (s *Stage) proxy(name string) (*proxy.Proxy, error) {
-	var names []string
-	for _, p := range s.proxies {
-		if p.Name() == name {
-			return p, nil
-		}
-		names = append(names, p.Name())
-	}
-	return nil, text.Unknown("proxy", name, names)
+	return text.Find("proxy", name, s.proxies, (*proxy.Proxy).Name)
 }
 
 // member is the member of that name.
 func (s *Stage) member(name string) (*etcd.Member, error) {
-	if m := s.Cluster.Member(name); m != nil {
-		return m, nil
-	}
-	var names []string
-	for _, m := range s.Cluster.Members {
-		names = append(names, m.Name)
-	}
-	return nil, text.Unknown("member", name, names)
+	return text.Find("member", name, s.Cluster.Members, func(m *etcd.Member) string { return m.Name })
 }
 
 // PinnedTo is the proxy that a client's live connection goes to, "" where it has none.

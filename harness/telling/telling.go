@@ -3,6 +3,7 @@
 package telling
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -144,12 +145,5 @@ func (t *Teller) conn(c *history.Conn) {
 }
 
 func names(all []history.Endpoint) string {
-	if len(all) == 0 {
-		return "no instance"
-	}
-	var s []string
-	for _, e := range all {
-		s = append(s, e.ID)
-	}
-	return strings.Join(s, " ")
+	return cmp.Or(strings.Join(history.IDs(all), " "), "no instance")
 }

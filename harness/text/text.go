@@ -3,6 +3,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -27,6 +28,24 @@ func Count(n int, one string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// Each is a word for each of them.
+func Each[T any](all []T, word func(T) string) []string {
+	var words []string
+	for _, x := range all {
+		words = append(words, word(x))
+	}
+	return words
+}
+
+// Find is the one of all that has this name. The error of one that is not there lists those that are.
+func Find[T any](what, name string, all []T, nameOf func(T) string) (found T, err error) {
+	names := Each(all, nameOf)
+	if i := slices.Index(names, name); i >= 0 {
+		return all[i], nil
+	}
+	return found, Unknown(what, name, names)
 }
 
 // Unknown is the error for a name that is not there: it says which one was meant, if one is near, and which there are.

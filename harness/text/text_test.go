@@ -1,6 +1,7 @@
 package text_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,4 +45,16 @@ func TestQuote(t *testing.T) {
 func TestWrap(t *testing.T) {
 	require.Empty(t, text.Wrap(" ", 10))
 	require.Equal(t, []string{"a proxy", "äöüß-of-ca", "ches ends"}, text.Wrap("a proxy\n äöüß-of-caches ends", 10))
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	words := []string{"put", "delete"}
+	length := func(s string) string { return fmt.Sprint(len(s)) }
+	require.Equal(t, []string{"3", "6"}, text.Each(words, length))
+	found, err := text.Find("word of length", "6", words, length)
+	require.NoError(t, err)
+	require.Equal(t, "delete", found)
+	_, err = text.Find("word of length", "900", words, length)
+	require.EqualError(t, err, `there is no word of length "900": there are 3 and 6`)
 }

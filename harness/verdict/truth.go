@@ -241,11 +241,7 @@ func ids(endpoints []history.Endpoint) string {
 	if len(endpoints) == 0 {
 		return "nothing"
 	}
-	names := make([]string, len(endpoints))
-	for i, e := range endpoints {
-		names[i] = e.ID
-	}
-	return text.And(names)
+	return text.And(history.IDs(endpoints))
 }
 
 // revisions is when each revision was first shown to exist.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,8 @@ func (c *command) matrix() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := scenarios.NewMatrix(expected, out.Dir)
+			// It makes a folder a cell below this one, as out does where one cell is tried.
+			m, err := scenarios.NewMatrix(expected, cmp.Or(c.dir, filepath.Join("artifacts", "matrix")))
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"ghostroute/harness/notebook"
 	"ghostroute/harness/stage"
+	"ghostroute/harness/text"
 	"ghostroute/scenarios"
 )
 
@@ -37,11 +38,8 @@ func (c *command) notebook() *cobra.Command {
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			all, _ := chapters(language)
-			names := []string{"list"}
-			for _, ch := range all {
-				names = append(names, ch.Name)
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			names := text.Each(all, func(ch notebook.Chapter) string { return ch.Name })
+			return append([]string{"list"}, names...), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if commands {

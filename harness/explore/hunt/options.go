@@ -24,10 +24,7 @@ func Checks(list string) (checks []check.Check, err error) {
 	if list == "all" {
 		return all, nil
 	}
-	known := []string{"all"}
-	for _, c := range all {
-		known = append(known, c.Name)
-	}
+	known := append([]string{"all"}, text.Each(all, func(c check.Check) string { return c.Name })...)
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.Index(known, strings.TrimSpace(name))
 		if i < 1 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/text"
 )
 
 // Observation is what a machine saw when it took a step. Two machines that agree give equal observations: revisions
@@ -83,10 +84,7 @@ func (o Observation) String() string {
 	if o.Revision != 0 {
 		w = append(w, fmt.Sprintf("revision %d", o.Revision))
 	}
-	for _, a := range o.Answers {
-		w = append(w, a.String())
-	}
-	return strings.Join(w, "; ")
+	return strings.Join(append(w, text.Each(o.Answers, Answer.String)...), "; ")
 }
 
 // String is the answer in one line.

@@ -145,10 +145,7 @@ func parseStep(words []string) (Step, error) {
 	s := Step{Verb: Verb(words[0])}
 	f, ok := verbs[s.Verb]
 	if !ok {
-		var names []string
-		for _, v := range Verbs() {
-			names = append(names, string(v))
-		}
+		names := text.Each(Verbs(), func(v Verb) string { return string(v) })
 		return s, wrong(words[0], names, "%q is nothing a step can do", words[0])
 	}
 	rest := words[1:]

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"ghostroute/harness/text"
 )
 
 // Plan is a topology in numbers and the steps to take on it. The zero numbers are not usable: see Default.
@@ -52,11 +54,8 @@ func (p Plan) String() string { return p.Format() }
 
 // Line is the whole plan in one line, as ghostroute explore takes it; Parse reads it too.
 func (p Plan) Line() string {
-	words := []string{strings.TrimSuffix(p.header(), "\n")}
-	for _, s := range p.Steps {
-		words = append(words, s.String())
-	}
-	return strings.Join(words, " | ")
+	header := strings.TrimSuffix(p.header(), "\n")
+	return strings.Join(append([]string{header}, text.Each(p.Steps, Step.String)...), " | ")
 }
 
 func (p Plan) header() string {
