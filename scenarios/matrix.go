@@ -145,7 +145,7 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	again []string, err error) {
 	for n := 1; n <= attempts; n++ {
 		if r, err = m.try(ctx, s, f, reading); err != nil {
-			return r, again, err
+			return r, again, fmt.Errorf("%s against %s, read %s: %w", s.Name, f.Name, reading, err)
 		}
 		if !r.Late {
 			break
