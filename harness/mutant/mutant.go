@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"ghostroute/harness/text"
 )
 
 // Mutant is a patch of etcd's server module, and what must come of it.
@@ -34,9 +36,9 @@ func (m Move) Cell() string { return m.Scenario + "/" + m.Fix + "/" + m.Reading 
 func (m Move) String() string { return m.Cell() + ": " + m.Verdict }
 
 // Parse reads a mutant's file: "key: text" lines, its moves below "moves:", and the diff. An error names the line.
-func Parse(name, text string) (Mutant, error) {
+func Parse(name, file string) (Mutant, error) {
 	m := Mutant{Name: name}
-	head, diff, ok := strings.Cut(text, "\n--- ")
+	head, diff, ok := strings.Cut(file, "\n--- ")
 	if !ok {
 		return m, fmt.Errorf("%s: it has no diff", name)
 	}
@@ -72,21 +74,26 @@ func Parse(name, text string) (Mutant, error) {
 
 // ReadAll reads the mutants in a folder by name, or these of them.
 func ReadAll(dir string, names ...string) (all []Mutant, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	if err != nil {
+		return nil, err
+	}
+	var there []string
+	for _, f := range files {
+		there = append(there, strings.TrimSuffix(filepath.Base(f), ".patch"))
+	}
 	if len(names) == 0 {
-		files, err := filepath.Glob(filepath.Join(dir, "*.patch"))
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			names = append(names, strings.TrimSuffix(filepath.Base(f), ".patch"))
-		}
+		names = there
 	}
 	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(dir, name+".patch"))
+		if !slices.Contains(there, name) {
+			return nil, text.Unknown("mutant", name, there)
+		}
+		file, err := os.ReadFile(filepath.Join(dir, name+".patch"))
 		if err != nil {
 			return nil, err
 		}
-		m, err := Parse(name, string(text))
+		m, err := Parse(name, string(file))
 		if err != nil {
 			return nil, err
 		}
