@@ -78,8 +78,8 @@ func (t *Trial) refill() error {
 func (t *Trial) inTime() error {
 	age, old := t.Topology.Variant.Age, t.History.Now()-t.filled
 	if age > 0 && old > age {
-		return &trial.Late{What: fmt.Sprintf("the proxies' entries were filled %s before the first look was over, and live %s",
-			old.Round(time.Millisecond), age)}
+		return &trial.Late{What: fmt.Sprintf("the proxies' entries were filled %s before the first look was over, "+
+			"and live %s", old.Round(time.Millisecond), age)}
 	}
 	return nil
 }

@@ -108,7 +108,8 @@ func incident(s *story) {
 			shown.Endpoints = append(shown.Endpoints, endpoints...)
 		}
 		s.assert(shown.Agrees(s.truth), "etcdctl was to show the truth: %v", shown.Endpoints)
-		s.Tell("etcdctl, through p3, shows %v: the truth. And g1, which has not moved, is cured:", history.IDs(shown.Endpoints))
+		s.Tell("etcdctl, through p3, shows %v: the truth. And g1, which has not moved, is cured:",
+			history.IDs(shown.Endpoints))
 		healed := s.look("g1").fresh().from(history.Hit, "p3")
 		s.assert(healed.resolve.Revision == got.Header.Revision, "it is the answer that etcdctl was given: %s", healed)
 		s.look("g3").ghosts("p2", "v2-c").hides("v2-d")

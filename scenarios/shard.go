@@ -103,7 +103,8 @@ func weight(seconds map[string]float64, s Scenario, f Fix) (takes float64) {
 
 const secondsFile = "seconds.txt"
 
-const secondsHead = "# What a reading of a scenario takes, in seconds. Shards are dealt by it; make verdicts writes it.\n"
+const secondsHead = "# What a reading of a scenario takes, in seconds. Shards are dealt by it; " +
+	"make verdicts writes it.\n"
 
 // WriteSeconds writes to fixtures what a reading of each scenario took in a run.
 func WriteSeconds(run report.Run) error {

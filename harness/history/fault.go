@@ -31,8 +31,8 @@ func (k FaultKind) Momentary() bool {
 	return true
 }
 
-// Meets says what Fault.Met counts for such a fault, "" where it counts nothing: of a link connections reset or refused,
-// or bytes; of a member the revisions it is behind the others when the fault ends.
+// Meets says what Fault.Met counts for such a fault, "" where it counts nothing: of a link connections reset or
+// refused, or bytes; of a member the revisions it is behind the others when the fault ends.
 func (k FaultKind) Meets() string {
 	switch k {
 	case Cut:

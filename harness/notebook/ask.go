@@ -50,8 +50,8 @@ func (c *call) disconnected(client string) error {
 	return wait.Until(c.ctx(), client+" is still connected", func() bool { return c.b().PinnedTo(client) == "" })
 }
 
-// caughtUp waits until every member has applied what any has, so that what is read next does not depend on which of them
-// answers.
+// caughtUp waits until every member has applied what any has, so that what is read next does not depend on
+// which of them answers.
 func (c *call) caughtUp() error {
 	_, err := c.b().Truth(c.ctx())
 	return err

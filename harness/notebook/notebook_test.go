@@ -227,7 +227,8 @@ func TestReportHasTheMatrixsPatience(t *testing.T) {
 		require.NoError(t, err, line)
 	}
 	require.Contains(t, out, "verdict: unknown ghost")
-	require.Contains(t, out, "it may yet heal: hold of Watch at p2 has not ended", "patience is over, and something is held")
+	require.Contains(t, out, "it may yet heal: hold of Watch at p2 has not ended",
+		"patience is over, and something is held")
 	var phases []time.Duration
 	for _, e := range nb.bench.History.Events() {
 		if e.Step != nil && (e.Step.Phase == history.PhaseObserve || e.Step.Phase == history.PhaseEnd) {

@@ -247,8 +247,8 @@ func (t *Trial) Observe() error {
 	}
 }
 
-// Late is a premise that time broke: what a trial needed to be young was too old by the time it was looked at, as on a busy
-// machine. It says nothing about what was tried, and the trial may be made again.
+// Late is a premise that time broke: what a trial needed to be young was too old by the time it was looked at, as on a
+// busy machine. It says nothing about what was tried, and the trial may be made again.
 type Late struct{ What string }
 
 func (l *Late) Error() string { return "too late: " + l.What }
