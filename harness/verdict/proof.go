@@ -71,7 +71,11 @@ func (t *trial) shows(p Proof) bool {
 func (t *trial) met(i int, f *history.Fault) bool {
 	met, changed := f.Met > 0, false
 	for _, e := range t.events[i+1:] {
+		// A commit is reported by a watch, which may trail the acknowledgement of its write.
 		if c := e.Commit; c != nil && strings.HasPrefix(c.Key, keys.Service(t.Service)) {
+			changed = true
+		}
+		if w := e.Write; w != nil && w.Err == "" && (touches(w, t.Service) || w.Op == "revoke") {
 			changed = true
 		}
 		if e.Fault != nil && (e.Fault.Op == history.End || e.Fault.Kind == history.Restart) && ends(e.Fault, f) {
