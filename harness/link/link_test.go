@@ -114,8 +114,10 @@ func TestConnsSayWhoIsWho(t *testing.T) {
 		require.Equal(t, i+1, got.ID)
 		require.Equal(t, want.conn.LocalAddr().String(), got.From)
 		require.Equal(t, <-seen, got.Local, "the target sees a connection come from its Local address")
-		require.Equal(t, want.bytes, got.Up)
-		until(t, "what was heard is counted", func() bool { return l.Conns()[i].Down == want.bytes })
+		until(t, "what was said and heard is counted, a moment after it was delivered", func() bool {
+			now := l.Conns()[i]
+			return now.Up == want.bytes && now.Down == want.bytes
+		})
 	}
 }
 
