@@ -171,7 +171,7 @@ func Fixes() []Fix {
 
 // proxyTTL is the age at which entries expire under the ttl fix: longer than anything a trial does between the refill
 // that makes the schedule the worst and its first look, so that the ghost is always met, on a busy machine too.
-const proxyTTL = 2 * time.Second
+const proxyTTL = 3 * time.Second
 
 // inOneProxy is a lab in which every client has come to p1, as with weights 1, 0, 0 once all have reconnected.
 func inOneProxy(c *lab.Config) { c.OneProxy = true }
