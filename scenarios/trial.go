@@ -125,6 +125,13 @@ func (t *Trial) expire(id string) error {
 		if err := t.refill(); err != nil {
 			return err
 		}
+		r, err := t.Cluster.Truth(t.ctx, t.ServiceKey(id))
+		if err != nil {
+			return err
+		}
+		if r.Count == 0 {
+			return &trial.Late{What: "the lease of " + id + " ended before the proxies' entries were filled once more"}
+		}
 	}
 	return t.Expire(t.ctx, id)
 }

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/grpc"
 
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
@@ -144,6 +145,8 @@ func (m *Member) config() (*embed.Config, *serving) {
 	cfg.ListenClientHttpUrls = []url.URL{at(m.httpPort.Addr())}
 	cfg.EnableGRPCGateway = false
 	cfg.ServiceRegister = serving.register
+	// A read that is under way when the server ends would meet a backend that is closed, and panic.
+	cfg.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.WaitForHandlers(true)}
 
 	cluster := make([]string, len(m.cluster.Members))
 	for i, peer := range m.cluster.Members {
