@@ -25,7 +25,7 @@ const (
 // Momentary says whether such a fault is over as soon as it has fired. The others last until they end.
 func (k FaultKind) Momentary() bool {
 	switch k {
-	case Hold, Cut, Blackhole, Delay, CutPeer, Narrow, Stop, Kill:
+	case Hold, Cut, Blackhole, Delay, CutPeer, Stop, Kill:
 		return false
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/text"
 	"ghostroute/harness/wait"
 )
 
@@ -241,6 +242,7 @@ func (s *Stage) Narrow(ctx context.Context, name string, members ...string) erro
 	if err := p.Narrow(members...); err != nil {
 		return err
 	}
+	s.fault(history.Fault{Kind: history.Narrow, Op: history.Fire, Target: name, Detail: text.And(members)})
 	return s.asks(ctx, p, members)
 }
 

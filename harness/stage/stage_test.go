@@ -150,7 +150,9 @@ func TestAMemberIsCutOffAndRejoins(t *testing.T) {
 	require.NoError(t, s.Rejoin(ctx, lead.Name))
 	require.Equal(t, put.Header.Revision, lead.Applied())
 
+	narrowed := s.History.Len()
 	require.NoError(t, s.Narrow(ctx, "p1", lead.Name))
+	require.Equal(t, []string{"narrow fire p1"}, faults(s, narrowed))
 	p1, err := s.At(ctx, "p1")
 	require.NoError(t, err)
 	seen := s.History.Len()

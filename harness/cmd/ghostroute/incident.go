@@ -12,7 +12,7 @@ func (c *command) incident() *cobra.Command {
 		Short: "Tell the incident as it happens, on real parts",
 		Long: "Start the incident's topology and tell, step by step, what the team that had it lived through. Every\n" +
 			"step is asserted.",
-		Example: "  ghostroute incident\n  ghostroute incident --color never --out /tmp/incident",
+		Example: "  ghostroute incident\n  ghostroute incident --color never --out artifacts/here",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out, err := c.output("incident")
