@@ -70,9 +70,9 @@ func (m *Machine) alone(w way) bool {
 // holding is a call that is held.
 type holding struct {
 	way
+	request
 	gate   *proxy.Gate
 	cancel context.CancelFunc
-	quorum bool // it needs one
 	done   chan outcome
 }
 
@@ -96,7 +96,9 @@ func (m *Machine) call(_ context.Context, s plan.Step) (plan.Observation, error)
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	r.quorum = r.quorum || !m.lab.cfg.Stock() // nothing says what a variant makes of a read
+	if !r.quorum && w.proxy != nil && !m.lab.cfg.Stock() { // nothing says what a variant makes of a read
+		r.quorum, r.unsure = true, true
+	}
 	switch {
 	case m.relayed(w): // it has no calls to hold, only bytes, and looks for a member that it lost after minutes
 		defer m.gaveUp()
@@ -105,7 +107,7 @@ func (m *Machine) call(_ context.Context, s plan.Step) (plan.Observation, error)
 		return m.gated(s, w, r)
 	case r.quorum && m.alone(w) || m.unlinked(w):
 		defer m.gaveUp()
-		return m.ask(w, r, m.moment())
+		return m.ask(w, r, m.within(r))
 	}
 	obs, err := m.ask(w, r, 0)
 	if err == nil && obs.Err == "" && s.Verb == plan.Delete && m.lab.cfg.Topology.Scatter && w.proxy != nil {
@@ -124,6 +126,15 @@ func (m *Machine) ask(w way, r request, within time.Duration) (plan.Observation,
 	return r.ask(ctx)
 }
 
+// within is how long a call is waited for that may never be answered. Where no model says whether it should have been,
+// and the plan is not run again, it is given longer.
+func (m *Machine) within(r request) time.Duration {
+	if r.unsure {
+		return max(m.moment(), patiently)
+	}
+	return m.moment()
+}
+
 // gated makes a call through a proxy past a gate, where it is held, or given up where it would never be answered: the
 // cache could have.
 func (m *Machine) gated(s plan.Step, w way, r request) (plan.Observation, error) {
@@ -133,11 +144,11 @@ func (m *Machine) gated(s plan.Step, w way, r request) (plan.Observation, error)
 		point = history.BeforeMember
 	}
 	gate := w.proxy.Hold(proxy.Hold{RPC: rpc(s.Verb), Point: point})
-	h := &holding{way: w, quorum: r.quorum, gate: gate, done: make(chan outcome, 1)}
+	h := &holding{way: w, request: r, gate: gate, done: make(chan outcome, 1)}
 	var ctx context.Context
 	ctx, h.cancel = m.bound(w, 0)
 	if r.quorum && m.alone(w) && s.Hold == plan.AtAnswer { // a refusal may come and be held; what never comes is not
-		defer time.AfterFunc(m.moment(), h.cancel).Stop()
+		defer time.AfterFunc(m.within(r), h.cancel).Stop()
 		defer m.gaveUp()
 	}
 	answered, end := context.WithCancel(m.ctx)
@@ -182,7 +193,7 @@ func (h *holding) lose() (plan.Observation, error) {
 // goOn lets a held call go on and waits for what comes of it.
 func (m *Machine) goOn(h *holding) (plan.Observation, error) {
 	if h.quorum && m.alone(h.way) || m.unlinked(h.way) {
-		defer time.AfterFunc(m.moment(), h.cancel).Stop()
+		defer time.AfterFunc(m.within(h.request), h.cancel).Stop()
 		defer m.gaveUp()
 	}
 	h.gate.Release()

@@ -17,6 +17,7 @@ import (
 type request struct {
 	ask    func(context.Context) (plan.Observation, error)
 	quorum bool // only a member with a leader can answer it
+	unsure bool // or it may: what a variant makes of it is not known
 }
 
 // prepare makes the request of a step. Revisions are resolved now.
@@ -33,7 +34,7 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 	case plan.Read:
 		s.Linearizable = s.Linearizable || linear
 		r, err := m.wire.Range(plan.Op{Keys: s.Keys, Shape: s.Shape})
-		return request{func(ctx context.Context) (plan.Observation, error) {
+		return request{ask: func(ctx context.Context) (plan.Observation, error) {
 			resp, err := c.kv.Range(ctx, r, header)
 			if w.proxy == nil {
 				note.read(r, resp, err)
@@ -42,7 +43,7 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 				return m.failed(err)
 			}
 			return m.wire.Answered(resp.Header, m.wire.Answer(w.at, source(w, md), r, resp)), nil
-		}, s.Linearizable}, err
+		}, quorum: s.Linearizable}, err
 	case plan.Put:
 		r := m.wire.Put(plan.Op{Keys: s.Keys, Lease: s.Lease}, m.step)
 		return acknowledged(m, func(ctx context.Context) (*pb.PutResponse, error) {
@@ -76,9 +77,9 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 			return resp, err
 		}), nil
 	case plan.Keepalive:
-		return request{func(ctx context.Context) (plan.Observation, error) {
+		return request{ask: func(ctx context.Context) (plan.Observation, error) {
 			return m.keepAlive(ctx, c, m.leaseID(s.Lease))
-		}, true}, nil
+		}, quorum: true}, nil
 	}
 	return request{}, fmt.Errorf("%s is no call", s.Verb)
 }
@@ -90,7 +91,7 @@ func (m *Machine) prepareTxn(s plan.Step, w way, c *conn, note recorder, linear 
 	}
 	r, err := m.wire.Txn(b, m.step)
 	only, local := b.ReadOnly()
-	return request{func(ctx context.Context) (plan.Observation, error) {
+	return request{ask: func(ctx context.Context) (plan.Observation, error) {
 		resp, err := c.kv.Txn(ctx, r)
 		if puts, deleted := changed(resp); !only && (err != nil || puts+deleted > 0) {
 			key, end := b.Writes()
@@ -103,7 +104,7 @@ func (m *Machine) prepareTxn(s plan.Step, w way, c *conn, note recorder, linear 
 			note.reads(r, resp)
 		}
 		return m.wire.Answered(resp.Header, m.wire.TxnAnswers(w.at, source(w, nil), r, resp)...), nil
-	}, !local}, err
+	}, quorum: !local}, err
 }
 
 // changed is how many keys a transaction put and deleted.
@@ -143,11 +144,11 @@ type headed interface{ GetHeader() *pb.ResponseHeader }
 
 // acknowledged is a call that needs a quorum and whose answer says no more than at which revision.
 func acknowledged[R headed](m *Machine, call func(context.Context) (R, error)) request {
-	return request{func(ctx context.Context) (plan.Observation, error) {
+	return request{ask: func(ctx context.Context) (plan.Observation, error) {
 		resp, err := call(ctx)
 		if err != nil {
 			return m.failed(err)
 		}
 		return m.wire.Answered(resp.GetHeader()), nil
-	}, true}
+	}, quorum: true}
 }
