@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -13,6 +13,8 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/room"
+	"ghostroute/harness/scratch"
 	"ghostroute/harness/service"
 	"ghostroute/harness/stage"
 )
@@ -110,17 +112,19 @@ func (b *Bench) Save() error {
 	if b.Dir == "" {
 		return nil
 	}
-	f, err := os.Create(filepath.Join(b.Dir, "history.jsonl"))
+	err := room.Write(filepath.Join(b.Dir, "history.jsonl"), func(w io.Writer) error {
+		_, err := b.History.WriteTo(w)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("the history was not saved: %w", err)
 	}
-	_, err = b.History.WriteTo(f)
-	return errors.Join(err, f.Close())
+	return nil
 }
 
 func (b *Bench) startCluster(ctx context.Context, h *history.History, cluster *etcd.Cluster) error {
 	if cluster == nil {
-		dir, remove, err := stage.Scratch()
+		dir, remove, err := scratch.Folder()
 		if err != nil {
 			return err
 		}

@@ -68,24 +68,6 @@ func TestAFolderThatCannotBeWrittenIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, nowhere)
 }
 
-func TestWhatAKilledProcessLeftIsRemovedByTheNext(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
-	left := filepath.Join(tmp, "ghostroute-999999999-1") // no process has that number
-	require.NoError(t, os.Mkdir(left, 0o700))
-	mine := filepath.Join(tmp, "ghostroute-1-1") // process 1 lives
-	require.NoError(t, os.Mkdir(mine, 0o700))
-
-	b, err := harness.Open(context.Background(), harness.Topology{Members: 1, Proxies: 1, Gateways: 1})
-	require.NoError(t, err)
-	require.NoError(t, b.Close())
-	require.NoDirExists(t, left)
-	require.DirExists(t, mine)
-	entries, err := os.ReadDir(tmp)
-	require.NoError(t, err)
-	require.Len(t, entries, 1, "a bench leaves no folder behind")
-}
-
 func TestTheHistoryIsSavedWhereTheTestKeepsItsArtifacts(t *testing.T) {
 	t.Parallel()
 	dir := t.ArtifactDir()

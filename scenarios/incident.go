@@ -11,6 +11,7 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/history"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/room"
 	"ghostroute/harness/service"
 )
 
@@ -18,7 +19,7 @@ import (
 // and why: the error is the first assertion that did not hold.
 func Incident(ctx context.Context, out Output) error {
 	err := tell(ctx, out, harness.Topology{}, incident)
-	if out.Dir != "" {
+	if _, full := room.Short(err); out.Dir != "" && !full {
 		fmt.Fprintf(out, "\nEvery event of it: %s\n", historyIn(out.Dir))
 	}
 	return err

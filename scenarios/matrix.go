@@ -16,6 +16,7 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/report"
+	"ghostroute/harness/room"
 	"ghostroute/harness/stage"
 	"ghostroute/harness/text"
 	"ghostroute/harness/verdict"
@@ -190,11 +191,7 @@ func (m *Matrix) save(s Scenario, f Fix, name string, r Result) (file string, er
 		return "", err
 	}
 	file = filepath.Join(dir, name+".jsonl")
-	w, err := os.Create(file)
-	if err != nil {
-		return "", err
-	}
-	return file, errors.Join(r.Write(w), w.Close())
+	return file, room.Write(file, r.Write)
 }
 
 // Again are the trials that were made again, and why.
@@ -235,6 +232,9 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	if err != nil {
 		return run, err
 	}
+	if parallel, err = room.Benches(min(parallel, len(mine))); err != nil {
+		return run, err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	run.Cells = make([]report.Cell, len(mine))
@@ -242,7 +242,7 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	var telling sync.Mutex
 	done := 0
 	var wg sync.WaitGroup
-	for range min(parallel, len(mine)) {
+	for range parallel {
 		wg.Go(func() {
 			for i := range next {
 				cell, moved, err := m.Cell(ctx, scenarios[mine[i]/len(fixes)], fixes[mine[i]%len(fixes)])

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/room"
 )
 
 // soaked is what a soak leaves behind for the next to go on from.
@@ -50,7 +52,7 @@ func Soak(ctx context.Context, out Output, s Search) error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(file, content, 0o644)
+		return room.Write(file, func(w io.Writer) error { _, err := w.Write(content); return err })
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/room"
 )
 
 // Config says what cluster to start. Members, Dir and History are required.
@@ -64,6 +65,9 @@ func (cfg Config) checked() (Config, error) {
 		return cfg, fmt.Errorf("etcd.Config.Dir cannot hold the members' data: %w", err)
 	} else if !info.IsDir() {
 		return cfg, fmt.Errorf("etcd.Config.Dir cannot hold the members' data: %s is no folder", cfg.Dir)
+	}
+	if err := room.Members(cfg.Dir, cfg.Members); err != nil {
+		return cfg, fmt.Errorf("a cluster of %d cannot start: %w", cfg.Members, err)
 	}
 	return cfg, nil
 }

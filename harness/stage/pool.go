@@ -8,6 +8,7 @@ import (
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/scratch"
 )
 
 // Pool lends clusters, one owner at a time each, and wipes them in between. A cluster that could not be wiped is ended
@@ -23,7 +24,7 @@ type Pool struct {
 
 // NewPool returns a pool that has no cluster yet. Close it.
 func NewPool() (*Pool, error) {
-	dir, remove, err := Scratch()
+	dir, remove, err := scratch.Folder()
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ghostroute/harness/report"
+	"ghostroute/harness/room"
 )
 
 func (c *command) draw() *cobra.Command {
@@ -29,7 +30,7 @@ func (c *command) draw() *cobra.Command {
 				page = strings.TrimSuffix(args[0], filepath.Ext(args[0])) + ".html"
 			}
 			draw := func(w io.Writer) error { return report.Draw(w, filepath.Base(args[0]), s.Events, *s.Question) }
-			if err := writeFile(page, draw); err != nil {
+			if err := room.Write(page, draw); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.out, "the page: %s\n", page)

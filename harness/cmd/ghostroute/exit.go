@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"ghostroute/harness/room"
 )
 
 // found is the error of a command that ran and did not come out as expected.
@@ -29,7 +31,10 @@ const codesHelp = `Exit codes:
 func (c *command) code(err error) int {
 	var u usage
 	var f found
+	_, noRoom := room.Short(err)
 	switch {
+	case noRoom && c.begun:
+		return codeRun
 	case errors.As(err, &u), !c.begun:
 		return codeUsage
 	case errors.As(err, &f):

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"ghostroute/harness/room"
 )
 
 func main() {
@@ -31,6 +33,10 @@ func run(ctx context.Context, args []string, out, errs *os.File) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(errs, "ghostroute: %v\n", err)
+	said := err
+	if short, ok := room.Short(err); ok {
+		said = short
+	}
+	fmt.Fprintf(errs, "ghostroute: %v\n", said)
 	return c.code(err)
 }

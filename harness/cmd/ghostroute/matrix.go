@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ghostroute/harness/report"
+	"ghostroute/harness/room"
 	"ghostroute/harness/text"
 	"ghostroute/scenarios"
 )
@@ -176,12 +177,12 @@ func (c *command) writeReport(out scenarios.Output, run report.Run) error {
 		"matrix.json": func(w io.Writer) error { return report.JSON(w, run) },
 	}
 	for name, write := range writers {
-		if err := writeFile(filepath.Join(out.Dir, name), write); err != nil {
+		if err := room.Write(filepath.Join(out.Dir, name), write); err != nil {
 			return err
 		}
 	}
 	if c.junit != "" {
-		if err := writeFile(c.junit, func(w io.Writer) error { return report.JUnit(w, run) }); err != nil {
+		if err := room.Write(c.junit, func(w io.Writer) error { return report.JUnit(w, run) }); err != nil {
 			return err
 		}
 	}
@@ -189,12 +190,4 @@ func (c *command) writeReport(out scenarios.Output, run report.Run) error {
 		return report.JSON(out, run)
 	}
 	return report.Terminal(out, run, report.Options{Width: columns(c.out), Paint: text.Paint(out.Colour)})
-}
-
-func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(f), f.Close())
 }

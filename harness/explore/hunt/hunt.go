@@ -18,6 +18,7 @@ import (
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/room"
 )
 
 // Config says what to hunt for and how.
@@ -62,6 +63,10 @@ type Tally struct {
 func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	if cfg.Workers == 0 {
 		cfg.Workers = 5 * runtime.GOMAXPROCS(0)
+	}
+	var err error
+	if cfg.Workers, err = room.Benches(cfg.Workers); err != nil {
+		return err
 	}
 	if cfg.Out == nil {
 		cfg.Out = io.Discard

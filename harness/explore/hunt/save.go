@@ -12,6 +12,7 @@ import (
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/history"
 	"ghostroute/harness/report"
+	"ghostroute/harness/room"
 	"ghostroute/harness/verdict"
 )
 
@@ -22,13 +23,7 @@ func Save(name string, out lab.Outcome, why string) (folder string, err error) {
 	if folder, err = newFolder(name); err != nil {
 		return "", err
 	}
-	write := func(name string, f func(io.Writer) error) error {
-		w, err := os.Create(filepath.Join(folder, name))
-		if err != nil {
-			return err
-		}
-		return errors.Join(f(w), w.Close())
-	}
+	write := func(name string, f func(io.Writer) error) error { return room.Write(filepath.Join(folder, name), f) }
 	text := func(s string) func(io.Writer) error {
 		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
 	}
