@@ -16,10 +16,10 @@ import (
 	"ghostroute/harness/report"
 )
 
-// Shard is a part of the matrix' cells, for a machine that tries no more than those: the Index-th, from 1, Of so many.
+// Shard is a part of a work, for a machine that does no more than that: the Index-th, from 1, Of so many.
 type Shard struct{ Index, Of int }
 
-// String is "2/4", and "" of the zero Shard, which is all cells.
+// String is "2/4", and "" of the zero Shard, which is all of it.
 func (s Shard) String() string {
 	if s.Of == 0 {
 		return ""
@@ -51,6 +51,20 @@ func ReadShard(text, index string) (s Shard, err error) {
 	}
 	return s, nil
 }
+
+// Has says whether the i-th thing, from 0, is the shard's, where all take about as long.
+func (s Shard) Has(i int) bool { return s.Of == 0 || i%s.Of == s.Index-1 }
+
+// Share is how many of so many things are the shard's.
+func (s Shard) Share(n int) int {
+	if s.Of == 0 {
+		return n
+	}
+	return (n + s.Of - s.Index) / s.Of
+}
+
+// Seed is where the shard's seeds begin, if those of all begin at seed: no two shards come to the same.
+func (s Shard) Seed(seed uint64) uint64 { return seed + uint64(max(s.Index-1, 0))<<40 }
 
 // cells are the numbers of a shard's cells, row by row. They are dealt by what they take, the longest first, each to
 // the shard that has least: every machine deals alike, for it reads the same table.

@@ -62,6 +62,32 @@ func TestShardsAreEvenAndWhole(t *testing.T) {
 	}
 }
 
+// Shares are of all there is, and no more; seeds of two shards are far apart.
+func TestSharesAreEvenAndWhole(t *testing.T) {
+	t.Parallel()
+	require.True(t, Shard{}.Has(7))
+	require.Equal(t, 7, Shard{}.Share(7))
+	require.Equal(t, uint64(7), Shard{}.Seed(7))
+	for of := 1; of <= 7; of++ {
+		for n := range 20 {
+			shares, seeds := 0, map[uint64]bool{}
+			for i := 1; i <= of; i++ {
+				s, has := Shard{i, of}, 0
+				for j := range n {
+					if s.Has(j) {
+						has++
+					}
+				}
+				require.Equal(t, has, s.Share(n), "%s of %d", s, n)
+				shares += has
+				seeds[s.Seed(7)>>40] = true
+			}
+			require.Equal(t, n, shares)
+			require.Len(t, seeds, of)
+		}
+	}
+}
+
 // TestMergedIsWhatOneRunIs splits a run as three machines would have made it and merges what each has written.
 func TestMergedIsWhatOneRunIs(t *testing.T) {
 	t.Parallel()

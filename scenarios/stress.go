@@ -23,6 +23,7 @@ type Bout struct {
 	Times   int
 	Command []string
 	Under   bool // a folder of the run's own is its last argument
+	AtATime int  // how many runs at a time; 0 is one
 }
 
 // busyLoops is how many loops keep the machine busy beside it.
@@ -32,6 +33,7 @@ const busyLoops = 2
 type stressed struct {
 	Program string                   // what was stressed, by its digest
 	Began   string                   // names the folder of its logs
+	Begun   map[string]int           // by bout; a run that was interrupted began, and did not run
 	Ran     map[string]int           // by bout
 	Failed  map[string][]string      // the logs, by bout
 	Took    map[string]time.Duration // by bout, of all its runs
@@ -39,12 +41,13 @@ type stressed struct {
 
 // stress is a stress under way.
 type stress struct {
+	mu sync.Mutex // of what follows, where a bout runs more than once at a time
 	stressed
 	out  Output
 	file string
 }
 
-// Stress runs the bouts, one run at a time, beside two busy loops. It says how far it is, keeps the log of every run
+// Stress runs one bout after another, beside two busy loops. It says how far it is, keeps the log of every run
 // that failed, and goes on where the last stress of the same program stopped. failed is how many runs did, that one's
 // too.
 func Stress(ctx context.Context, out Output, bouts []Bout) (failed int, err error) {
@@ -63,10 +66,8 @@ func Stress(ctx context.Context, out Output, bouts []Bout) (failed int, err erro
 		})
 	}
 	for _, b := range bouts {
-		for s.Ran[b.Name] < b.Times {
-			if err := s.run(ctx, b); err != nil {
-				return s.failures(bouts), err
-			}
+		if err := s.runAll(ctx, b); err != nil {
+			return s.failures(bouts), err
 		}
 	}
 	for _, b := range bouts {
@@ -84,8 +85,8 @@ func (s *stress) read() error {
 	if err != nil {
 		return err
 	}
-	anew := stressed{program, time.Now().Format("20060102-150405"), map[string]int{}, map[string][]string{},
-		map[string]time.Duration{}}
+	anew := stressed{program, time.Now().Format("20060102-150405"), map[string]int{}, map[string]int{},
+		map[string][]string{}, map[string]time.Duration{}}
 	content, err := os.ReadFile(s.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -120,9 +121,41 @@ func digest() (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)), err
 }
 
+// runAll runs a bout as often as it is to be run, so many at a time. The first error ends those under way.
+func (s *stress) runAll(ctx context.Context, b Bout) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var running sync.WaitGroup
+	left := b.Times - s.Ran[b.Name]
+	for range min(max(b.AtATime, 1), left) {
+		running.Go(func() {
+			for s.begins(&left) {
+				if err := s.run(ctx, b); err != nil {
+					end(err)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+// begins takes one of the runs that are left, if there is one.
+func (s *stress) begins(left *int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*left--
+	return *left >= 0
+}
+
 // run runs a bout once, counts it and says how far it is. A run that ctx has ended does not count.
 func (s *stress) run(ctx context.Context, b Bout) error {
-	under := filepath.Join(s.out.Dir, s.Began, fmt.Sprintf("%s-%d", b.Name, s.Ran[b.Name]+1))
+	s.mu.Lock()
+	s.Begun[b.Name]++
+	n := s.Begun[b.Name]
+	s.mu.Unlock()
+	under := filepath.Join(s.out.Dir, s.Began, fmt.Sprintf("%s-%d", b.Name, n))
 	if err := os.MkdirAll(filepath.Dir(under), 0o755); err != nil {
 		return err
 	}
@@ -132,6 +165,9 @@ func (s *stress) run(ctx context.Context, b Bout) error {
 	}
 	began := time.Now()
 	log, failed, err := alone(ctx, command)
+	took := time.Since(began)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return errors.Join(context.Cause(ctx), os.RemoveAll(under))
@@ -142,14 +178,14 @@ func (s *stress) run(ctx context.Context, b Bout) error {
 	default:
 		file := under + ".log"
 		s.Failed[b.Name] = append(s.Failed[b.Name], file)
-		fmt.Fprintf(s.out, "%s %d failed, %s: %s\n", b.Name, s.Ran[b.Name]+1, failed, file)
+		fmt.Fprintf(s.out, "%s %d failed, %s: %s\n", b.Name, n, failed, file)
 		err = os.WriteFile(file, log, 0o644)
 	}
 	if err != nil {
 		return err
 	}
 	s.Ran[b.Name]++
-	s.Took[b.Name] += time.Since(began)
+	s.Took[b.Name] += took
 	content, err := json.MarshalIndent(s.stressed, "", " ")
 	if err != nil {
 		return err

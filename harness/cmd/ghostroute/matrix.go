@@ -62,7 +62,7 @@ func (c *command) matrix() *cobra.Command {
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd)
 	c.junitFlag(cmd)
-	cmd.Flags().Var(&part, "shard", "try the I-th part of N; N alone is the part that JOB_COMPLETION_INDEX says")
+	part.flag(cmd, "cells")
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
 }
 
@@ -82,6 +82,12 @@ func onGitHub() bool { return os.Getenv("GITHUB_ACTIONS") == "true" }
 type shard struct{ scenarios.Shard }
 
 func (s *shard) Type() string { return "I/N" }
+
+// flag gives a verb the flag, of what it takes a part.
+func (s *shard) flag(cmd *cobra.Command, of string) {
+	cmd.Flags().Var(s, "shard",
+		"the I-th part of N of the "+of+"; N alone is the part that JOB_COMPLETION_INDEX says")
+}
 
 func (s *shard) Set(v string) (err error) {
 	s.Shard, err = scenarios.ReadShard(v, os.Getenv("JOB_COMPLETION_INDEX"))

@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"ghostroute/harness/explore"
 	"ghostroute/scenarios"
 )
 
 func (c *command) soak() *cobra.Command {
 	var s search
+	var part shard
 	cmd := &cobra.Command{
 		Use:   "soak",
 		Short: "Run plans for hours, the model held to each step",
@@ -22,7 +25,16 @@ func (c *command) soak() *cobra.Command {
 	s.flags(cmd, time.Hour)
 	s.fixFlag(cmd)
 	s.checksFlag(cmd, "convergence,identity")
-	return c.goesOn(cmd, s.parse, scenarios.Soak, "the next soak goes on from here")
+	part.flag(cmd, "plans, a part with seeds of its own; it takes a --seed")
+	parse := func() (scenarios.Search, error) {
+		o, err := s.parse()
+		if err == nil && part.Of > 0 && s.seed == 0 {
+			err = usagef("a shard of a soak wants a --seed, the same for all shards: each begins far from the others")
+		}
+		o.Seed = part.Seed(o.Seed)
+		return o, err
+	}
+	return c.goesOn(cmd, parse, scenarios.Soak, "the next soak goes on from here")
 }
 
 func (c *command) agree() *cobra.Command {
@@ -49,7 +61,11 @@ func (c *command) goesOn(cmd *cobra.Command, parse func() (scenarios.Search, err
 		if err != nil {
 			return err
 		}
-		return ended(cmd.Context(), f(cmd.Context(), out, o), then)
+		err = f(cmd.Context(), out, o)
+		if errors.As(err, new(*explore.Disagreement)) {
+			err = found{err}
+		}
+		return ended(cmd.Context(), err, then)
 	}
 	return c.keeps(cmd, "the folder for what is found")
 }

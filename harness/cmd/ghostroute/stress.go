@@ -10,7 +10,8 @@ import (
 )
 
 func (c *command) stress() *cobra.Command {
-	var incidents, suites, races uint
+	var incidents, suites, races, parallel uint
+	var part shard
 	cmd := &cobra.Command{
 		Use:   "stress",
 		Short: "Run the incident and the tests again and again on a busy machine: none may fail",
@@ -31,9 +32,10 @@ func (c *command) stress() *cobra.Command {
 				return append([]string{"go", "test", "-count=1", "-timeout", "60m"}, args...)
 			}
 			failed, err := scenarios.Stress(cmd.Context(), out, []scenarios.Bout{
-				{Name: "incident", Times: int(incidents), Command: []string{program, "incident", "--out"}, Under: true},
-				{Name: "suite", Times: int(suites), Command: test("-parallel", "12", "./scenarios")},
-				{Name: "race", Times: int(races), Command: test("-race", "-parallel", "3", "-p", "1",
+				{Name: "incident", Times: part.Share(int(incidents)), Under: true, AtATime: int(parallel),
+					Command: []string{program, "incident", "--out"}},
+				{Name: "suite", Times: part.Share(int(suites)), Command: test("-parallel", "12", "./scenarios")},
+				{Name: "race", Times: part.Share(int(races)), Command: test("-race", "-parallel", "3", "-p", "1",
 					"./harness/...", "./scenarios")},
 			})
 			if err == nil && failed > 0 {
@@ -45,5 +47,7 @@ func (c *command) stress() *cobra.Command {
 	cmd.Flags().UintVar(&incidents, "incidents", 1000, "runs of the incident")
 	cmd.Flags().UintVar(&suites, "suites", 30, "runs of the tests of the scenarios")
 	cmd.Flags().UintVar(&races, "race", 5, "runs of all tests under the race detector")
+	part.flag(cmd, "runs")
+	cmd.Flags().UintVar(&parallel, "parallel", 4, "incidents at a time; they mostly wait, the tests do not")
 	return c.keeps(cmd, "the folder for the logs")
 }
