@@ -117,9 +117,19 @@ type looked struct {
 	requests []history.Request
 }
 
+// look has a gateway read and call. What it called is taken out of the history: a judge has nothing else.
 func (s *story) look(gateway string) looked {
-	resolve, requests := s.Look(s.ctx, gateway)
+	before := s.History.Len()
+	resolve, called := s.Look(s.ctx, gateway)
 	s.assert(resolve.Err == "", "%s could not read the registry: %s", gateway, resolve.Err)
+	var requests []history.Request
+	for _, e := range s.History.Since(before) {
+		if e.Request != nil && e.Who == gateway {
+			requests = append(requests, *e.Request)
+		}
+	}
+	s.assert(slices.Equal(requests, called), "%s made the requests %+v, and the history has %+v", gateway, called,
+		requests)
 	return looked{s, gateway, resolve, requests}
 }
 

@@ -44,6 +44,11 @@ var trials = []trial{
 		incident().act().hit("g2", "p2", 1, "v1-a").put("p1", "v2-a").del("p1", "v1-a").observe().
 			miss("g1", "p1", "v2-a").miss("g2", "p2", "v2-a"),
 		asked, "fresh", "none of the 2", ""},
+	{"nor one that began before it and came behind it",
+		incident().act().put("p1", "v2-a").del("p1", "v1-a").observe().miss("g1", "p1", "v2-a").
+			hit("g2", "p2", 1, "v1-a").as(func(r *history.Resolve) { r.Began -= 3 * time.Millisecond }).
+			miss("g2", "p2", "v2-a"),
+		asked, "fresh", "none of the 2", ""},
 	{"a service that was never registered, and stays so for another's registration",
 		(&story{}).commitPut("x-1").miss("g1", "p1", "x-1").miss("g2", "p2", "x-1").act().del("p1", "x-1").observe().
 			miss("g1", "p1").miss("g2", "p2"),
@@ -344,6 +349,10 @@ var trials = []trial{
 		incident().act().del("p1", "v1-a").observe().miss("g1", "p1").miss("g2", "p2"),
 		but(func(q *verdict.Question) { q.Registered = []string{"v1-a"} }), "unknown hidden", "missing from etcd too",
 		""},
+	{"the fault that it is about does not show",
+		deregistered().miss("g1", "p1", "v2-a").miss("g2", "p2", "v2-a"),
+		but(func(q *verdict.Question) { q.Proofs = []verdict.Proof{{Write: "compact", At: "p1"}} }), "unknown",
+		"the fault does not show: there was to be a compact that passed p1", ""},
 	{"a request that went to another service and nothing since",
 		deregistered().miss("g1", "p1", "v2-a").miss("g2", "p2", "v2-a").called("g2", "billing", "b-1").
 			miss("g2", "p2", "v2-a"),

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,6 +82,10 @@ func TestTheModelAgreesOnRareThings(t *testing.T) {
 	c := newCluster(t.TempDir(), 3)
 	defer func() { require.NoError(t, c.Close()) }()
 	for _, line := range []string{
+		// One entry is given many times; many writes clear it, each followed by a read that must miss.
+		"read g1 p1 k1" + strings.Repeat(" | read g1 p1 k1", 100),
+		strings.Repeat("txn g1 p1 then put k1 ; put k2 ; put k3 ; put k4 | ", 15) + "read g1 p1 k1" +
+			strings.Repeat(" | put g1 p1 k1 | read g1 p1 k1", 90),
 		"txn g1 p1 then ( then read k1 ) ; read k2 | read g1 p1 k1 | read g1 p1 k2",
 		"txn g1 p1 then ( then read k1 ; put k1 ) ; ( if k1 present then put k2 else read k2 ) ; read k* |" +
 			"read g1 p1 k2 | read g1 p1 k* | read g1 p1 k1",
