@@ -6,6 +6,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/verdict"
 )
@@ -44,15 +45,16 @@ func races() []Scenario {
 		{
 			Name: "read-during-txn", Theme: theme, Title: "a read passes while a transaction is on its way",
 			Seen: "grpcproxy/kv.go, Txn: it clears after the write, as Put and DeleteRange do not",
-			Text: "There is one proxy. v1-a crashes, and an operator deletes its key in a transaction, which is held on its " +
-				"way to etcd; the gateways read meanwhile. Then the transaction arrives, and what they read is cleared.",
+			Text: "There is one proxy. v1-a crashes, and an operator deletes everything from \"/micro/registry/\" to v1-b's " +
+				"key in a transaction, which is held on its way to etcd; the gateways read meanwhile. Then the transaction " +
+				"arrives, and what they read is cleared, although it begins after the first key that was deleted.",
 			Needs: oneProxy, Unheld: true, Where: AtRPC,
 			Proofs: always(verdict.Proof{Fault: history.Hold, At: "p1", RPC: "Txn"}),
 			Act: func(t *Trial) error {
 				return t.crashed("v1-a", func() error {
-					return t.withheld("p1", proxy.Hold{RPC: "Txn", Key: t.ServiceKey("v1-a"), Point: history.BeforeMember},
-						func() error { return t.txn(clientv3.OpDelete(t.ServiceKey("v1-a"))) },
-						t.everybodyReads)
+					op := clientv3.OpDelete(keys.Registry, clientv3.WithRange(t.ServiceKey("v1-b")))
+					return t.withheld("p1", proxy.Hold{RPC: "Txn", Key: keys.Registry, Point: history.BeforeMember},
+						func() error { return t.txn(op) }, t.everybodyReads)
 				})
 			},
 		},

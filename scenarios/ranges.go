@@ -91,21 +91,23 @@ func ranges() []Scenario {
 		{
 			Name: "other-forms", Theme: theme, Title: "the same range is read in other forms",
 			Seen: "grpcproxy/cache/store.go: the whole request is the key, and all forms share one interval",
-			Text: "There is one proxy. An operator reads the gateways' range with a limit, keys only, and count only, " +
-				"before the gateways do; v1-a deregisters, and the operator is first again. No form is answered " +
-				"with another's entry, and each is cleared.",
+			Text: "There is one proxy. Gateways read the last two keys of the registry. Before they do, an operator reads " +
+				"its last one, its first two, and the last two keys only, count only, and as they were; v1-a deregisters, " +
+				"and the operator is first again. No form is answered with another's entry, and each is cleared.",
 			Needs: oneProxy,
 			Only:  gateway.EachRequest,
+			Ask: func(t *Trial, g *gateway.Gateway) history.Resolve {
+				return t.ask(g, keys.Registry, lastTwo()...)
+			},
+			Prepare: func(t *Trial) error {
+				for _, key := range []string{"a", "b"} { // no service's, and the first two
+					if _, err := t.Cluster.Client().Put(t.ctx, keys.Registry+key, ""); err != nil {
+						return err
+					}
+				}
+				return t.everyForm()
+			},
 			Act: func(t *Trial) error {
-				if _, err := t.Register(t.ctx, "v1-c"); err != nil { // clears every form
-					return err
-				}
-				if err := t.everyForm(); err != nil {
-					return err
-				}
-				if err := t.everybodyReads(); err != nil {
-					return err
-				}
 				if err := t.Leave(t.ctx, "v1-a"); err != nil {
 					return err
 				}
@@ -186,11 +188,24 @@ func notByGetService(f Fix) string {
 	return ""
 }
 
-// everyForm has an operator read the service's range in every form but the gateways'.
+// lastTwo is the last two keys of the registry, the last one first.
+func lastTwo() []clientv3.OpOption {
+	return []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByKey, clientv3.SortDescend),
+		clientv3.WithLimit(2)}
+}
+
+// everyForm has an operator read the registry in forms that each differ from lastTwo in one thing.
 func (t *Trial) everyForm() error {
 	return t.as(func(c *clientv3.Client) error {
-		for _, form := range []clientv3.OpOption{clientv3.WithLimit(1), clientv3.WithKeysOnly(), clientv3.WithCountOnly()} {
-			if _, err := c.Get(t.ctx, t.ServicePrefix(), clientv3.WithPrefix(), clientv3.WithSerializable(), form); err != nil {
+		r, err := t.Cluster.Truth(t.ctx, keys.Registry)
+		if err != nil {
+			return err
+		}
+		for _, form := range []clientv3.OpOption{clientv3.WithLimit(1),
+			clientv3.WithSort(clientv3.SortByKey, clientv3.SortNone), clientv3.WithKeysOnly(), clientv3.WithCountOnly(),
+			clientv3.WithRev(r.Header.Revision - 1)} {
+			opts := append(lastTwo(), clientv3.WithSerializable(), form)
+			if _, err := c.Get(t.ctx, keys.Registry, opts...); err != nil {
 				return err
 			}
 		}
