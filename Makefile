@@ -36,7 +36,7 @@ stress:   ## the incident and the tests again and again on a busy machine: make 
 agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
-mutants:  ## change etcd's proxy a line at a time: the matrix must notice each (ARGS=--resume goes on)
+mutants:  ## change etcd's proxy, and our judge, a line at a time: each must be noticed (ARGS=--resume goes on)
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)
 incident matrix merge verdicts explore soak stress agree claims causes mutants: build

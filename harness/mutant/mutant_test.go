@@ -12,9 +12,10 @@ import (
 
 const text = `what: B is C.
 line: server/proxy/kv.go:2
+killed by: matrix, unit
 moves:
   crash/none/each-request: fresh
-  crash/ttl/go-micro: stale ghost
+  crash/ttl/go-micro: fresh or heals ghost
 --- a/server/proxy/kv.go
 +++ b/server/proxy/kv.go
 @@ -1,3 +1,3 @@
@@ -30,11 +31,13 @@ func TestParse(t *testing.T) {
 	require.Equal(t, "B is C.", m.What)
 	require.Equal(t, "server/proxy/kv.go:2", m.Line)
 	require.Equal(t, []mutant.Move{
-		{"crash", "none", "each-request", "fresh"}, {"crash", "ttl", "go-micro", "stale ghost"},
-	},
-		m.Moves)
+		{"crash", "none", "each-request", "fresh"}, {"crash", "ttl", "go-micro", "fresh or heals ghost"},
+	}, m.Moves)
+	require.Equal(t, []mutant.Column{mutant.Matrix, mutant.Unit}, m.KilledBy)
+	require.Equal(t, []string{"server/proxy/kv.go"}, m.Files())
 	require.Equal(t, []string{"none", "ttl"}, m.Fixes())
-	less, more := m.Difference([]mutant.Move{m.Moves[1], {"crash", "none", "each-request", "unknown"}})
+	less, more := m.Difference([]mutant.Move{{"crash", "ttl", "go-micro", "heals ghost"},
+		{"crash", "none", "each-request", "unknown"}})
 	require.Equal(t, m.Moves[:1], less)
 	require.Equal(t, "crash/none/each-request: unknown", more[0].String())
 
@@ -43,8 +46,12 @@ func TestParse(t *testing.T) {
 		"what: x\nwhich: y\n--- a\n":                                `x:2: "which: y"`,
 		"what: x\nline: y\nmoves:\n  a/b: fresh\n--- a\n":           `x:4: "  a/b: fresh"`,
 		"what: x\nmoves:\n  a/b/c: fresh\n--- a\n":                  "which line",
-		"what: x\nline: y\nmoves:\n--- a\n":                         "must have moves",
-		"what: x\nline: y\nmissing: z\nmoves:\n  a/b/c: d\n--- a\n": "must have moves",
+		"what: x\nline: y\nmoves:\n--- a\n":                         "must say what kills it",
+		"what: x\nline: y\nkilled by: matrix\n--- a\n":              "must have moves",
+		"what: x\nline: y\nkilled by: luck\n--- a\n":                `no column "luck"`,
+		"what: x\nline: y\nmissing: z\nmoves:\n  a/b/c: d\n--- a\n": "and only then",
+		"what: x\nline: y\nmissing: z\nequivalent: w\n--- a\n":      "must say what kills it",
+		"what: x\nline: y\ntest: ./a\n--- a\n":                      "not a package and its test",
 	} {
 		_, err := mutant.Parse("x", bad)
 		require.ErrorContains(t, err, want, "%s", bad)
@@ -75,9 +82,54 @@ func TestApply(t *testing.T) {
 	is("a\nb\nd\n")
 }
 
-// The repository's own mutants can be read.
+// The repository's own mutants can be read, and those of its judge are of its code as it is now.
 func TestMutantsAreRead(t *testing.T) {
-	all, err := mutant.ReadAll("../../fixtures/mutants")
+	top := filepath.Join("..", "..")
+	all, err := mutant.ReadAll(filepath.Join(top, "fixtures", "mutants"))
 	require.NoError(t, err)
-	require.NotEmpty(t, all)
+	ours := 0
+	for _, m := range all {
+		if m.Test == "" {
+			continue
+		}
+		ours++
+		dir := t.TempDir()
+		for _, file := range m.Files() {
+			b, err := os.ReadFile(filepath.Join(top, file))
+			require.NoError(t, err)
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(file)), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), b, 0o644))
+		}
+		require.NoError(t, m.Apply(t.Context(), dir))
+	}
+	require.Positive(t, ours)
+	require.Greater(t, len(all), ours)
+}
+
+// A mutant is killed by any column that was to notice it, and by no other; the matrix must move as it was foretold.
+func TestFate(t *testing.T) {
+	m, err := mutant.Parse("b-is-c", text)
+	require.NoError(t, err)
+	moved := []mutant.Move{{"crash", "none", "each-request", "fresh"}, {"crash", "ttl", "go-micro", "heals ghost"}}
+	ours := mutant.Mutant{Test: "./a TestA"}
+	for want, outcomes := range map[mutant.Fate][]mutant.Outcome{
+		mutant.Killed: {
+			{Mutant: m, Moved: moved},
+			{Mutant: m, Moved: moved, Noticed: []mutant.Column{mutant.Unit, mutant.Model}},
+			{Mutant: mutant.Mutant{KilledBy: []mutant.Column{mutant.Model}}, Noticed: []mutant.Column{mutant.Model}},
+			{Mutant: ours, Noticed: []mutant.Column{mutant.Unit}},
+		},
+		mutant.Otherwise: {
+			{Mutant: m, Moved: moved[:1]},
+			{Mutant: m, Noticed: []mutant.Column{mutant.Unit}},
+			{Mutant: mutant.Mutant{KilledBy: []mutant.Column{mutant.Model}}, Noticed: []mutant.Column{mutant.Unit}},
+			{Mutant: mutant.Mutant{Equivalent: "no"}, Noticed: []mutant.Column{mutant.Unit}},
+		},
+		mutant.Survived:   {{Mutant: m}, {Mutant: ours}, {Mutant: mutant.Mutant{Missing: "all"}}},
+		mutant.Equivalent: {{Mutant: mutant.Mutant{Equivalent: "yes"}}},
+	} {
+		for i, o := range outcomes {
+			require.Equal(t, want, o.Fate(), "%s %d: %s", want, i, o)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 // Outcome is what a mutant came to.
 type Outcome struct {
 	Mutant
-	Moved []Move
-	Built time.Duration // how long the build took
+	Moved   []Move
+	Noticed []Column      // what else noticed it; of one of our own judge nothing but Unit, its test
+	Built   time.Duration // how long the build took
 }
 
 // Fate is how an outcome compares with what was foretold.
@@ -22,41 +24,56 @@ type Fate string
 
 const (
 	Killed     Fate = "killed"
-	Otherwise  Fate = "otherwise"  // other readings moved than were foretold
-	Survived   Fate = "survived"   // nothing moved
-	Equivalent Fate = "equivalent" // nothing moved, and nothing can
+	Otherwise  Fate = "otherwise"  // other readings moved than were foretold, or another column noticed it
+	Survived   Fate = "survived"   // nothing noticed it
+	Equivalent Fate = "equivalent" // nothing noticed it, and nothing can
 )
 
-// Fate says which it is.
+// Fate says which it is. A mutant that several columns are to notice is killed by any of them: the explorer has chance
+// and a time in it.
 func (o Outcome) Fate() Fate {
 	less, more := o.Difference(o.Moved)
-	switch {
-	case o.Mutant.Equivalent != "" && len(more) == 0:
+	foretold := o.Test != "" || slices.ContainsFunc(o.KilledBy, o.noticed)
+	switch noticed := slices.ContainsFunc(Columns(), o.noticed); {
+	case o.Mutant.Equivalent != "" && !noticed:
 		return Equivalent
-	case len(o.Moved) == 0:
+	case !noticed:
 		return Survived
-	case len(less)+len(more) > 0:
+	case len(less)+len(more) > 0 || !foretold:
 		return Otherwise
 	}
 	return Killed
 }
 
+// noticed says whether a column did.
+func (o Outcome) noticed(c Column) bool {
+	return slices.Contains(o.Noticed, c) || c == Matrix && len(o.Moved) > 0
+}
+
 func (o Outcome) String() string {
-	switch o.Fate() {
-	case Killed:
-		return "killed by " + text.Count(len(o.Moved), "reading")
-	case Otherwise:
-		less, more := o.Difference(o.Moved)
-		said := "killed otherwise"
-		for _, m := range less {
-			said += "\n  foretold  " + m.String()
-		}
-		for _, m := range more {
-			said += "\n  moved     " + m.String()
-		}
-		return said
+	said := string(o.Fate())
+	if n := len(o.Moved); n > 0 {
+		said += ", " + text.Count(n, "reading")
 	}
-	return string(o.Fate())
+	for _, c := range Columns() {
+		switch foretold, is := slices.Contains(o.KilledBy, c), o.noticed(c); {
+		case o.Test != "": // there is one test, and it did or did not
+		case is && !foretold:
+			said += ", by the " + string(c) + " as was not foretold"
+		case is && c != Matrix:
+			said += ", by the " + string(c)
+		case !is && foretold:
+			said += ", not by the " + string(c) + " as was foretold"
+		}
+	}
+	less, more := o.Difference(o.Moved)
+	for _, m := range less {
+		said += "\n  foretold  " + m.String()
+	}
+	for _, m := range more {
+		said += "\n  moved     " + m.String()
+	}
+	return said
 }
 
 // Write keeps an outcome.
@@ -68,35 +85,54 @@ func (o Outcome) Write(file string) error {
 	return os.WriteFile(file, b, 0o644)
 }
 
-// Read takes what moved from an outcome that was kept, if it is the same diff's.
+// Read takes what noticed it from an outcome that was kept, if it is the same diff's.
 func (o *Outcome) Read(file string) bool {
 	var kept Outcome
 	b, err := os.ReadFile(file)
 	if err != nil || json.Unmarshal(b, &kept) != nil || kept.Diff != o.Diff {
 		return false
 	}
-	o.Moved, o.Built = kept.Moved, kept.Built
+	o.Moved, o.Noticed, o.Built = kept.Moved, kept.Noticed, kept.Built
 	return true
 }
 
 // shown is how many readings a row of the table names.
 const shown = 3
 
-// Table is the outcomes as Markdown, the survivors at the end.
+// Table is the outcomes as Markdown: those of etcd's proxy, those of our own judge, and at the end what was not killed.
 func Table(all []Outcome) string {
-	var b strings.Builder
-	b.WriteString("| mutant | what it does | line | matrix |\n|---|---|---|---|\n")
+	var etcds, ours strings.Builder
 	for _, o := range all {
-		var cells []string
+		if o.Test != "" {
+			_, test, _ := strings.Cut(o.Test, " ")
+			fmt.Fprintf(&ours, "| %s | %s | %s | %s |\n", o.Name, o.What, test, o.Fate())
+			continue
+		}
+		var moved []string
 		for _, m := range o.Moved[:min(shown, len(o.Moved))] {
-			cells = append(cells, strings.ReplaceAll(m.String(), "/none/", ", "))
+			moved = append(moved, strings.ReplaceAll(m.String(), "/none/", ", "))
 		}
 		if more := len(o.Moved) - shown; more > 0 {
-			cells = append(cells, fmt.Sprintf("and %d more", more))
+			moved = append(moved, fmt.Sprintf("and %d more", more))
 		}
-		line := strings.TrimPrefix(o.Line, "server/proxy/grpcproxy/")
-		how := strings.Join(append([]string{string(o.Fate())}, cells...), "<br>")
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.Name, o.What, line, how)
+		cells := []string{o.Name, o.What, strings.TrimPrefix(o.Line, "server/proxy/grpcproxy/"), string(o.Fate()),
+			strings.Join(moved, "<br>")}
+		for _, c := range Columns()[1:] {
+			is := ""
+			if o.noticed(c) {
+				is = "x"
+			}
+			cells = append(cells, is)
+		}
+		etcds.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	var b strings.Builder
+	if etcds.Len() > 0 {
+		b.WriteString("| mutant | what it does | line | | matrix | unit | model | explorer |\n" +
+			"|---|---|---|---|---|---|---|---|\n" + etcds.String())
+	}
+	if ours.Len() > 0 {
+		b.WriteString("\n| of our own judge | what it does | the test | |\n|---|---|---|---|\n" + ours.String())
 	}
 	for _, fate := range []Fate{Survived, Otherwise, Equivalent} {
 		head := "\n" + strings.ToUpper(string(fate[:1])) + string(fate[1:]) + ":\n\n"
