@@ -19,6 +19,7 @@ type Search struct {
 	Fix    Fix
 	Checks []check.Check
 	Time   time.Duration // how long plans are drawn
+	Plans  int64         // how many are drawn, however long that takes; 0 is for as long as Time says
 	Seed   uint64        // of the first plan
 	Steps  int           // of a plan, at most
 }
@@ -30,6 +31,7 @@ type Explored struct {
 	Plans    int64    `json:"plans"`
 	Steps    int64    `json:"steps"`
 	Findings []Broken `json:"findings"`
+	Met      []Met    `json:"met,omitempty"` // of Regress
 }
 
 // Broken is a promise that a plan breaks.
@@ -50,8 +52,7 @@ func Explore(ctx context.Context, out Output, s Search) (Explored, error) {
 	var tally hunt.Tally
 	cfg := s.hunt(out)
 	cfg.Enough = func(f hunt.Finding) bool {
-		e.Findings = append(e.Findings, Broken{Check: f.Check, Claimed: slices.Contains(s.Fix.Promises, f.Check),
-			Why: f.Why.Error(), Cause: string(f.Cause), Plan: f.Plan.Line(), Evidence: f.Folder})
+		e.Findings = append(e.Findings, s.broken(f))
 		return true
 	}
 	err := hunt.Run(ctx, cfg, &tally)
@@ -59,6 +60,12 @@ func Explore(ctx context.Context, out Output, s Search) (Explored, error) {
 	fmt.Fprintf(out, "%s, %s, %s\n",
 		text.Count(int(e.Plans), "plan"), text.Count(int(e.Steps), "step"), text.Count(len(e.Findings), "finding"))
 	return e, err
+}
+
+// broken is a finding of the search.
+func (s Search) broken(f hunt.Finding) Broken {
+	return Broken{Check: f.Check, Claimed: slices.Contains(s.Fix.Promises, f.Check), Why: f.Why.Error(),
+		Cause: string(f.Cause), Plan: f.Plan.Line(), Evidence: f.Folder}
 }
 
 // Replay runs one plan and judges it.
@@ -87,8 +94,11 @@ func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, e
 // hunt is the search as a hunt.
 func (s Search) hunt(out Output) hunt.Config {
 	c := hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time,
-		Dir: out.Dir, Command: s.command(), Out: out}
+		Most: s.Plans, Dir: out.Dir, Command: s.command(), Out: out}
 	identity := func(c check.Check) bool { return c.Name == "identity" }
+	if s.Plans > 0 {
+		c.Time = 0
+	}
 	c.Mixed = (len(s.Checks) == 0 || slices.ContainsFunc(s.Checks, identity)) && c.Lab.Topology.Variant.NeedsUser == ""
 	return c
 }

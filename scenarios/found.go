@@ -57,6 +57,7 @@ var causeNames = map[model.Cause]string{
 	model.FromKeyRead: "from-key-read", model.FromKeyDelete: "from-key-delete", model.FromKeyPruned: "from-key-pruned",
 	model.NestedTxn: "nested-txn", model.LostTxn: "lost-txn", model.Torn: "torn-answer",
 	model.Frozen: "frozen-cache", model.Identity: "identity-leak", model.PastCompaction: "past-compaction",
+	model.Unheard: "unheard-permission",
 }
 
 // negative is found apart from its cause: the answer that there is nothing.

@@ -23,9 +23,14 @@ type soaked struct {
 	Plans, Steps, Findings int64
 }
 
-// Soak runs plans for as long as it is asked to, holds the model to each step, and counts the causes met. It says every
-// few seconds how far it is. With a seed of 0 it goes on where the last soak in the same folder stopped.
-func Soak(ctx context.Context, out Output, s Search) error {
+// Soak runs plans for as long as it is asked to, or as many, and holds the model to each step. It goes on past what the
+// fix is expected to break; found is how much else there was. It says every few seconds how far it is. With a seed of 0
+// it goes on where the last soak in the same folder stopped.
+func Soak(ctx context.Context, out Output, s Search) (found int, err error) {
+	x, err := s.expectation()
+	if err != nil {
+		return 0, err
+	}
 	file := filepath.Join(out.Dir, "seed.json")
 	var was soaked
 	switch content, err := os.ReadFile(file); {
@@ -35,17 +40,21 @@ func Soak(ctx context.Context, out Output, s Search) error {
 			was.Seed = uint64(time.Now().UnixNano())
 		}
 	case err != nil:
-		return err
+		return 0, err
 	default:
 		if err := json.Unmarshal(content, &was); err != nil {
-			return fmt.Errorf("%s is no soak's: remove it to begin anew: %w", file, err)
+			return 0, fmt.Errorf("%s is no soak's: remove it to begin anew: %w", file, err)
 		}
 	}
 	fmt.Fprintf(out, "from seed %d, behind %d plans\n", was.Seed, was.Plans)
 	s.Seed = was.Seed
 	cfg := s.hunt(out)
-	cfg.Once, cfg.Enough = true, func(hunt.Finding) bool { return false }
-	return run(ctx, out, cfg, func(t *hunt.Tally) error {
+	cfg.Known, cfg.Once, cfg.Enough = x.meets, true, func(f hunt.Finding) bool {
+		x.row(f.Check, string(f.Cause)).Moved = "new"
+		found++
+		return false
+	}
+	err = run(ctx, out, cfg, func(t *hunt.Tally) error {
 		is := soaked{Seed: t.Next.Load(), Plans: was.Plans + t.Plans.Load(), Steps: was.Steps + t.Steps.Load(),
 			Findings: was.Findings + t.Findings.Load()}
 		content, err := json.Marshal(is)
@@ -54,13 +63,15 @@ func Soak(ctx context.Context, out Output, s Search) error {
 		}
 		return room.Write(file, func(w io.Writer) error { _, err := w.Write(content); return err })
 	})
+	fmt.Fprint(out, table(x.met))
+	return found, err
 }
 
 // Agree runs plans for as long as it is asked to and holds the model to each step of them: a disagreement is its error.
-func Agree(ctx context.Context, out Output, s Search) error {
+func Agree(ctx context.Context, out Output, s Search) (found int, err error) {
 	fmt.Fprintf(out, "from seed %d\n", s.Seed)
 	cfg := s.hunt(out)
-	return run(ctx, out, cfg, func(*hunt.Tally) error { return nil })
+	return 0, run(ctx, out, cfg, func(*hunt.Tally) error { return nil })
 }
 
 // run hunts, says every few seconds how far it is, and has each such moment kept.

@@ -24,7 +24,7 @@ type Machine interface {
 // Disagreement is the error of a machine that did not do what the oracle said: one of the two is wrong, and nothing
 // that follows counts.
 type Disagreement struct {
-	Number int // of the step, from 1
+	Number int // of the step, from 1; those that make peace behind the plan's own are counted on
 	Step   plan.Step
 	Why    string // what the oracle says, and what it should have said
 }
@@ -33,13 +33,15 @@ func (d *Disagreement) Error() string {
 	return fmt.Sprintf("the model does not understand step %d, %s: it says %s", d.Number, d.Step, d.Why)
 }
 
-// Take takes steps on a machine and, if oracle is not nil, on the oracle beside it, and returns what the machine saw. A
-// difference is a *Disagreement; the observations up to it are returned with it.
-func Take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, err error) {
+// Take takes steps on a machine and, if oracle is not nil, on the oracle beside it, and returns what the machine saw;
+// taken is how many steps they have taken already. A difference is a *Disagreement; the observations up to it are
+// returned with it.
+func Take(taken int, steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, err error) {
 	for i, s := range steps {
+		n := taken + i + 1
 		got, err := machine.Apply(s)
 		if err != nil {
-			return seen, fmt.Errorf("step %d, %s: %w", i+1, s, err)
+			return seen, fmt.Errorf("step %d, %s: %w", n, s, err)
 		}
 		seen = append(seen, got)
 		if oracle == nil {
@@ -47,7 +49,7 @@ func Take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, 
 		}
 		want, err := oracle.Apply(s)
 		if err != nil {
-			return seen, fmt.Errorf("step %d, %s: the model: %w", i+1, s, err)
+			return seen, fmt.Errorf("step %d, %s: the model: %w", n, s, err)
 		}
 		if s.Verb.Class() == plan.Registry {
 			want, got = want.Coarse(), got.Coarse()
@@ -64,7 +66,7 @@ func Take(steps []plan.Step, machine, oracle Machine) (seen []plan.Observation, 
 			}
 		}
 		if d := want.Differ(got); d != "" {
-			return seen, &Disagreement{i + 1, s, d}
+			return seen, &Disagreement{n, s, d}
 		}
 	}
 	return seen, nil

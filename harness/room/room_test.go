@@ -16,7 +16,7 @@ import (
 
 func TestNoRoomIsOneSentenceThatSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	full := errors.Join(errors.New("the history was not saved"), &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
+	full := errors.Join(errors.New("the history was not saved"), fmt.Errorf("write x: %w", syscall.ENOSPC))
 	said, ok := room.Short(full)
 	require.True(t, ok)
 	require.EqualError(t, said, "what a run writes could not be kept: write x: no space left on device: "+

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"ghostroute/harness/explore"
 	"ghostroute/harness/room"
 )
 
@@ -31,13 +32,14 @@ const codesHelp = `Exit codes:
 func (c *command) code(err error) int {
 	var u usage
 	var f found
+	var d *explore.Disagreement // of the model and what it is held to: one of them has moved
 	_, noRoom := room.Short(err)
 	switch {
 	case noRoom && c.begun:
 		return codeRun
 	case errors.As(err, &u), !c.begun:
 		return codeUsage
-	case errors.As(err, &f):
+	case errors.As(err, &f), errors.As(err, &d):
 		return codeFound
 	}
 	return codeRun

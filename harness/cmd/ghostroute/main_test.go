@@ -101,6 +101,7 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"explore --time 60", 128, `invalid argument "60" for "--time" flag`},
 		{"explore --steps 0", 128, `--steps is 0: it may be 1 to`},
 		{"explore --seed -1", 128, `invalid argument "-1" for "--seed" flag`},
+		{"explore --expected ../../../fixtures/found/lost-txn.txt", 128, `--expected draws plans of its own, and was given`},
 		{"explore nowhere.txt", 128, `"nowhere.txt" is neither a plan in one line`},
 		{"explore plan members=3", 128, `explore takes one plan, in quotes, or one file`},
 		{"notebook", 128, "notebook takes the number of one chapter, list, or --commands"},

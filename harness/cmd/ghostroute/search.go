@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 type search struct {
 	fix, checks string
 	time        time.Duration
+	plans       uint
 	seed        uint64
 	steps       int
 }
@@ -25,6 +27,11 @@ func (s *search) flags(cmd *cobra.Command, long time.Duration) {
 	cmd.Flags().DurationVar(&s.time, "time", long, "how long plans are drawn")
 	cmd.Flags().Uint64Var(&s.seed, "seed", 0, "of the first plan; 0 is drawn from the clock")
 	cmd.Flags().IntVar(&s.steps, "steps", 30, fmt.Sprintf("of a plan, at most; 1 to %d", plan.MaxSteps))
+}
+
+// plansFlag gives a verb the flag --plans.
+func (s *search) plansFlag(cmd *cobra.Command) {
+	cmd.Flags().UintVar(&s.plans, "plans", 0, "how many plans are drawn, instead of for how long")
 }
 
 // fixFlag gives a verb the flag --fix, checksFlag --checks.
@@ -38,7 +45,7 @@ func (s *search) checksFlag(cmd *cobra.Command, checks string) {
 
 // parse is what the flags ask for.
 func (s *search) parse() (o scenarios.Search, err error) {
-	o = scenarios.Search{Time: s.time, Seed: s.seed, Steps: s.steps}
+	o = scenarios.Search{Time: s.time, Plans: int64(s.plans), Seed: s.seed, Steps: s.steps}
 	if o.Fix, err = scenarios.FixNamed(cmp.Or(s.fix, "none")); err != nil {
 		return o, usage{err}
 	}
@@ -62,4 +69,23 @@ func (s *search) seeded() (scenarios.Search, error) {
 		s.seed = uint64(time.Now().UnixNano())
 	}
 	return s.parse()
+}
+
+// regress fills in what a regression test is asked for where no flag says otherwise: it tries the same each time, and
+// holds a fix to what it promises.
+func (s *search) regress(cmd *cobra.Command) {
+	if s.seed == 0 {
+		s.seed = 1
+	}
+	if s.plans == 0 {
+		s.plans = 40
+	}
+	fix, err := scenarios.FixNamed(cmp.Or(s.fix, "none"))
+	if cmd.Flags().Changed("checks") || err != nil { // which parse says better
+		return
+	}
+	s.checks = "convergence,identity"
+	if len(fix.Promises) > 0 {
+		s.checks = strings.Join(fix.Promises, ",")
+	}
 }

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"ghostroute/harness/explore"
+	"ghostroute/harness/text"
 	"ghostroute/scenarios"
 )
 
@@ -17,12 +16,14 @@ func (c *command) soak() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "soak",
 		Short: "Run plans for hours, the model held to each step",
-		Long: "Run random plans on real members and proxies and hold the model to each step. A new cause of a broken\n" +
-			"promise is kept with its history. Without --seed it goes on where the last soak stopped.",
-		Example: "  ghostroute soak --time 8h",
+		Long: "Run random plans on real members and proxies and hold the model to each step. It goes on past what the\n" +
+			"fix is expected to break; what else it finds is kept with its history, beside what was found before.\n" +
+			"Without --seed it goes on where the last soak stopped.",
+		Example: "  ghostroute soak --time 8h\n  ghostroute soak --plans 200 --seed 1",
 		Args:    noArgs,
 	}
 	s.flags(cmd, time.Hour)
+	s.plansFlag(cmd)
 	s.fixFlag(cmd)
 	s.checksFlag(cmd, "convergence,identity")
 	part.flag(cmd, "plans, a part with seeds of its own; it takes a --seed")
@@ -51,7 +52,7 @@ func (c *command) agree() *cobra.Command {
 
 // goesOn makes a command of what goes on until it is told to end.
 func (c *command) goesOn(cmd *cobra.Command, parse func() (scenarios.Search, error),
-	f func(context.Context, scenarios.Output, scenarios.Search) error, then string) *cobra.Command {
+	f func(context.Context, scenarios.Output, scenarios.Search) (int, error), then string) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := parse()
 		if err != nil {
@@ -61,9 +62,9 @@ func (c *command) goesOn(cmd *cobra.Command, parse func() (scenarios.Search, err
 		if err != nil {
 			return err
 		}
-		err = f(cmd.Context(), out, o)
-		if errors.As(err, new(*explore.Disagreement)) {
-			err = found{err}
+		n, err := f(cmd.Context(), out, o)
+		if err == nil && n > 0 {
+			err = foundf("%s that the fix %s is not expected to break", text.Count(n, "promise"), o.Fix.Name)
 		}
 		return ended(cmd.Context(), err, then)
 	}

@@ -29,11 +29,13 @@ type Config struct {
 	Checks  []check.Check // see Checks
 	Seed    uint64        // of the first plan; the others follow
 	Time    time.Duration // how long to draw plans; what was found by then is still made small. 0 is until ctx ends
+	Most    int64         // how many plans to draw, however long that takes; 0 is for as long as Time says
 	Workers int           // labs side by side; 0 is five for each core: a plan mostly waits
 	Dir     string        // for the evidence, and for the plan that each worker is at; "" keeps none
 	Command string        // what replays a plan: the plan's line, in quotes, is put behind it
 	Out     io.Writer     // each finding is printed here; nil prints none
 
+	Known  func(Finding) bool // called for each finding, one at a time: what is known is not made small nor kept
 	Enough func(Finding) bool // called for each finding, one at a time: whether to stop; nil stops at the first
 	Once   bool               // a check that broke by the same cause is a finding once
 	Small  int                // how many candidates a plan is shrunk with in the lab at most, 0 for 150
@@ -63,6 +65,9 @@ type Tally struct {
 func Run(ctx context.Context, cfg Config, tally *Tally) error {
 	if cfg.Workers == 0 {
 		cfg.Workers = 5 * runtime.GOMAXPROCS(0)
+	}
+	if cfg.Most > 0 {
+		cfg.Workers = int(min(int64(cfg.Workers), cfg.Most))
 	}
 	var err error
 	if cfg.Workers, err = room.Benches(cfg.Workers); err != nil {
@@ -113,9 +118,10 @@ func Verdict(results []check.Result) (text string) {
 type hunter struct {
 	Config
 	tally *Tally
+	begun atomic.Int64 // plans, those under way too
 	began time.Time
 	stop  context.CancelCauseFunc
-	mu    sync.Mutex // of Out and Enough
+	mu    sync.Mutex // of Out, Known and Enough
 	over  bool
 	seen  map[string]bool
 }
@@ -133,6 +139,9 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 		defer os.Remove(running)
 	}
 	for ctx.Err() == nil && (h.Time == 0 || time.Since(h.began) < h.Time) {
+		if h.begun.Add(1) > h.Most && h.Most > 0 {
+			return nil
+		}
 		seed := h.tally.Next.Add(1) - 1
 		c := h.Plans
 		if h.Mixed && h.Lab.Topology.Variant.NeedsUser == "" {
@@ -160,7 +169,7 @@ func (h *hunter) one(ctx context.Context, l *lab.Lab, p plan.Plan) error {
 	drawn := h.tally.Plans.Add(1)
 	for _, f := range h.broken(p, out) {
 		f.Drawn = drawn
-		if h.Once && !h.first(f) {
+		if h.known(f) || h.Once && !h.first(f) {
 			continue
 		}
 		last, err := h.shrink(ctx, l, &f)
@@ -168,6 +177,7 @@ func (h *hunter) one(ctx context.Context, l *lab.Lab, p plan.Plan) error {
 			return err
 		}
 		if f.Why == nil {
+			h.forget(f)
 			continue
 		}
 		if h.Dir != "" {
@@ -202,36 +212,46 @@ func (h *hunter) replay(p plan.Plan) string {
 	return fmt.Sprintf("replay: %s'%s'", h.Command, p.Line())
 }
 
+func (h *hunter) known(f Finding) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.Known != nil && h.Known(f)
+}
+
 // first says whether nothing like it was found before.
 func (h *hunter) first(f Finding) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	id := f.Check + " " + string(f.Cause)
-	was := h.seen[id]
-	h.seen[id] = true
+	was := h.seen[f.id()]
+	h.seen[f.id()] = true
 	return !was
 }
 
-// try runs a plan; where model and machine disagree the plan, up to there, is in the error.
+// forget takes first back: what was found did not happen again.
+func (h *hunter) forget(f Finding) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.seen, f.id())
+}
+
+func (f Finding) id() string { return f.Check + " " + string(f.Cause) }
+
+// try runs a plan. Where model and machine disagree the error has the plan and where its evidence is.
 func (h *hunter) try(ctx context.Context, l *lab.Lab, p plan.Plan) (lab.Outcome, error) {
 	out, err := l.Try(ctx, p, h.Checks)
 	h.tally.Steps.Add(int64(out.Steps))
 	if out.Again {
 		h.tally.Again.Add(1)
 	}
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w\n%s%s", err, p, h.replay(p))
+	if err == nil || ctx.Err() != nil {
+		return out, err
 	}
-	return out, err
+	return out, fmt.Errorf("%w\n%s%s", SaveDisagreement(h.Dir, out, err), p, h.replay(p))
 }
 
-// broken are the findings in an outcome, one for each broken promise. Where the model can tell why the stock proxy
-// broke one, they are one for each cause.
+// broken are the findings in an outcome, one for each broken promise. For those that the model can tell why the stock
+// proxy breaks, they are one for each cause; where it knows none the cause is model.Unexplained.
 func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
-	var causes []model.Finding
-	if h.Lab.Stock() {
-		causes, _ = model.Explain(p) // without an error: the model followed the plan a moment ago
-	}
 	for _, r := range out.Results {
 		if r.Outcome != check.Broken {
 			continue
@@ -241,11 +261,15 @@ func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
 			list = append(list, f)
 			continue
 		}
-		for _, c := range causes {
+		n := len(list)
+		for _, c := range out.Causes {
 			if c.Cause.Breaks() == r.Check && !slices.ContainsFunc(list, func(g Finding) bool { return g.Cause == c.Cause }) {
 				f.Cause = c.Cause
 				list = append(list, f)
 			}
+		}
+		if f.Cause = model.Unexplained; len(list) == n {
+			list = append(list, f)
 		}
 	}
 	return list
@@ -272,7 +296,7 @@ func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.O
 		}
 		return false, nil
 	}
-	if f.Cause != "" {
+	if f.Cause != "" && f.Cause != model.Unexplained {
 		small := plan.Shrink(f.Plan, 0, func(q plan.Plan) bool { return model.Has(q, f.Cause) })
 		if ok, err := fails(small); ok || err != nil {
 			f.Plan = small

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/history"
 	"ghostroute/harness/report"
@@ -41,6 +42,20 @@ func Save(name string, out lab.Outcome, why string) (folder string, err error) {
 		}))
 	}
 	return folder, errors.Join(errs...)
+}
+
+// SaveDisagreement saves the outcome of a plan on which model and machine disagreed below dir, unless that is "", and
+// adds to the error where. Any other error is given back as it is.
+func SaveDisagreement(dir string, out lab.Outcome, err error) error {
+	var d *explore.Disagreement
+	if !errors.As(err, &d) || dir == "" {
+		return err
+	}
+	folder, failed := Save(filepath.Join(dir, fmt.Sprintf("disagreement-%d", out.Plan.Seed)), out, err.Error())
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	return fmt.Errorf("%w\nevidence: %s", err, folder)
 }
 
 func newFolder(name string) (folder string, err error) {

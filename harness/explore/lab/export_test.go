@@ -19,5 +19,5 @@ func Take(ctx context.Context, l *Lab, p plan.Plan) (seen []plan.Observation, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	return explore.Take(p.Steps, m, l.oracle(m))
+	return explore.Take(0, p.Steps, m, beside(l.oracle(m)))
 }

@@ -15,7 +15,6 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
-	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/stage"
 )
@@ -93,7 +92,7 @@ func (l *Lab) renew(ctx context.Context, c *etcd.Cluster) (int64, error) {
 
 // oracle is the model beside a machine, which tells it where the balancer leads each client. It is nil unless the
 // proxies are stock: of others the model knows nothing.
-func (l *Lab) oracle(m *Machine) explore.Machine {
+func (l *Lab) oracle(m *Machine) *model.Model {
 	if !l.cfg.Stock() {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/history"
 )
@@ -20,6 +21,7 @@ type Outcome struct {
 	Events  []history.Event
 	Record  check.Record
 	Results []check.Result
+	Causes  []model.Finding // of the stock proxy: why what is wrong in the end is wrong
 }
 
 // Broken is the first result that is, nil if none is.
@@ -58,6 +60,14 @@ func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outco
 	return out, err
 }
 
+// beside is an oracle as a machine; nil where there is none, not a machine that is nil.
+func beside(oracle *model.Model) explore.Machine {
+	if oracle == nil {
+		return nil
+	}
+	return oracle
+}
+
 func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out Outcome, err error) {
 	out.Plan = p
 	machine, err := l.Machine(ctx, p)
@@ -72,7 +82,7 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 	}()
 	oracle := l.oracle(machine)
 	take := func(steps []plan.Step) error {
-		seen, err := explore.Take(steps, machine, oracle)
+		seen, err := explore.Take(out.Steps, steps, machine, beside(oracle))
 		out.Steps += len(seen)
 		return err
 	}
@@ -108,6 +118,9 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 			return out, context.Cause(ctx)
 		case <-time.After(10 * time.Millisecond): // it heals by itself or it does not
 		}
+	}
+	if oracle != nil {
+		out.Causes = oracle.Wrong()
 	}
 	machine.unwatch()
 	out.Record = machine.record(healed)

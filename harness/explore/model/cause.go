@@ -32,13 +32,15 @@ const (
 	PastCompaction Cause = "a read at a revision that etcd has compacted"
 	Frozen         Cause = "after a compaction through the proxy nothing renews an entry"
 	Identity       Cause = "an answer given to a client that may not read it"
+	Unheard        Cause = "a permission taken that the member asked has not heard of"
 	Unexplained    Cause = "unexplained" // the model is wrong
 )
 
 // Causes are all of them that can be found, in a fixed order.
 func Causes() []Cause {
 	return []Cause{OtherProxy, DirectWrite, LeaseRevoked, LeaseExpired, BeforeWrite, AnswerInFlight, TxnInFlight,
-		LaggingMember, FromKeyRead, FromKeyDelete, FromKeyPruned, NestedTxn, LostTxn, Torn, PastCompaction, Frozen, Identity}
+		LaggingMember, FromKeyRead, FromKeyDelete, FromKeyPruned, NestedTxn, LostTxn, Torn, PastCompaction, Frozen,
+		Identity, Unheard}
 }
 
 // Breaks is the check that the cause breaks. After PastCompaction it is "": what the proxy tells then was true at the
@@ -47,7 +49,7 @@ func (c Cause) Breaks() string {
 	switch c {
 	case PastCompaction:
 		return ""
-	case Identity:
+	case Identity, Unheard:
 		return "identity"
 	}
 	return "convergence"
@@ -80,6 +82,8 @@ func (c Cause) Where() string {
 		Frozen: "cache/store.go:83: a request without a revision has Revision 0, " +
 			"which is never above compactedRev again",
 		Identity: "cache/store.go:46: the key is the request; the client that asks is no part of it",
+		Unheard: "etcd's own, with a proxy and without: a member that lags answers a serializable read by the permissions " +
+			"that it has applied (server/etcdserver/v3_server.go, Range)",
 	}[c]
 }
 
@@ -226,6 +230,9 @@ func (m *Model) wrongs() (list []wrong) {
 	if m.leaked {
 		note(wrong{Identity, NoneOf})
 	}
+	if m.unheard {
+		note(wrong{Unheard, NoneOf})
+	}
 	m.examine(note)
 	return list
 }
@@ -239,11 +246,17 @@ func Explain(p plan.Plan) (list []Finding, err error) {
 			return nil, fmt.Errorf("step %d, %s: %w", i+1, s, err)
 		}
 	}
+	return m.Wrong(), nil
+}
+
+// Wrong lets everything end and says why each answer is wrong that a proxy then still holds, as Explain does. Nothing
+// can be taken after it.
+func (m *Model) Wrong() (list []Finding) {
 	for _, w := range m.wrongs() {
-		list = append(list, Finding{Cause: w.cause, Symptom: w.symptom, Plan: p, Plans: 1})
+		list = append(list, Finding{Cause: w.cause, Symptom: w.symptom, Plan: m.plan, Plans: 1})
 	}
 	slices.SortFunc(list, byCause)
-	return list, nil
+	return list
 }
 
 // byCause orders findings by cause, the shortest plan first.

@@ -70,7 +70,7 @@ func converges(t *testing.T, c *cluster, p plan.Plan) (wrong, healed bool) {
 	defer func() { require.NoError(t, m.Close()) }()
 	oracle := model.New(p)
 	take := func(steps ...plan.Step) []plan.Observation {
-		seen, err := explore.Take(steps, m, oracle)
+		seen, err := explore.Take(0, steps, m, oracle)
 		require.NoError(t, err, p)
 		return seen
 	}

@@ -32,6 +32,7 @@ type Model struct {
 	instances map[string]*instance
 	granted   int  // leases that instances took
 	leaked    bool // a cached answer went to a client that may not read it
+	unheard   bool // a member answered such a client
 }
 
 // failure is why a step failed, in a plan's words; "" is success.

@@ -25,6 +25,7 @@ func (m *Model) read(s plan.Step) result {
 	r := requestOf(s.Keys, s.Shape, m.revision())
 	ask := func() ranged {
 		state, err := m.rangeOn(w, r, s.Linearizable)
+		m.unheard = m.unheard || err == "" && m.plan.Auth && m.forbidden[s.Client]
 		return ranged{entry{state: state, read: m.clock}, err}
 	}
 	if w.proxy == direct {

@@ -119,6 +119,7 @@ func (m *Model) commitTxn(r *running, w way) result {
 	if err := m.checkTxn(r, b, x); err != "" {
 		return result{err: err}
 	}
+	m.unheard = m.unheard || local && m.plan.Auth && m.forbidden[w.client]
 	m.clock++
 	r.took = m.holds(b, r.view)
 	m.runTxn(r, b, false)
