@@ -59,8 +59,8 @@ type expectation struct {
 	met   []Met
 }
 
-// expectation reads what is kept of the fix. By every cause that is known of the stock proxy it is expected to break its
-// check; another fix is expected to break what it does not promise, and what refutes it is kept.
+// expectation reads what is kept of the fix. The stock proxy is expected to break its promises by every cause that is
+// known; another fix is expected to break what it does not promise, and what it is refuted in there.
 func (s Search) expectation() (*expectation, error) {
 	x := &expectation{fix: s.Fix, stock: s.Fix.lab().Stock(), kept: map[string]kept{}}
 	pattern, err := Fixture(filepath.Join("found", "*.txt"))

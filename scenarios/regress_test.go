@@ -43,7 +43,8 @@ func TestWhatIsNoLongerBrokenIsGone(t *testing.T) {
 // past what it finds.
 func TestWhatIsBrokenAndNotExpectedIsNew(t *testing.T) {
 	t.Parallel()
-	sticky := Fix{Name: "a promise", Promises: []string{"convergence"}, Apply: func(t *harness.Topology) { t.Sticky = true }}
+	sticky := Fix{Name: "a promise", Promises: []string{"convergence"},
+		Apply: func(t *harness.Topology) { t.Sticky = true }}
 	e, said := regress(t, sticky, "convergence", 3)
 	require.Len(t, e.Findings, 1, "told once")
 	require.True(t, e.Findings[0].Claimed)

@@ -220,6 +220,26 @@ type Entry struct {
 	Keys            []string // the keys it names
 }
 
+// Peek is what the proxy would answer to a serializable request from its cache, nil where it would ask. Looking fills
+// nothing; it does move what it finds to the young end of the LRU.
+func (p *Proxy) Peek(ctx context.Context, req *pb.RangeRequest) *pb.RangeResponse {
+	p.mu.Lock()
+	r := p.run
+	p.mu.Unlock()
+	if r == nil || r.kv == nil {
+		return nil
+	}
+	return peek(ctx, r.kv, req)
+}
+
+func peek(ctx context.Context, kv pb.KVServer, req *pb.RangeRequest) *pb.RangeResponse {
+	resp, err := kv.Range(context.WithValue(ctx, callKey{}, &call{peek: true}), req)
+	if err != nil {
+		return nil // not cached, or compacted: nothing it would answer with
+	}
+	return resp
+}
+
 // Cache lists what the proxy would answer from its cache, sorted by key: it asks the proxy's KV server for each range
 // it ever answered, with the way upstream barred, so looking fills nothing. It does move what it finds to the young
 // end of the LRU.
@@ -230,12 +250,11 @@ func (p *Proxy) Cache(ctx context.Context) []Entry {
 	if r == nil || r.kv == nil {
 		return nil
 	}
-	ctx = context.WithValue(ctx, callKey{}, &call{peek: true})
 	var entries []Entry
 	for _, req := range p.seen.list() {
-		resp, err := r.kv.Range(ctx, req)
-		if err != nil {
-			continue // not cached, or compacted: nothing it would answer with
+		resp := peek(ctx, r.kv, req)
+		if resp == nil {
+			continue
 		}
 		entries = append(entries, Entry{Key: string(req.Key), End: string(req.RangeEnd), Shape: Shape(req),
 			Revision: resp.GetHeader().GetRevision(), Keys: keysOf(resp)})

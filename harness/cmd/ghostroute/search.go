@@ -78,7 +78,7 @@ func (s *search) regress(cmd *cobra.Command) {
 		s.seed = 1
 	}
 	if s.plans == 0 {
-		s.plans = 40
+		s.plans = 100
 	}
 	fix, err := scenarios.FixNamed(cmp.Or(s.fix, "none"))
 	if cmd.Flags().Changed("checks") || err != nil { // which parse says better

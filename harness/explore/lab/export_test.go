@@ -12,12 +12,16 @@ import (
 // Hurry has calls that nothing can answer given up at once.
 func Hurry(l *Lab) { l.moment = time.Nanosecond }
 
-// Take takes a plan's own steps beside the model and gives what was seen.
+// Take takes a plan's own steps beside the model and gives what was seen. The caches must hold what the model's do.
 func Take(ctx context.Context, l *Lab, p plan.Plan) (seen []plan.Observation, err error) {
 	m, err := l.Machine(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	return explore.Take(0, p.Steps, m, beside(l.oracle(m)))
+	taking := explore.Taking{Machine: m, Oracle: beside(l.oracle(m)), Look: true}
+	if seen, err = taking.Take(p.Steps); err == nil && taking.Since != nil {
+		err = taking.Since
+	}
+	return seen, err
 }

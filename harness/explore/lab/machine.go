@@ -204,6 +204,21 @@ func (m *Machine) Apply(s plan.Step) (plan.Observation, error) {
 	return obs, m.stage.Cluster.WaitCaughtUp(ctx)
 }
 
+// Cached is what a proxy would answer from its cache to the request that had that answer; nil where it would ask.
+func (m *Machine) Cached(a plan.Answer) *plan.Answer {
+	req, err := m.wire.Again(a)
+	p := m.stage.Proxy(a.Via)
+	if err != nil || p == nil {
+		return nil
+	}
+	resp := p.Peek(m.ctx, req)
+	if resp == nil {
+		return nil
+	}
+	held := m.wire.Answer(a.Via, history.Hit, req, resp)
+	return &held
+}
+
 func (m *Machine) leaseID(lease string) int64 { return m.leases + int64(plan.Number(lease)) + 1 }
 
 // ago is a revision that a plan counts back to, as etcd counts.

@@ -41,12 +41,13 @@ func (o Outcome) Broken() *check.Result {
 //
 // A call that nothing can answer is given up after a moment, and on a busy machine that moment may be too short for one
 // that a member would have refused. So where model and machine disagree the plan is run once more, with moments ten
-// times as long, and Again says so.
+// times as long, and Again says so. The caches are then looked into behind each step, for the read that is told
+// something else comes long after the step that made it so.
 //
 // The error is trouble, and a *explore.Disagreement where the model said something else than the machine both times:
 // then nothing counts. What happened until then is in the outcome.
 func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outcome, error) {
-	out, err := l.try(ctx, p, checks)
+	out, err := l.try(ctx, p, checks, false)
 	var d *explore.Disagreement
 	if !errors.As(err, &d) {
 		return out, err
@@ -54,7 +55,7 @@ func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outco
 	defer func(was time.Duration) { l.moment = was }(l.moment)
 	l.moment = patiently
 	steps := out.Steps
-	out, err = l.try(ctx, p, checks)
+	out, err = l.try(ctx, p, checks, true)
 	out.Steps += steps
 	out.Again = true
 	return out, err
@@ -68,7 +69,7 @@ func beside(oracle *model.Model) explore.Machine {
 	return oracle
 }
 
-func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out Outcome, err error) {
+func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check, look bool) (out Outcome, err error) {
 	out.Plan = p
 	machine, err := l.Machine(ctx, p)
 	if err != nil {
@@ -81,8 +82,9 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check) (out O
 		err = errors.Join(err, machine.Close())
 	}()
 	oracle := l.oracle(machine)
+	taking := explore.Taking{Machine: machine, Oracle: beside(oracle), Look: look}
 	take := func(steps []plan.Step) error {
-		seen, err := explore.Take(out.Steps, steps, machine, beside(oracle))
+		seen, err := taking.Take(steps)
 		out.Steps += len(seen)
 		return err
 	}

@@ -69,8 +69,9 @@ func converges(t *testing.T, c *cluster, p plan.Plan) (wrong, healed bool) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
 	oracle := model.New(p)
+	taking := explore.Taking{Machine: m, Oracle: oracle}
 	take := func(steps ...plan.Step) []plan.Observation {
-		seen, err := explore.Take(0, steps, m, oracle)
+		seen, err := taking.Take(steps)
 		require.NoError(t, err, p)
 		return seen
 	}

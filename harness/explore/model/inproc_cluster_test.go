@@ -24,6 +24,7 @@ import (
 type cluster struct {
 	members   []*member
 	nextLease int64
+	passes    string // the RPC that passes its proxies' caches, "" for none: see passing
 }
 
 // member is etcd's storage without a server around it.

@@ -22,6 +22,7 @@ import (
 type call struct {
 	client   string
 	hold     plan.Point
+	peek     bool          // it looks into the cache, and goes no further
 	upstream bool          // it reached the gate between proxy and member: no hit
 	arrived  chan struct{} // closed when it is held
 	release  chan bool     // true: go on; false: it is lost
@@ -58,7 +59,7 @@ func through[Req, Resp any](
 ) (Resp, error) {
 	c := ctx.Value(callKey{}).(*call)
 	var none Resp
-	if !c.wait(plan.AtRequest) {
+	if c.peek || !c.wait(plan.AtRequest) {
 		return none, rpctypes.ErrGRPCTimeout
 	}
 	if u.m.unlinked[u.link()] {

@@ -29,6 +29,7 @@ type machine struct {
 	ups      []*upstream
 	unlinked map[string]bool
 	held     map[string]*holding
+	passed   []int // the steps at which a call passed a cache: see passing
 }
 
 // holding is a call that is held, and where its outcome will come out.
@@ -64,6 +65,23 @@ func (m *machine) startProxy(i int) {
 	client := &clientv3.Client{}
 	client.KV = clientv3.NewKVFromKVClient(m.ups[i], nil)
 	m.proxies[i], _ = grpcproxy.NewKvProxy(client)
+	if m.c.passes != "" {
+		m.proxies[i] = &passing{m.proxies[i], m, m.ups[i]}
+	}
+}
+
+// Cached is what a proxy would answer from its cache to the request that had that answer; nil where it would ask.
+func (m *machine) Cached(a plan.Answer) *plan.Answer {
+	req, err := m.wire.Again(a)
+	if err != nil {
+		return nil
+	}
+	resp, err := m.proxies[plan.Number(a.Via)].Range((&call{peek: true}).context(), req)
+	if err != nil {
+		return nil
+	}
+	held := m.wire.Answer(a.Via, history.Hit, req, resp)
+	return &held
 }
 
 // Close loses whatever is still held.

@@ -111,6 +111,20 @@ func (m *Model) answer(x read) plan.Answer {
 	return a
 }
 
+// Cached is what a proxy would answer from its cache to the request that had that answer; nil where it would ask.
+func (m *Model) Cached(a plan.Answer) *plan.Answer {
+	p := m.proxies[plan.Number(a.Via)]
+	for r, e := range p.answers {
+		if r.revision > 0 && r.revision < p.compacted {
+			continue
+		}
+		if held := m.answer(read{r, a.Via, history.Hit, e.state}); held.Keys == a.Keys && held.Shape == a.Shape {
+			return &held
+		}
+	}
+	return nil
+}
+
 // asked is the state that an answer read from a state is about: an older one where a revision was asked for.
 func (m *Model) asked(r request, state int) int {
 	if r.revision != 0 {

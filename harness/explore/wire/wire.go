@@ -2,7 +2,9 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -35,6 +37,21 @@ func (w *Wire) Range(o plan.Op) (*pb.RangeRequest, error) {
 	}
 	if o.Past {
 		r.Revision = w.Ago(o.Ago)
+	}
+	return r, err
+}
+
+// Again is the request whose answer that was, asked serializably.
+func (w *Wire) Again(a plan.Answer) (*pb.RangeRequest, error) {
+	shape, revision, _ := strings.Cut(a.Shape, "@")
+	p, err := plan.Parse(fmt.Sprintf("plan members=1 proxies=1 clients=1 | read g1 p1 %s %s", a.Keys, shape))
+	if err != nil {
+		return nil, err
+	}
+	r, err := w.Range(plan.Op{Keys: p.Steps[0].Keys, Shape: p.Steps[0].Shape})
+	if revision != "" {
+		at, failed := strconv.ParseInt(revision, 10, 64)
+		r.Revision, err = at+w.Base, errors.Join(err, failed)
 	}
 	return r, err
 }
