@@ -170,6 +170,9 @@ func (k kept) run(ctx context.Context, l *lab.Lab) (out lab.Outcome, gone string
 
 // table is what was met, a line each.
 func table(met []Met) string {
+	if len(met) == 0 {
+		return "\nno promise was broken\n"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%-12s  %-70s  %5s  %s\n", "promise", "broken by", "plans", "expected")
 	for _, m := range met {

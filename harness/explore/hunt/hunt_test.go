@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/check"
 	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
@@ -57,6 +58,22 @@ func TestEvidenceIsKeptBesideEarlierEvidence(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "verdict.txt"))
 	require.NoError(t, err)
 	require.Equal(t, "0\n", string(text))
+}
+
+func TestADisagreementIsEvidenceToo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p, err := plan.Parse("plan seed=7 members=1 proxies=1 clients=1 | read g1 p1 k1")
+	require.NoError(t, err)
+	d := &explore.Disagreement{Number: 1, Step: p.Steps[0], Why: "this, not that"}
+	for _, folder := range []string{"disagreement-7", "disagreement-7-2"} {
+		err := hunt.SaveDisagreement(dir, lab.Outcome{Plan: p}, d)
+		require.ErrorIs(t, err, d)
+		require.ErrorContains(t, err, "evidence: "+filepath.Join(dir, folder))
+		require.FileExists(t, filepath.Join(dir, folder, "plan.txt"))
+	}
+	require.Equal(t, context.Canceled, hunt.SaveDisagreement(dir, lab.Outcome{Plan: p}, context.Canceled))
+	require.Equal(t, error(d), hunt.SaveDisagreement("", lab.Outcome{Plan: p}, d))
 }
 
 // first hunts for the first counterexample to convergence from a seed of the clock.
