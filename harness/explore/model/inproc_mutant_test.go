@@ -16,8 +16,8 @@ import (
 )
 
 // passing is a proxy with a mistake: one kind of RPC passes its cache by, and neither clears nor files anything. The
-// steps at which it did are noted: those of a Put and a DeleteRange when they begin, for that is when the cache forgets,
-// those of a Range and a Txn when their answer has come.
+// steps at which it did are noted: those of a Put and a DeleteRange when they begin, for that is when the cache
+// forgets, those of a Range and a Txn when their answer has come.
 type passing struct {
 	pb.KVServer
 	m  *machine
@@ -91,7 +91,8 @@ func TestADisagreementNamesTheStepThatItComesOf(t *testing.T) {
 				t.Logf("seed %d, passed at %v: %v", seed, passed, err)
 			}
 		}
-		t.Logf("%s: of %d disagreements %d were first told at the step of the mistake, %d name it", c.passes, all, first, named)
+		t.Logf("%s: of %d disagreements %d were first told at the step of the mistake, %d name it",
+			c.passes, all, first, named)
 		require.Equal(t, all, named, c.passes)
 	}
 }
