@@ -179,9 +179,7 @@ func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kin
 	if err == nil {
 		err = r.Again(r.Verdict)
 	}
-	give, given := context.WithTimeout(ctx, trialTimeout)
-	defer given()
-	return r, errors.Join(err, m.pool.Give(give, c))
+	return r, errors.Join(err, m.pool.Give(ctx, c))
 }
 
 // save keeps a trial, and returns in which file.
@@ -194,11 +192,11 @@ func (m *Matrix) save(s Scenario, f Fix, name string, r Result) (file string, er
 	return file, room.Write(file, r.Write)
 }
 
-// Again are the trials that were made again, and why.
+// Again are the trials that were made again, and why; and the clusters that others had to take the place of.
 func (m *Matrix) Again() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.again
+	return append(slices.Clone(m.again), m.pool.Ended()...)
 }
 
 // Found are the verdicts that were found, and where that is none, or unknown, what was expected. Unknown are those

@@ -2,6 +2,7 @@ package stage_test
 
 import (
 	"context"
+	"io"
 	"testing"
 	"time"
 
@@ -202,4 +203,29 @@ func TestPoolLendsWipedClusters(t *testing.T) {
 	r, err := again.Client().Get(ctx, "k")
 	require.NoError(t, err)
 	require.Zero(t, r.Count)
+}
+
+// TestPoolEndsAClusterThatIsNotWiped hands one back that cannot be wiped any more: the next borrower gets another.
+func TestPoolEndsAClusterThatIsNotWiped(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	p, err := stage.NewPool()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Close()) }()
+	one, err := p.Take(ctx, 1)
+	require.NoError(t, err)
+	require.NoError(t, one.Close())
+	require.NoError(t, p.Give(ctx, one))
+	require.Len(t, p.Ended(), 1)
+	require.Contains(t, p.Ended()[0], "another takes its place: the cluster in ")
+	again, err := p.Take(ctx, 1)
+	require.NoError(t, err)
+	require.NotSame(t, one, again)
+	_, err = again.Client().Put(ctx, "k", "v")
+	require.NoError(t, err)
+
+	ended, end := context.WithCancelCause(ctx)
+	end(io.EOF)
+	require.ErrorIs(t, p.Give(ended, again), io.EOF)
 }
