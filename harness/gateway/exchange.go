@@ -25,6 +25,7 @@ type exchange struct {
 	only      string
 	tried     map[string]bool // addresses that could not be dialled
 	connected bool            // whether the attempt got a connection
+	transport *http.Transport // the gateway's
 
 	mu  sync.Mutex
 	out history.Request
@@ -34,6 +35,7 @@ type exchangeKey struct{}
 
 // run passes the request on, and on to another instance while the one chosen cannot be dialled and retry allows it.
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, p *process, retry int) {
+	x.transport = p.transport
 	// net/http calls both on the goroutine of the round trip, which is this one; for a request that finds its idle
 	// connection closed it calls them again.
 	trace := &httptrace.ClientTrace{

@@ -21,6 +21,8 @@ type process struct {
 	route   *route
 	handler http.Handler // go-micro's
 
+	transport *http.Transport // to instances
+
 	mu     sync.Mutex
 	active sync.WaitGroup // requests
 	ended  bool
@@ -37,7 +39,7 @@ func begin(ctx context.Context, cfg *Config) (*process, error) {
 	if err := reg.Connect(ctx); err != nil {
 		return nil, errors.Join(err, reg.Close())
 	}
-	p := &process{reg: reg, route: newRoute(cfg, reg)}
+	p := &process{reg: reg, route: newRoute(cfg, reg), transport: shipped.Clone()}
 	p.ctx, p.kill = context.WithCancel(context.Background())
 	p.handler = microhttp.NewHandler(
 		handler.WithRouter(p.route),
@@ -66,17 +68,28 @@ func (p *process) end() error {
 		p.kill()
 		p.active.Wait()
 		p.err = errors.Join(p.route.Close(), p.reg.Close())
-		closeIdle()
+		p.transport.CloseIdleConnections() // two goroutines each
 	})
 	return p.err
 }
 
-// closeIdle closes the connections to instances that no request uses. go-micro's handler dials through
-// net/http/httputil, and that through http.DefaultTransport, which every gateway of the process shares and which
-// keeps a connection for 90 s: the others' gateways dial again. It is not needed for truth – an instance that ends
-// closes its connections, and the transport then dials – but without it two goroutines remain for each.
-func closeIdle() {
-	if t, ok := http.DefaultTransport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
+// shipped is what every gateway's transport is made like.
+var shipped = http.DefaultTransport.(*http.Transport)
+
+// go-micro's handler dials through net/http/httputil, and that through http.DefaultTransport, of which a process has
+// one; set here, no goroutine can be reading it meanwhile.
+func init() { http.DefaultTransport = transports{} }
+
+// transports sends a gateway's requests through the gateway's own transport, as if it were a process of its own, and
+// every other request through the one that was shipped. With one for all, a gateway that ended either left connections
+// to instances open or closed the others' too.
+type transports struct{}
+
+func (transports) RoundTrip(r *http.Request) (*http.Response, error) {
+	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+		return x.transport.RoundTrip(r)
 	}
+	return shipped.RoundTrip(r)
 }
+
+func (transports) CloseIdleConnections() { shipped.CloseIdleConnections() }
