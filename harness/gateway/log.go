@@ -30,7 +30,7 @@ func capture(lines *[]string, f func()) {
 // logTee stands before the standard logger's writer, of which a process has one; so it is the process's too. teeLog
 // installs it once and for good: taking it out again could not be told from taking out what was put in front of
 // it.
-var logTee = tee{lines: map[uint64]*[]string{}}
+var logTee = tee{lines: map[goid.ID]*[]string{}}
 
 var teeLog = sync.OnceFunc(func() {
 	logTee.rest = log.Writer()
@@ -42,7 +42,7 @@ type tee struct {
 	rest io.Writer
 
 	mu    sync.Mutex
-	lines map[uint64]*[]string
+	lines map[goid.ID]*[]string
 }
 
 func (t *tee) Write(p []byte) (int, error) {

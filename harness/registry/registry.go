@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"ghostroute/harness/conn"
+	"ghostroute/harness/goid"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 )
@@ -94,7 +95,7 @@ func New(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	quiet()
-	r := &Registry{cfg: cfg, calls: calls{now: map[uint64]*call{}, last: map[string]Read{}, filled: map[string]Read{}}}
+	r := &Registry{cfg: cfg, calls: calls{now: map[goid.ID]*call{}, last: map[string]Read{}, filled: map[string]Read{}}}
 	var err error
 	if r.now, err = r.open(ctx); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ type call struct {
 // calls are the goroutines inside Trace, and of each service the last read and the last that was answered.
 type calls struct {
 	mu     sync.Mutex
-	now    map[uint64]*call
+	now    map[goid.ID]*call
 	last   map[string]Read
 	filled map[string]Read
 }
