@@ -58,6 +58,9 @@ func Try(ctx context.Context, cluster *etcd.Cluster, s Scenario, f Fix, reading 
 	}
 	t := newTrial(ctx, b, s, f)
 	failed := t.Run()
+	if failed == nil {
+		failed = t.uncrossed()
+	}
 	q, events := t.Question(), t.History.Events()
 	closed := b.Close()
 	r := Result{Saved: verdict.Saved{Question: &q, Events: events}}
