@@ -225,7 +225,7 @@ func (t *Trial) demanded(truth history.Truth) history.Truth {
 // Observe looks until every gateway agrees, and still does when go-micro's have read once more; or until patience ends.
 func (t *Trial) Observe() error {
 	end := t.History.Now() + t.Patience()
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+	for pause := 5 * time.Millisecond; ; pause = min(3*pause, 500*time.Millisecond) {
 		began := t.History.Now()
 		agree, answered := t.round()
 		if err := t.inTime(); err != nil {
