@@ -131,7 +131,7 @@ func (t *Trial) proxyDeath(c *report.Costs) error {
 	victim := t.Proxy(t.PinnedTo("g1"))
 	began := time.Now()
 	victim.Stop()
-	ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.ctx, trialTimeout/2)
 	defer cancel()
 	d := &c.ProxyDeath
 	d.Recovery = -1

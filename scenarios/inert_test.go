@@ -14,6 +14,7 @@ import (
 // A scenario whose fault is taken out must not read the same: it reads unknown, for want of the evidence that it names.
 // One that inflicts nothing names none, or only what the change itself leaves behind.
 func TestWithoutItsFaultAScenarioProvesNothing(t *testing.T) {
+	t.Parallel()
 	pool, err := stage.NewPool()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })

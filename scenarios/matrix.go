@@ -233,6 +233,10 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	if parallel, err = room.Benches(min(parallel, len(mine))); err != nil {
 		return run, err
 	}
+	order := slices.Clone(mine)
+	if _, err := longestFirst(order, scenarios, fixes); err != nil {
+		return run, err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	run.Cells = make([]report.Cell, len(mine))
@@ -242,22 +246,26 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	var wg sync.WaitGroup
 	for range parallel {
 		wg.Go(func() {
-			for i := range next {
-				cell, moved, err := m.Cell(ctx, scenarios[mine[i]/len(fixes)], fixes[mine[i]%len(fixes)])
+			for n := range next {
+				cell, moved, err := m.Cell(ctx, scenarios[n/len(fixes)], fixes[n%len(fixes)])
 				if err != nil {
 					stop(err)
 					return
 				}
 				telling.Lock()
-				run.Cells[i], done = cell, done+1
+				at, _ := slices.BinarySearch(mine, n)
+				run.Cells[at], done = cell, done+1
 				tell(done, len(mine), moved)
 				telling.Unlock()
 			}
 		})
 	}
-	for i := 0; i < len(mine) && ctx.Err() == nil; i++ {
+	for _, n := range order {
+		if ctx.Err() != nil {
+			break
+		}
 		select {
-		case next <- i:
+		case next <- n:
 		case <-ctx.Done():
 		}
 	}

@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +17,7 @@ var update = flag.Bool("update", false, "rewrite the files that are written from
 // TestMatrix tries every scenario against every fix, in both readings, and compares each verdict with the expected one.
 // go test ./scenarios -run 'TestMatrix/<scenario>/<fix>' -v runs one cell and prints its evidence.
 func TestMatrix(t *testing.T) {
+	t.Parallel()
 	expected, err := ReadExpected()
 	require.NoError(t, err)
 	m, err := NewMatrix(expected, t.ArtifactDir())
@@ -25,7 +28,11 @@ func TestMatrix(t *testing.T) {
 			fmt.Println(again)
 		}
 	})
-	for _, s := range All() {
+	seconds, err := readSeconds()
+	require.NoError(t, err)
+	all := All() // the longest first: what is begun last is done last
+	slices.SortStableFunc(all, func(a, b Scenario) int { return cmp.Compare(seconds[b.Name], seconds[a.Name]) })
+	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			for _, f := range Fixes() {

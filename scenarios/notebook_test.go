@@ -20,6 +20,7 @@ const notebooks = "../fixtures/notebooks"
 // bench. What a chapter reports of a scenario of the matrix must be what the matrix says. With -update the files are
 // made to say what was printed.
 func TestNotebook(t *testing.T) {
+	t.Parallel()
 	matrix, err := ReadExpected()
 	require.NoError(t, err)
 	require.Len(t, eachChapter(t, "", func(t *testing.T, c notebook.Chapter, o notebook.Options) {
@@ -37,6 +38,7 @@ func TestNotebook(t *testing.T) {
 // TestNotebookChinese keeps the Chinese chapters in step: the same commands, which print the same. They are run where
 // that is asked for.
 func TestNotebookChinese(t *testing.T) {
+	t.Parallel()
 	require.Len(t, eachChapter(t, "zh-CN", func(t *testing.T, c notebook.Chapter, o notebook.Options) {
 		if *update {
 			played(t, o, c.Paths)
@@ -88,6 +90,7 @@ func played(t *testing.T, o notebook.Options, paths []string) []notebook.Verdict
 
 // TestNotebookCommands compares the table of commands with the commands; -update rewrites it.
 func TestNotebookCommands(t *testing.T) {
+	t.Parallel()
 	const file = notebooks + "/COMMANDS.md"
 	var want bytes.Buffer
 	require.NoError(t, notebook.Markdown(&want))

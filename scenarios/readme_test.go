@@ -40,6 +40,7 @@ var (
 
 // TestReadmeIsShort holds the README to a length that is read: 9,000 bytes.
 func TestReadmeIsShort(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(readmeEnglish)
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(text), 9000)
@@ -47,6 +48,7 @@ func TestReadmeIsShort(t *testing.T) {
 
 // TestReadmeExample holds the example in the READMEs to yours_test.go, which is compiled and run.
 func TestReadmeExample(t *testing.T) {
+	t.Parallel()
 	example, err := os.ReadFile("yours_test.go")
 	require.NoError(t, err)
 	for _, file := range []string{readmeEnglish, readmeChinese} {
@@ -57,6 +59,7 @@ func TestReadmeExample(t *testing.T) {
 
 // TestReadmeMatrix holds the few cells of the matrix that the READMEs show to fixtures/matrix.md.
 func TestReadmeMatrix(t *testing.T) {
+	t.Parallel()
 	whole := verdictsIn(readmeOf(t, "../fixtures/matrix.md").prose)
 	for _, file := range []string{readmeEnglish, readmeChinese} {
 		shown := verdictsIn(readmeOf(t, file).prose)
@@ -82,6 +85,7 @@ func requireInReadme(t *testing.T, story string) {
 // TestReadmeThreads wants a row in the READMEs for each issue and pull request of etcd that a scenario, a fix or a
 // variant names.
 func TestReadmeThreads(t *testing.T) {
+	t.Parallel()
 	var sources []string
 	for _, s := range All() {
 		sources = append(sources, s.Seen)
@@ -106,6 +110,7 @@ func TestReadmeThreads(t *testing.T) {
 // TestReadmeChapters wants every chapter in the list of the notebooks' README, and in one of them the answer that it
 // shows. TestReadmeLinks follows the list.
 func TestReadmeChapters(t *testing.T) {
+	t.Parallel()
 	chapters, err := filepath.Glob("../fixtures/notebooks/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, chapters)
@@ -123,6 +128,7 @@ func TestReadmeChapters(t *testing.T) {
 
 // TestReadmeBench looks for each method and field of a bench that the harness' README names.
 func TestReadmeBench(t *testing.T) {
+	t.Parallel()
 	calls := benchCall.FindAllStringSubmatch(readmeOf(t, "../harness/README.md").prose, -1)
 	require.NotEmpty(t, calls)
 	bench := reflect.TypeFor[*harness.Bench]()
@@ -136,6 +142,7 @@ func TestReadmeBench(t *testing.T) {
 // TestReadmeInChinese holds the Chinese README to the English one: the same commands, and the same fenced blocks to the
 // letter.
 func TestReadmeInChinese(t *testing.T) {
+	t.Parallel()
 	english, chinese := readmeOf(t, readmeEnglish), readmeOf(t, readmeChinese)
 	for _, by := range []struct {
 		what string
@@ -150,6 +157,7 @@ func TestReadmeInChinese(t *testing.T) {
 
 // TestReadmeLinks follows every link of every Markdown file that stays within the project, to its file and its heading.
 func TestReadmeLinks(t *testing.T) {
+	t.Parallel()
 	followed := 0
 	for _, file := range markdown(t) {
 		for _, l := range linkTo.FindAllStringSubmatch(readmeOf(t, file).prose, -1) {

@@ -76,14 +76,10 @@ func (s Shard) cells(scenarios []Scenario, fixes []Fix) (mine []int, err error) 
 	if s.Of == 0 {
 		return all, nil
 	}
-	seconds, err := readSeconds()
+	takes, err := longestFirst(all, scenarios, fixes)
 	if err != nil {
 		return nil, err
 	}
-	takes := func(cell int) float64 {
-		return weight(seconds, scenarios[cell/len(fixes)], fixes[cell%len(fixes)])
-	}
-	slices.SortStableFunc(all, func(a, b int) int { return cmp.Compare(takes(b), takes(a)) })
 	has := make([]float64, s.Of)
 	for _, cell := range all {
 		least := 0
@@ -99,6 +95,20 @@ func (s Shard) cells(scenarios []Scenario, fixes []Fix) (mine []int, err error) 
 	}
 	slices.Sort(mine)
 	return mine, nil
+}
+
+// longestFirst sorts numbers of cells by what each takes, which is what it returns. What is begun last is done last:
+// then that is not the longest.
+func longestFirst(cells []int, scenarios []Scenario, fixes []Fix) (takes func(cell int) float64, err error) {
+	seconds, err := readSeconds()
+	if err != nil {
+		return nil, err
+	}
+	takes = func(cell int) float64 {
+		return weight(seconds, scenarios[cell/len(fixes)], fixes[cell%len(fixes)])
+	}
+	slices.SortStableFunc(cells, func(a, b int) int { return cmp.Compare(takes(b), takes(a)) })
+	return takes, nil
 }
 
 // weight is what a cell takes: so many seconds for each reading that it has, one where that was never measured.

@@ -9,12 +9,13 @@ import (
 )
 
 func TestYours(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := harness.Context(t) // ends with the test, with -timeout and with Ctrl-C
 	defer cancel()
 	yours := Scenario{
 		Name:  "yours",
 		Title: "an operator deletes v1-a's key on a member, and v1-a stops",
-		Needs: func(t *harness.Topology) { t.Proxies = 2 }, // the rest is as in the incident
+		Needs: func(t *harness.Topology) { t.Proxies = 2 }, // the rest is the incident's
 		Act: func(t *Trial) error { // by now every gateway has read once and saw truth
 			if err := t.on("m1", t.delete(t.ServiceKey("v1-a"))); err != nil {
 				return err
