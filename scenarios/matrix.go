@@ -32,7 +32,8 @@ type Matrix struct {
 	Keep     bool     // cells keep their histories, for the page
 	Shard    Shard    // the part of the cells that Try tries; the zero Shard is all
 
-	pool *stage.Pool
+	pool  *stage.Pool
+	alone sync.RWMutex // trials share it; one that has been late twice has it for itself
 
 	mu    sync.Mutex
 	found Verdicts
@@ -137,15 +138,23 @@ func (m *Matrix) whose(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	return fix, nil
 }
 
-// attempts is how often a trial is made whose premises time breaks.
-const attempts = 4
+// attempts is how often a trial is made whose premises time breaks; the last of them alone, with no other of this matrix
+// beside it: what made it late may be their number.
+const attempts, together = 6, 2
 
 // trial is a trial's result. It is made again where time broke a premise, which is told and counted; never for what it
 // came to.
 func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result,
 	again []string, err error) {
 	for n := 1; n <= attempts; n++ {
-		if r, err = m.try(ctx, s, f, reading); err != nil {
+		beside := m.alone.RLocker()
+		if n > together {
+			beside = &m.alone
+		}
+		beside.Lock()
+		r, err = m.try(ctx, s, f, reading)
+		beside.Unlock()
+		if err != nil {
 			return r, again, fmt.Errorf("%s against %s, read %s: %w", s.Name, f.Name, reading, err)
 		}
 		if !r.Late {

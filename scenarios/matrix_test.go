@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ghostroute/harness"
+	"ghostroute/harness/gateway"
+	"ghostroute/harness/trial"
 )
 
 var update = flag.Bool("update", false, "rewrite the files that are written from what is known")
@@ -52,4 +54,33 @@ func TestMatrix(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestATrialThatIsLateAgainIsMadeAlone: beside the others first, and then with none beside it.
+func TestATrialThatIsLateAgainIsMadeAlone(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := harness.Context(t)
+	defer cancel()
+	m, err := NewMatrix(nil, t.ArtifactDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	var alone []bool
+	late := Scenario{Name: "late", Title: "what the machine is too slow for, three times",
+		Needs: func(t *harness.Topology) { t.Proxies = 1 },
+		Act: func(*Trial) error {
+			beside := m.alone.TryRLock()
+			if beside {
+				m.alone.RUnlock()
+			}
+			if alone = append(alone, !beside); len(alone) <= together+1 {
+				return &trial.Late{What: "a test"}
+			}
+			return nil
+		}}
+	r, again, err := m.trial(ctx, late, Fixes()[0], gateway.EachRequest)
+	require.NoError(t, err)
+	require.Equal(t, []bool{false, false, true, true}, alone)
+	require.Len(t, again, 3)
+	require.False(t, r.Late)
+	require.Len(t, m.Again(), 3)
 }
