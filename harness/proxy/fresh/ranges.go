@@ -1,0 +1,381 @@
+package fresh
+
+import (
+	"container/list"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/pkg/v3/adt"
+)
+
+// ranges are answers to Range requests, found by the request's bytes and by the keys that they are about. They are
+// kept for one watch on every key: begin with it, told of each event, and forgotten with it.
+//
+// What is kept is never wrong at revision seen: an answer of revision r is filed if no event after r is known to touch
+// its range, and dropped when one comes. So it is true at each revision from r to seen.
+type ranges struct {
+	max int64 // bytes
+
+	mu        sync.Mutex
+	watch     int64  // counts the watches; what was asked under one is not filed under another
+	live      bool   // the watch stands
+	stop      func() // ends the watch
+	base      int64  // the revision of the member that watches, when the watch began
+	seen      int64  // each event up to this revision has been applied
+	part      int64  // the revision that is being applied: seen, or the next of which not all events may have come
+	known     pb.ResponseHeader
+	fence     time.Time // everything acknowledged before it is in seen
+	awaited   time.Time // fence once seen has come to awaitedAt; zero where nothing is awaited
+	awaitedAt int64
+	moved     chan struct{} // closed when seen moves or the watch ends; nil where nobody waits
+
+	bytes     int64
+	byRequest map[string]*answer
+	index     adt.IntervalTree // of *span
+	young     list.List        // of *answer, the least recently used is last
+	rejected  int64
+}
+
+// span is a range of keys that answers are kept of, or were: it is there as long as one of them is in the list.
+type span struct {
+	keys    adt.Interval
+	floor   int64 // an older answer may lack an event
+	answers []*answer
+}
+
+// answer is what a request came to; resp is nil where it came to something else since.
+type answer struct {
+	request string
+	span    *span
+	resp    *pb.RangeResponse
+	bytes   int64
+	place   *list.Element
+}
+
+// bounds are the key and the end that a request for the span names.
+func (sp *span) bounds() (key, end string) {
+	key = string(sp.keys.Begin.(adt.StringAffineComparable))
+	if end = string(sp.keys.End.(adt.StringAffineComparable)); end == "" {
+		end = "\x00"
+	}
+	return key, end
+}
+
+func newRanges(max int64) *ranges {
+	return &ranges{max: max, byRequest: map[string]*answer{}, index: adt.NewIntervalTree()}
+}
+
+var (
+	errGap  = errors.New("the watch left a revision out")
+	errBack = errors.New("the watch went back to a revision that it had delivered")
+)
+
+// keysOf is the keys that a request is about. ok is false where there are none, or no key to begin with.
+func keysOf(key, end []byte) (keys adt.Interval, ok bool) {
+	switch {
+	case len(key) == 0:
+		return keys, false
+	case len(end) == 0:
+		return adt.NewStringAffinePoint(string(key)), true
+	case len(end) == 1 && end[0] == 0: // from the key on; "" is above every key
+		return adt.NewStringAffineInterval(string(key), ""), true
+	}
+	return adt.NewStringAffineInterval(string(key), string(end)), string(key) < string(end)
+}
+
+// begin is called when a watch stands that delivers every event after revision h.Revision, which was the present at a
+// moment after at. An answer from before base is not filed: etcd's older versions leave out what was compacted between
+// the two, the delete of a compacted revision for one (etcd issues 18089 and 19179).
+func (s *ranges) begin(h *pb.ResponseHeader, at time.Time, base int64, stop func()) (watch int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch++
+	s.stop, s.live, s.base, s.seen, s.part, s.fence = stop, true, base, h.Revision, h.Revision, at
+	s.setKnown(h)
+	return s.watch
+}
+
+func (s *ranges) setKnown(h *pb.ResponseHeader) {
+	s.known.ClusterId, s.known.MemberId = h.ClusterId, h.MemberId
+	s.known.Revision, s.known.RaftTerm = h.Revision, h.RaftTerm
+}
+
+// end stops a watch and forgets everything that was kept for it. It is false where that has been done.
+func (s *ranges) end(watch int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.live || watch != s.watch {
+		return false
+	}
+	s.live, s.awaited, s.fence = false, time.Time{}, time.Time{}
+	s.bytes, s.byRequest, s.index = 0, map[string]*answer{}, adt.NewIntervalTree()
+	s.young.Init()
+	s.move()
+	s.stop()
+	return true
+}
+
+// move wakes who waits for seen to move. s.mu is held.
+func (s *ranges) move() {
+	if s.moved != nil {
+		close(s.moved)
+		s.moved = nil
+	}
+}
+
+// apply drops what the events touch, in their order. With more, others of the last revision follow. As the watch is on
+// every key and each revision has an event, none may be missing and none may come twice; of an error's watch nothing
+// more may be believed.
+func (s *ranges) apply(events []*mvccpb.Event, more bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ev := range events {
+		switch rev := ev.Kv.ModRevision; {
+		case rev <= s.seen || rev < s.part:
+			return errBack
+		case rev > s.part+1:
+			return errGap
+		case rev > s.part:
+			s.seen, s.part = s.part, rev
+		}
+		s.touch(string(ev.Kv.Key), s.part)
+	}
+	if !more {
+		s.seen = s.part
+	}
+	if !s.awaited.IsZero() && s.seen >= s.awaitedAt {
+		s.fence, s.awaited = s.awaited, time.Time{}
+	}
+	s.move()
+	return nil
+}
+
+// touch drops each answer of a range with that key that is older than a revision at which it changed. s.mu is held.
+func (s *ranges) touch(key string, rev int64) {
+	s.index.Visit(adt.NewStringAffinePoint(key), func(n *adt.IntervalValue) bool {
+		sp := n.Val.(*span)
+		sp.floor = max(sp.floor, rev)
+		for _, a := range sp.answers {
+			if a.resp != nil && a.resp.Header.Revision < rev {
+				s.resize(a, nil)
+			}
+		}
+		return true
+	})
+}
+
+// resize gives an answer another response. s.mu is held.
+func (s *ranges) resize(a *answer, resp *pb.RangeResponse) {
+	s.bytes -= a.bytes
+	a.resp, a.bytes = resp, size(a.request, resp)
+	s.bytes += a.bytes
+}
+
+// size is about how many bytes an answer takes: what is in it, and what Go takes beside
+// (TestBytesAreAboutWhatTheyTake).
+func size(request string, resp *pb.RangeResponse) int64 {
+	n := 600 + 4*len(request)
+	if resp != nil {
+		n += 200 + proto.Size(resp)*9/8 + 200*len(resp.Kvs) // an eighth for size classes
+	}
+	return int64(n)
+}
+
+// asked is what was so when a request was made.
+type asked struct {
+	watch    int64
+	revision int64 // the highest known of
+	term     uint64
+}
+
+// now is what to give back with what the members say to a question that is put to them after it.
+func (s *ranges) now() asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked()
+}
+
+func (s *ranges) asked() asked {
+	if !s.live {
+		return asked{}
+	}
+	return asked{s.watch, s.known.Revision, s.known.RaftTerm}
+}
+
+// expect is now, for a request whose answer is to be filed: from here on events that touch its keys are noted.
+func (s *ranges) expect(request string, keys adt.Interval) asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live {
+		s.find(request, keys)
+	}
+	return s.asked()
+}
+
+// find is where the answer to a request is kept, made if need be. s.mu is held.
+func (s *ranges) find(request string, keys adt.Interval) *answer {
+	a := s.byRequest[request]
+	if a == nil {
+		a = &answer{request: request}
+		if n := s.index.Find(keys); n != nil {
+			a.span = n.Val.(*span)
+		} else {
+			a.span = &span{keys: keys, floor: max(s.base, s.part)} // what touched it before is not known
+			s.index.Insert(keys, a.span)
+		}
+		a.span.answers = append(a.span.answers, a)
+		a.place = s.young.PushFront(a)
+		s.byRequest[request] = a
+		s.resize(a, nil)
+		s.trim()
+	}
+	s.young.MoveToFront(a.place)
+	return a
+}
+
+// trim forgets what was used least until the rest is small enough. s.mu is held.
+func (s *ranges) trim() {
+	for s.bytes > s.max && s.young.Len() > 0 {
+		a := s.young.Remove(s.young.Back()).(*answer)
+		s.bytes -= a.bytes
+		delete(s.byRequest, a.request)
+		for i, other := range a.span.answers {
+			if other == a {
+				a.span.answers = append(a.span.answers[:i:i], a.span.answers[i+1:]...)
+			}
+		}
+		if len(a.span.answers) == 0 {
+			s.index.Delete(a.span.keys)
+		}
+	}
+}
+
+// file keeps the answer to a request that was expected, unless the watch has passed it.
+func (s *ranges) file(before asked, request string, keys adt.Interval, resp *pb.RangeResponse) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.live || before.watch != s.watch || resp.Header.ClusterId != s.known.ClusterId ||
+		size(request, resp) > s.max/4 { // it would push out what is asked for more often
+		return
+	}
+	a := s.find(request, keys)
+	if resp.Header.Revision < a.span.floor || a.resp != nil && resp.Header.Revision < a.resp.Header.Revision {
+		s.rejected++
+		return
+	}
+	s.resize(a, resp)
+	s.trim()
+}
+
+// note says whether a header fits what was known when its question was put: the same cluster, and where it is fence's
+// no earlier term and revision either. What is known does not go back within a watch. fence is when the question of a
+// linearizable answer was put, zero for any other answer.
+func (s *ranges) note(before asked, h *pb.ResponseHeader, fence time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.live || before.watch != s.watch {
+		return true // it says nothing about this watch
+	}
+	linearizable := !fence.IsZero()
+	if h.ClusterId != s.known.ClusterId ||
+		linearizable && (h.Revision < before.revision || h.RaftTerm < before.term) {
+		return false
+	}
+	if h.Revision > s.known.Revision {
+		s.setKnown(h)
+	}
+	switch {
+	case !linearizable:
+	case s.seen >= h.Revision:
+		if fence.After(s.fence) {
+			s.fence = fence
+		}
+	case s.awaited.IsZero(): // an older one that is awaited comes first, and a newer follows soon
+		s.awaited, s.awaitedAt = fence, h.Revision
+	}
+	return true
+}
+
+// awaits says since when a barrier has been waiting for the watch to come to it; zero where none is.
+func (s *ranges) awaits() (watch int64, since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watch, s.awaited
+}
+
+// fencedBefore says whether nothing proves that all that was acknowledged before t has been seen.
+func (s *ranges) fencedBefore(t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fence.Before(t)
+}
+
+// outcome is what a look came to.
+type outcome int
+
+const (
+	unwatched outcome = iota // no watch stands
+	absent                   // there is no such answer
+	present                  // there is, and it is the answer
+	unproven                 // there is, but it may be too old
+)
+
+// recent is the answer to a request if everything is in it that this proxy has told of, and that was acknowledged
+// before since. It is told as of the highest revision known.
+func (s *ranges) recent(request string, since time.Time) (*pb.RangeResponse, outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, o := s.look(request)
+	if o != present {
+		return nil, o
+	}
+	if s.fence.Before(since) || max(s.seen, a.resp.Header.Revision) < s.known.Revision {
+		return nil, unproven
+	}
+	return told(a.resp, &s.known), present
+}
+
+// at is the answer to a request if it is true at revision h.Revision or is newer. Where it is not known yet to be,
+// moved is closed when that may have changed.
+func (s *ranges) at(request string, h *pb.ResponseHeader) (r *pb.RangeResponse, o outcome, moved <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, o := s.look(request)
+	if o != present {
+		return nil, o, nil
+	}
+	if max(s.seen, a.resp.Header.Revision) < h.Revision {
+		if s.moved == nil {
+			s.moved = make(chan struct{})
+		}
+		return nil, unproven, s.moved
+	}
+	return told(a.resp, h), present, nil
+}
+
+// look finds an answer, and makes it young. s.mu is held.
+func (s *ranges) look(request string) (*answer, outcome) {
+	a := s.byRequest[request]
+	switch {
+	case !s.live:
+		return nil, unwatched
+	case a == nil || a.resp == nil:
+		return nil, absent
+	}
+	s.young.MoveToFront(a.place)
+	return a, present
+}
+
+// told is a kept answer under the header of a moment at which it is as true. Its keys are shared: nobody may change
+// them.
+func told(kept *pb.RangeResponse, h *pb.ResponseHeader) *pb.RangeResponse {
+	return &pb.RangeResponse{
+		Header: &pb.ResponseHeader{ClusterId: h.ClusterId, MemberId: h.MemberId, RaftTerm: h.RaftTerm,
+			Revision: max(h.Revision, kept.Header.Revision)},
+		Kvs: kept.Kvs, More: kept.More, Count: kept.Count}
+}
