@@ -20,7 +20,7 @@ import (
 
 // Hold says which RPCs a gate holds. RPC is required.
 type Hold struct {
-	// "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for the delivery of a watch's events
+	// "Range", "Put", "DeleteRange", "Txn", "LeaseRevoke" …, or "Watch" for what a watch delivers
 	RPC   string
 	Key   string        // only requests (for a watch: events) whose first key starts with it; "" for all
 	Point history.Point // the zero value is history.AfterMember
@@ -149,6 +149,18 @@ func (s *gates) loseAll() {
 	}
 }
 
+// watched says whether a gate holds what a watch delivers, and a key whose events it holds.
+func (s *gates) watched(c *pb.WatchCreateRequest) (key string, held bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.all {
+		if g.hold.RPC == "Watch" && g.hold.Point == history.AfterMember && overlap(c, g.hold.Key) {
+			return g.hold.Key, true
+		}
+	}
+	return "", false
+}
+
 // pass waits at the first gate that takes the RPC until it is released or the call is given up.
 func (s *gates) pass(ctx context.Context, at history.Point, rpc, key string) error {
 	if ctx.Err() != nil {
@@ -190,21 +202,32 @@ func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.C
 type watchStream struct {
 	grpc.ClientStream
 	proxy *Proxy
+
+	mu    sync.Mutex
+	asked []*pb.WatchCreateRequest // that no Created has come for; they come in order
 }
 
 // SendMsg notes a watch of the registry that is the proxy's own: it is asked for while no client watches.
 func (w *watchStream) SendMsg(m any) error {
-	if r, ok := m.(*pb.WatchRequest); ok && w.proxy.watchers.Load() == 0 {
-		if c := r.GetCreateRequest(); c != nil && keys.Overlap(string(c.Key), string(c.RangeEnd), keys.Registry,
-			keys.PrefixEnd(keys.Registry)) {
+	if r, ok := m.(*pb.WatchRequest); ok && r.GetCreateRequest() != nil {
+		c := r.GetCreateRequest()
+		if w.proxy.watchers.Load() == 0 && overlap(c, keys.Registry) {
 			w.proxy.watches.Store(true)
 		}
+		w.mu.Lock()
+		w.asked = append(w.asked, c)
+		w.mu.Unlock()
 	}
 	return w.ClientStream.SendMsg(m)
 }
 
-// RecvMsg holds a response that carries an event a gate asks for. The stream carries every watch of the proxy in order,
-// so what comes behind it waits too, as it would behind a slow link.
+func overlap(c *pb.WatchCreateRequest, prefix string) bool {
+	return keys.Overlap(string(c.Key), string(c.RangeEnd), prefix, keys.PrefixEnd(prefix))
+}
+
+// RecvMsg holds a response that carries an event a gate asks for, and one that says that a watch for such events
+// stands: a watch that broke off and is begun anew from the present has that for all that it missed. The stream carries
+// every watch of the proxy in order, so what comes behind it waits too, as it would behind a slow link.
 func (w *watchStream) RecvMsg(m any) error {
 	if err := w.ClientStream.RecvMsg(m); err != nil {
 		return err
@@ -212,6 +235,15 @@ func (w *watchStream) RecvMsg(m any) error {
 	r, ok := m.(*pb.WatchResponse)
 	if !ok {
 		return errors.New("a watch stream delivered something that is no watch response")
+	}
+	if r.Created {
+		w.mu.Lock()
+		c := w.asked[0]
+		w.asked = w.asked[1:]
+		w.mu.Unlock()
+		if key, held := w.proxy.gates.watched(c); held {
+			return w.proxy.gates.pass(w.Context(), history.AfterMember, "Watch", key)
+		}
 	}
 	return w.proxy.passEvents(w.Context(), history.AfterMember, r)
 }

@@ -19,7 +19,7 @@ type Variant struct {
 	Claim  string // what it is said to cure
 
 	Relays    bool          // it passes bytes on: it has no cache, no RPC to hold, and chooses its member by itself
-	Age       time.Duration // how long an entry of its cache is good for; 0 is for ever
+	Age       time.Duration // how long an entry of its cache is good for once it was confirmed; 0 is for ever
 	DeleteRPC string        // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
 	NeedsUser string        // why it does not work with authentication on, a proxy having no user; "" where it does
 
@@ -68,7 +68,7 @@ func (w *Wiring) After(f func()) { w.run.after = append(w.run.after, f) }
 // Variants lists every variant with its default parameters, stock first. They are made once a call: none has state.
 func Variants() []Variant {
 	return []Variant{Stock(), Ordering(), Leasing(""), Upgrade(), CacheOff(), TTL(0), InvalidateAfter(), ByIdentity(),
-		Watching(), OpenEnded(), L4()}
+		Watching(), OpenEnded(), Consistent(), L4()}
 }
 
 // VariantNamed finds a variant by its name.
