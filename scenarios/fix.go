@@ -160,6 +160,21 @@ func Fixes() []Fix {
 			Promises: []string{"convergence"},
 			Lab:      soon},
 
+		{Name: "consistent", Title: "a linearizable cache",
+			Source: proxy.Consistent().Source, Claims: proxy.Consistent().Claim,
+			GivesUp:  "answers while there is no quorum, and the cache where authentication is on",
+			Apply:    variant(proxy.Consistent()),
+			Promises: everything()},
+
+		{Name: "coherent", Title: "a cache of bounded staleness",
+			Source: proxy.Coherent(0).Source,
+			Claims: "no answer is older than its bound, and none is older than what its proxy has told of before",
+			GivesUp: "answers while there is no quorum, the cache where authentication is on, and reads that see what " +
+				"another proxy has just told",
+			Apply:    variant(proxy.Coherent(proxyTTL)), // long enough for every trial to look before it is over
+			Promises: []string{"bounded", "digest", "convergence", "identity"},
+			Lab:      func(c *lab.Config) { c.Topology.Variant, c.Heals = proxy.Coherent(0), 500*time.Millisecond }},
+
 		{Name: "control", Title: "no proxy, linearizable",
 			Source:   "the control arm: what is wrong here is not the proxies' doing",
 			Claims:   "nothing is ever stale, but what a client itself remembers",

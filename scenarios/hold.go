@@ -45,8 +45,15 @@ func (t *Trial) holdEvents(at history.Point) (release func()) {
 		gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: at}))
 	}
 	return func() {
+		// The change is acknowledged, so its event comes, but for a watch that broke off and was begun anew from the present.
+		// If none came, the judge says that nothing was held.
+		t.within(func(ctx context.Context) error {
+			for _, g := range gates {
+				_ = g.Caught(ctx)
+			}
+			return nil
+		})
 		for _, g := range gates {
-			_ = g.Caught(t.ctx) // the change is acknowledged, so its event comes; if not, the judge says that nothing was held
 			g.Release()
 		}
 	}
@@ -61,11 +68,14 @@ func (t *Trial) worst() (release func(), err error) {
 	case t.Topology.Scrub > 0:
 		return t.holdScrub(), nil
 	case t.watch():
-		return t.holdWatches()
-	case t.Topology.Variant.Age > 0:
-		return nil, t.refill()
+		if release, err = t.holdWatches(); err != nil {
+			return nil, err
+		}
 	}
-	return nil, nil
+	if t.Topology.Variant.Age > 0 {
+		return release, t.refill()
+	}
+	return release, nil
 }
 
 // refill makes every proxy's entries as young as they can be.
