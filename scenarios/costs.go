@@ -10,7 +10,6 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/history"
 	"ghostroute/harness/report"
 )
 
@@ -73,7 +72,7 @@ func (t *Trial) costs() (*report.Costs, error) {
 
 // latency reads the registry again and again, each gateway in turn, one read at a time.
 func (t *Trial) latency(c *report.Costs) {
-	seen := t.History.Len()
+	before := t.ranges()
 	var took []time.Duration
 	for i := range costReads {
 		g := t.Gateways()[i%len(t.Gateways())]
@@ -87,13 +86,15 @@ func (t *Trial) latency(c *report.Costs) {
 		c.RangesPer1000 = costReads // nothing else answers
 		return
 	}
-	reached := 0
-	for _, e := range t.History.Since(seen) {
-		if e.Range != nil && e.Range.Source == history.Miss {
-			reached++
-		}
+	c.RangesPer1000 = float64(t.ranges()-before) * 1000 / costReads
+}
+
+// ranges is how many Ranges the proxies have sent to etcd.
+func (t *Trial) ranges() (n int64) {
+	for _, p := range t.Proxies() {
+		n += p.Ranges()
 	}
-	c.RangesPer1000 = float64(reached) * 1000 / costReads
+	return n
 }
 
 // replaceMember replaces a member that no proxy and no client was told about, while every gateway reads on.

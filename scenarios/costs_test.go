@@ -10,7 +10,7 @@ import (
 
 func TestCosts(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"none", "no-proxy", "cache-off"} {
+	for _, name := range []string{"none", "no-proxy", "cache-off", "coherent"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := harness.Context(t)
@@ -22,9 +22,12 @@ func TestCosts(t *testing.T) {
 			t.Logf("%+v", *c)
 			require.Positive(t, c.ReadP50)
 			require.Equal(t, name != "no-proxy", c.MembersHidden)
-			if name == "none" {
+			switch name {
+			case "none":
 				require.Zero(t, c.RangesPer1000, "a warm cache asks no member")
-			} else {
+			case "coherent":
+				require.Less(t, c.RangesPer1000, 500.0, "a barrier is good for more than one read")
+			default:
 				require.EqualValues(t, 1000, c.RangesPer1000, "nothing stands between a read and etcd")
 			}
 			if name != "no-proxy" {

@@ -92,6 +92,9 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 		c.upstream.Add(1)
 	}
 	rpc := method[strings.LastIndexByte(method, '/')+1:]
+	if rpc == "Range" {
+		p.ranges.Add(1)
+	}
 	if err := p.gates.pass(ctx, history.BeforeMember, rpc, keyOf(req)); err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ type Proxy struct {
 
 	watchers atomic.Int64 // watch streams that clients have open
 	watches  atomic.Bool  // see Watches
+	ranges   atomic.Int64 // see Ranges
 }
 
 // running is what ends with a stop: the server, its client and with them the cache.
@@ -118,6 +119,9 @@ func (p *Proxy) Link(member string) *link.Link { return p.links[member] }
 
 // Watches says whether the proxy has watched the registry of its own accord, whatever its variant says that it does.
 func (p *Proxy) Watches() bool { return p.watches.Load() }
+
+// Ranges is how many Range requests the proxy has sent to its members, those of its own accord included.
+func (p *Proxy) Ranges() int64 { return p.ranges.Load() }
 
 // Narrow lets the proxy ask only these members from now on; no names at all means every member it was given.
 func (p *Proxy) Narrow(members ...string) error {
