@@ -68,7 +68,7 @@ func (w *Wiring) After(f func()) { w.run.after = append(w.run.after, f) }
 // Variants lists every variant with its default parameters, stock first. They are made once a call: none has state.
 func Variants() []Variant {
 	return []Variant{Stock(), Ordering(), Leasing(""), Upgrade(), CacheOff(), TTL(0), InvalidateAfter(), ByIdentity(),
-		Watching(), OpenEnded(), Consistent(), Coherent(0), L4()}
+		Watching(), OpenEnded(), Revalidate(), Consistent(), Coherent(0), L4()}
 }
 
 // VariantNamed finds a variant by its name.

@@ -1,0 +1,378 @@
+// Package fresh has KV servers for etcd's grpc-proxy that keep a cache and answer nothing stale from it. Each stands in
+// a file of its own, on etcd's client and API alone, so that the file can be put into etcd's server/proxy/grpcproxy.
+package fresh
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
+)
+
+// HeaderUnconfirmed is in the header metadata of an answer that nobody could confirm, because the members had no quorum
+// (see RevalidateOptions.Unconfirmed). It says what the confirmation came to. Such an answer is as old as the member
+// that gave it.
+const HeaderUnconfirmed = "etcd-proxy-unconfirmed"
+
+// RevalidateOptions are what an operator may choose. The zero value is the safe one.
+type RevalidateOptions struct {
+	// MaxEntries is how many answers are kept, the least recently used go first. 0 is upstream's 2048.
+	MaxEntries int
+	// Unconfirmed is how long a read may wait for a quorum before a member is asked serializably, with the reader's token,
+	// and the answer marked with HeaderUnconfirmed. 0 is never: without a quorum reads fail, as linearizable ones do.
+	Unconfirmed time.Duration
+}
+
+// NewRevalidate makes a KV server that answers serializable reads as linearizable ones, and keeps what it read to spare
+// the members its transfer. It works as HTTP's If-None-Match does: a kept answer of revision r that counted n keys is
+// confirmed by one small linearizable Range of the same keys with MinModRevision r+1. That none is newer and that there
+// are still n means that nothing changed: a delete alone changes the count, and one made good by a put has a newer key.
+// Otherwise the read is made linearizably, and that is kept. The members see the reader's own token each time, so it is
+// they who say what it may read. Nothing is watched, no clock is asked, and what was compacted does not matter.
+//
+// Reads of the same bytes by the same token share an answer that was begun after they arrived, never an earlier one.
+//
+// Reads at a revision, linearizable ones and all else are passed on. The second value is closed when ctx has ended and
+// nothing runs any more.
+func NewRevalidate(ctx context.Context, client *clientv3.Client, o RevalidateOptions) (pb.KVServer,
+	<-chan struct{}) {
+	if o.MaxEntries <= 0 {
+		o.MaxEntries = cache.DefaultMaxEntries
+	}
+	p := &revalidate{passOn: passOn{kv: client.KV}, ctx: ctx, unconfirmed: o.Unconfirmed,
+		kept: keptAnswers{max: o.MaxEntries}, flights: map[reader]*flights{}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-ctx.Done()
+		p.mu.Lock()
+		p.ended = true // from here on no goroutine is added
+		p.mu.Unlock()
+		p.work.Wait()
+	}()
+	return p, done
+}
+
+type revalidate struct {
+	passOn
+	ctx         context.Context // ends with the proxy
+	unconfirmed time.Duration
+	kept        keptAnswers
+	work        sync.WaitGroup // the goroutines of flights
+
+	mu      sync.Mutex
+	ended   bool
+	flights map[reader]*flights // those under way; one that is over is not in it
+}
+
+// reader is what readers have in common who may be given one answer.
+type reader struct {
+	token   string // "" for none
+	request string // the request's bytes, as a linearizable one's
+}
+
+// flight is one answer on its way to everybody who waits for it.
+type flight struct {
+	ctx     context.Context // the first reader's, with its token, but not ended by it
+	cancel  context.CancelFunc
+	waiting int // how many readers wait; guarded by revalidate.mu
+
+	done chan struct{} // closed when what follows is set
+	resp *pb.RangeResponse
+	mark string // what is said under HeaderUnconfirmed; "" where it is confirmed
+	err  error
+}
+
+// flights of one reader: one under way, and one to be begun after it for those who came later.
+type flights struct{ now, next *flight }
+
+// Range answers a serializable read of the present with what is true at a moment after it came.
+func (p *revalidate) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	if r.Revision > 0 {
+		return p.passOn.Range(ctx, r) // it never changes, and its reader's permission is the members' to check
+	}
+	read := proto.Clone(r).(*pb.RangeRequest)
+	read.Serializable = false
+	bytes, err := proto.Marshal(read)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	id := reader{request: string(bytes)}
+	if !r.Serializable {
+		return p.read(ctx, id.request, read)
+	}
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		if t := md[rpctypes.TokenFieldNameGRPC]; len(t) > 0 {
+			id.token = t[0]
+		}
+	}
+	f := p.join(ctx, id, read)
+	if f == nil {
+		return nil, status.Error(codes.Unavailable, "the proxy is ending")
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		p.leave(id, f)
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	if f.mark != "" {
+		if err := grpc.SetHeader(ctx, metadata.Pairs(HeaderUnconfirmed, f.mark)); err != nil {
+			return nil, err // an answer that cannot be marked must not look confirmed
+		}
+	}
+	return f.resp, f.err
+}
+
+// join has a reader wait for a flight that is begun from here on. It is nil when the proxy ends.
+func (p *revalidate) join(ctx context.Context, id reader, read *pb.RangeRequest) *flight {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return nil
+	}
+	fs := p.flights[id]
+	switch {
+	case fs == nil:
+		fs = &flights{now: newFlight(ctx)}
+		p.flights[id] = fs
+		p.work.Go(func() { p.fly(id, fs, read) })
+		fs.now.waiting++
+		return fs.now
+	case fs.next == nil:
+		fs.next = newFlight(ctx)
+	}
+	fs.next.waiting++
+	return fs.next
+}
+
+func newFlight(ctx context.Context) *flight {
+	f := &flight{done: make(chan struct{})}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return f
+}
+
+// leave takes a reader that gave up off a flight. One that nobody waits for any more is ended, or never begun.
+func (p *revalidate) leave(id reader, f *flight) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.waiting--; f.waiting > 0 {
+		return
+	}
+	f.cancel()
+	if fs := p.flights[id]; fs != nil && fs.next == f {
+		fs.next = nil
+	}
+}
+
+// fly makes the flights of a reader, one after another, until nobody waits for one.
+func (p *revalidate) fly(id reader, fs *flights, read *pb.RangeRequest) {
+	for f := fs.now; f != nil; f = fs.now {
+		stop := context.AfterFunc(p.ctx, f.cancel)
+		f.resp, f.mark, f.err = p.answer(f.ctx, id.request, read)
+		stop()
+		f.cancel()
+		close(f.done)
+		p.mu.Lock()
+		fs.now, fs.next = fs.next, nil
+		if fs.now == nil {
+			delete(p.flights, id)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// answer is read's, true at a moment after the call, or else marked.
+func (p *revalidate) answer(ctx context.Context, request string, read *pb.RangeRequest) (resp *pb.RangeResponse,
+	mark string, err error) {
+	if p.unconfirmed == 0 {
+		resp, err = p.confirm(ctx, request, read)
+		return resp, "", err
+	}
+	patient, cancel := context.WithTimeout(ctx, p.unconfirmed)
+	resp, err = p.confirm(patient, request, read)
+	cancel()
+	if err == nil || ctx.Err() != nil || !noQuorum(err) {
+		return resp, "", err
+	}
+	mark = err.Error()
+	local := proto.Clone(read).(*pb.RangeRequest)
+	local.Serializable = true
+	resp, err = p.passOn.Range(ctx, local)
+	return resp, mark, err
+}
+
+// noQuorum says whether a linearizable read came to nothing for want of somebody to confirm it. What the members refuse
+// is refused.
+func noQuorum(err error) bool {
+	var e rpctypes.EtcdError
+	switch {
+	case errors.As(err, &e):
+		return e.Code() == codes.Unavailable
+	case errors.Is(err, context.DeadlineExceeded):
+		return true
+	}
+	return status.Code(err) == codes.Unavailable || status.Code(err) == codes.DeadlineExceeded
+}
+
+// confirm answers from what is kept if that is still so, and otherwise reads.
+func (p *revalidate) confirm(ctx context.Context, request string, read *pb.RangeRequest) (*pb.RangeResponse, error) {
+	before := p.kept.now()
+	kept := p.kept.get(request)
+	if kept == nil {
+		return p.read(ctx, request, read)
+	}
+	now, err := p.passOn.Range(ctx, &pb.RangeRequest{Key: read.Key, RangeEnd: read.RangeEnd,
+		MinModRevision: kept.Header.Revision + 1, KeysOnly: true, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	// Count is of the range before limit and bounds of revisions (etcdserver/txn/range.go, asembleRangeResponse), in a
+	// kept answer as here. So whatever is sorted, bounded or left out of it stays the same if the range does.
+	same := len(now.Kvs) == 0 && now.Count == kept.Count && now.Header.Revision >= kept.Header.Revision
+	if p.kept.passed(before, now.Header) && same {
+		return &pb.RangeResponse{Header: now.Header, Kvs: kept.Kvs, More: kept.More, Count: kept.Count}, nil
+	}
+	return p.read(ctx, request, read)
+}
+
+// read asks the members and keeps what they say.
+func (p *revalidate) read(ctx context.Context, request string, read *pb.RangeRequest) (*pb.RangeResponse, error) {
+	before := p.kept.now()
+	resp, err := p.passOn.Range(ctx, read)
+	if err == nil && p.kept.passed(before, resp.Header) && !read.CountOnly { // a count is as small as its confirmation
+		p.kept.add(request, resp)
+	}
+	return resp, err
+}
+
+// keptAnswers are the answers that were read linearizably, by their requests' bytes. The zero value, with max set, is
+// empty.
+type keptAnswers struct {
+	max int
+
+	mu    sync.Mutex
+	by    map[string]*list.Element // of keptAnswer
+	young list.List                // the least recently used is last
+	past  horizon
+}
+
+type keptAnswer struct {
+	request string
+	resp    *pb.RangeResponse
+}
+
+// horizon is how far the members' history was known to go. An answer from before it to a question asked after it means
+// that a snapshot of the past was restored: what was kept may name revisions that are given to other writes since.
+type horizon struct {
+	cluster        uint64
+	term           uint64
+	revision       int64
+	restored       int  // how often that was seen
+	sinceRestoring bool // whether there was an answer after that
+}
+
+// now is what to give to passed once an answer to a question asked after it has come.
+func (k *keptAnswers) now() horizon {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.past
+}
+
+// passed notes the header of a linearizable answer. It is false, and all that was kept is forgotten, where the answer
+// comes from before the moment it was asked at; and false where that was found of another meanwhile.
+func (k *keptAnswers) passed(asked horizon, h *pb.ResponseHeader) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if asked.restored != k.past.restored {
+		return false
+	}
+	if asked.sinceRestoring && (h.ClusterId != asked.cluster || h.RaftTerm < asked.term || h.Revision < asked.revision) {
+		k.by = nil
+		k.young.Init()
+		k.past = horizon{restored: k.past.restored + 1}
+		return false
+	}
+	k.past.sinceRestoring, k.past.cluster = true, h.ClusterId
+	k.past.term, k.past.revision = max(k.past.term, h.RaftTerm), max(k.past.revision, h.Revision)
+	return true
+}
+
+// get is the answer kept for a request, nil if there is none.
+func (k *keptAnswers) get(request string) *pb.RangeResponse {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := k.by[request]
+	if e == nil {
+		return nil
+	}
+	k.young.MoveToFront(e)
+	return e.Value.(keptAnswer).resp
+}
+
+func (k *keptAnswers) add(request string, resp *pb.RangeResponse) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.by == nil {
+		k.by = map[string]*list.Element{}
+	}
+	if e := k.by[request]; e != nil {
+		k.young.Remove(e)
+	}
+	k.by[request] = k.young.PushFront(keptAnswer{request, resp})
+	if k.young.Len() > k.max {
+		delete(k.by, k.young.Remove(k.young.Back()).(keptAnswer).request)
+	}
+}
+
+// passOn is a KV server that keeps nothing.
+type passOn struct {
+	kv clientv3.KV
+	pb.UnsafeKVServer
+}
+
+func (p passOn) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	resp, err := p.kv.Do(ctx, grpcproxy.RangeRequestToOp(r))
+	return (*pb.RangeResponse)(resp.Get()), err
+}
+
+func (p passOn) RangeStream(*pb.RangeRequest, pb.KV_RangeStreamServer) error {
+	return status.Error(codes.Unimplemented, "RangeStream is not supported by the gRPC proxy")
+}
+
+func (p passOn) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
+	resp, err := p.kv.Do(ctx, grpcproxy.PutRequestToOp(r))
+	return (*pb.PutResponse)(resp.Put()), err
+}
+
+func (p passOn) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
+	resp, err := p.kv.Do(ctx, grpcproxy.DelRequestToOp(r))
+	return (*pb.DeleteRangeResponse)(resp.Del()), err
+}
+
+func (p passOn) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
+	resp, err := p.kv.Do(ctx, grpcproxy.TxnRequestToOp(r))
+	return (*pb.TxnResponse)(resp.Txn()), err
+}
+
+func (p passOn) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
+	var opts []clientv3.CompactOption
+	if r.Physical {
+		opts = append(opts, clientv3.WithCompactPhysical())
+	}
+	resp, err := p.kv.Compact(ctx, r.Revision, opts...)
+	return (*pb.CompactionResponse)(resp), err
+}
