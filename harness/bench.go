@@ -193,16 +193,16 @@ func (b *Bench) startGateways(ctx context.Context) error {
 	return nil
 }
 
-// startScrub starts what the fix "scrubber" runs beside the proxies.
+// startScrub starts what an operator runs beside the proxies.
 func (b *Bench) startScrub(_ context.Context) error {
 	if b.Topology.Scrub == 0 || b.Topology.Direct {
 		return nil
 	}
-	b.StartScrub(b.Topology.Scrub, b.ServicePrefix(), keys.Registry)
+	b.StartScrub(b.Topology.Scrub, b.Topology.Scrubbing(), b.ServicePrefix(), keys.Registry)
 	return nil
 }
 
 // ScrubOnce reads what gateways read, linearizably and through every proxy.
 func (b *Bench) ScrubOnce(ctx context.Context) error {
-	return b.Scrub(ctx, b.ServicePrefix(), keys.Registry)
+	return b.Scrub(ctx, stage.Reading, b.ServicePrefix(), keys.Registry)
 }

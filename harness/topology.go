@@ -18,6 +18,7 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
+	"ghostroute/harness/stage"
 	"ghostroute/harness/text"
 )
 
@@ -49,6 +50,7 @@ type Topology struct {
 	Scatter  bool          // a deregistration is sent through every proxy, not through the instance's own alone
 	// something reads the registry linearizably through every proxy this often; 0 means nothing does
 	Scrub time.Duration
+	Evict bool // it does not read, but has the proxies forget: see stage.Evicting
 
 	Auth bool // etcd's authentication is on; the bench's own clients are root
 	// with Auth, for g1, g2 …: the user that gateway is; "" is root. Bench.User makes users who may read the registry
@@ -89,6 +91,14 @@ func (t Topology) ModeOf(i int) registry.Mode {
 	return t.Mode
 }
 
+// Scrubbing is how the proxies are scrubbed where Scrub is more than 0.
+func (t Topology) Scrubbing() stage.Scrubbing {
+	if t.Evict {
+		return stage.Evicting
+	}
+	return stage.Reading
+}
+
 // Validate says why t cannot be: one error that names each field, what it was and what it may be. Start calls it.
 func (t Topology) Validate() error {
 	t = t.withDefaults()
@@ -122,6 +132,7 @@ func (t Topology) Validate() error {
 	must(t.CacheTTL > 0, "CacheTTL", t.CacheTTL, "more than 0")
 	must(t.Interval >= 0, "Interval", t.Interval, "0 (never) or more")
 	must(t.Scrub >= 0, "Scrub", t.Scrub, "0 (never) or more")
+	must(!t.Evict || t.Scrub > 0, "Evict", t.Evict, "given with Scrub only")
 	must(t.Retry >= 0, "Retry", t.Retry, "0 or more")
 	must(!strings.Contains(t.Service, "/"), "Service", fmt.Sprintf("%q", t.Service), "a name without a slash")
 	seen := map[string]bool{}

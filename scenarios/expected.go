@@ -67,6 +67,9 @@ func (v Verdicts) Write(w io.Writer) error {
 		fmt.Fprintf(w, "\n[%s]  %s\n# %s\n# Seen: %s\n", s.Name, s.Title, s.Text, s.Seen)
 		for _, f := range Fixes() {
 			proxies, users := v.cell(s, f, gateway.EachRequest), v.cell(s, f, gateway.GoMicro)
+			if proxies == "" || users == "" {
+				continue // it has not been tried
+			}
 			if _, err := fmt.Fprintf(w, "%-18s%-15s%s\n", f.Name, proxies, users); err != nil {
 				return err
 			}

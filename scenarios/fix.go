@@ -117,6 +117,15 @@ func Fixes() []Fix {
 			Promises: []string{"convergence"},
 			Lab:      soon},
 
+		{Name: "evict", Title: "an evicter",
+			Source: "a cron job: an empty transaction through every proxy; it clears what it compares (grpcproxy/kv.go:121, " +
+				"Txn), which nobody had used",
+			Claims:   "no entry but those from a key on is older than its interval, and the members send nothing for it",
+			GivesUp:  "cached answers, again and again",
+			Apply:    func(t *harness.Topology) { t.Scrub, t.Evict = 20*time.Millisecond, true },
+			Promises: []string{"convergence"},
+			Lab:      soon},
+
 		{Name: "retry", Title: "gateways try another instance",
 			Source: "a retry on dial errors, which go-micro's http handler does not have",
 			Claims: "no 502 while one instance of those named is alive",

@@ -66,7 +66,11 @@ func (t *Trial) worst() (release func(), err error) {
 	case t.Topology.Direct:
 		return nil, nil
 	case t.Topology.Scrub > 0:
-		return t.holdScrub(), nil
+		release := t.holdScrub()
+		if t.Topology.Evict { // what has just been evicted misleads nobody
+			return release, t.refill()
+		}
+		return release, nil
 	case t.watch():
 		if release, err = t.holdWatches(); err != nil {
 			return nil, err
@@ -78,7 +82,7 @@ func (t *Trial) worst() (release func(), err error) {
 	return release, nil
 }
 
-// refill makes every proxy's entries as young as they can be.
+// refill makes every proxy's entries as young as they can be, and has it have them.
 func (t *Trial) refill() error {
 	t.filled = t.History.Now()
 	return t.ScrubOnce(t.ctx)

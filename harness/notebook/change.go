@@ -9,6 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/service"
 	"ghostroute/harness/stage"
@@ -83,6 +84,12 @@ func changeCommands() []Command {
 		Does: "Deletes the keys of instances in a transaction: all of them at one revision, or none.",
 		Args: []Arg{who, {"delete=(…)", anInstance(), ""}},
 		run:  (*call).txn,
+	}, {
+		Name: "evict", Example: "evict p2", act: true,
+		Does: "A transaction compares the whole registry and does nothing. A proxy that it passes forgets every answer " +
+			"that overlaps what was compared. etcd writes nothing.",
+		Args: []Arg{who},
+		run:  (*call).evict,
 	}, {
 		Name: "compact", Example: "compact p1", act: true,
 		Does: "etcd forgets what was before the revision it is at. Asked through a proxy, or on a member.",
@@ -295,6 +302,20 @@ func (c *call) txn() error {
 		ops = append(ops, clientv3.OpDelete(c.b().Instance(id).Key()))
 	}
 	return c.write(clientv3.OpTxn(nil, ops, nil), keyName(string(ops[0].KeyBytes())), "deleted in a transaction")
+}
+
+func (c *call) evict() error {
+	who := c.one("who")
+	client, err := c.connect(who)
+	if err != nil {
+		return err
+	}
+	way := c.nb.way(who)
+	if err := stage.Evicting(c.ctx(), client, keys.Registry); err != nil {
+		return c.fails(err, "the evict %s fails", way)
+	}
+	c.say("%s is compared %s, and nothing is written", keyName(keys.Registry), way)
+	return nil
 }
 
 // write makes a change of keys over the connection of the node that the command names, which records it, and says what

@@ -45,6 +45,7 @@ func setupCommands() []Command {
 			{"[interval=…]", aDuration(), "how often an instance renews its lease; never if it is not said"},
 			{"[scatter]", aFlag(), "an instance that deregisters does so through every proxy"},
 			{"[scrub=…]", aDuration(), "how often every proxy is read linearizably"},
+			{"[evict]", aFlag(), "with scrub=…: it is not read, but evicted"},
 			{"[auth]", aFlag(), "etcd's authentication is on"},
 		},
 		run: (*call).bench,
@@ -123,7 +124,7 @@ func (c *call) topology() (harness.Topology, error) {
 		Service: c.one("service"), Direct: c.has("direct"), Upstream: c.all("upstream"), Sticky: c.has("sticky"),
 		Mode: registry.Mode(c.one("mode")), Reading: gateway.Kind(c.one("reading")), Retry: c.number("retry"),
 		CacheTTL: c.duration("cache-ttl"), TTL: c.duration("ttl"), Interval: c.duration("interval"),
-		Scatter: c.has("scatter"), Scrub: c.duration("scrub"), Auth: c.has("auth"),
+		Scatter: c.has("scatter"), Scrub: c.duration("scrub"), Evict: c.has("evict"), Auth: c.has("auth"),
 	}
 	if c.has("instances") {
 		top.Instances = append([]string{}, c.all("instances")...)

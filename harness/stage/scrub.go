@@ -12,16 +12,33 @@ import (
 	"ghostroute/harness/wait"
 )
 
-// Scrub reads ranges linearizably through every proxy, once, byte for byte as they are read otherwise: a proxy's entry
-// is healed by exactly the request that filled it. It is what the fix "scrubber" does.
-func (s *Stage) Scrub(ctx context.Context, prefixes ...string) error {
+// Scrubbing is one way to rid a proxy of what it remembers of a prefix.
+type Scrubbing func(ctx context.Context, proxy *clientv3.Client, prefix string) error
+
+// Reading reads the prefix linearizably, byte for byte as it is read otherwise: an entry is healed by exactly the
+// request that filled it.
+func Reading(ctx context.Context, proxy *clientv3.Client, prefix string) error {
+	_, err := proxy.Get(ctx, prefix, clientv3.WithPrefix())
+	return err
+}
+
+// Evicting compares the prefix in a transaction that does nothing. The proxy forgets every entry that overlaps it
+// (grpcproxy/kv.go:121, Txn), whatever request filled it, but for those that end nowhere: reads from a key on are
+// indexed as their first key alone. The members write nothing, make no revision, and ask for the permission to read.
+func Evicting(ctx context.Context, proxy *clientv3.Client, prefix string) error {
+	_, err := proxy.Txn(ctx).If(clientv3.Compare(clientv3.Version(prefix), ">", -1).WithPrefix()).Commit()
+	return err
+}
+
+// Scrub scrubs prefixes at every proxy, once.
+func (s *Stage) Scrub(ctx context.Context, how Scrubbing, prefixes ...string) error {
 	for _, p := range s.proxies {
 		c, err := s.At(ctx, p.Name())
 		if err != nil {
 			return err
 		}
 		for _, prefix := range prefixes {
-			if _, err := c.Get(ctx, prefix, clientv3.WithPrefix()); err != nil {
+			if err := how(ctx, c, prefix); err != nil {
 				return fmt.Errorf("%s was not scrubbed: %w", p.Name(), err)
 			}
 		}
@@ -29,15 +46,15 @@ func (s *Stage) Scrub(ctx context.Context, prefixes ...string) error {
 	return nil
 }
 
-// scrubber is what the fix of that name runs beside the proxies.
+// scrubber is what runs beside the proxies.
 type scrubber struct {
-	mu     sync.Mutex   // held while it reads, or is held back
+	mu     sync.Mutex   // held while it scrubs, or is held back
 	passes atomic.Int64 // how often it has been through every proxy
 	stop   func()       // ends it, and returns when it has ended; nil where there is none
 }
 
 // StartScrub scrubs again and again until Close. A proxy that is down or cut off is scrubbed at a later tick.
-func (s *Stage) StartScrub(every time.Duration, prefixes ...string) {
+func (s *Stage) StartScrub(every time.Duration, how Scrubbing, prefixes ...string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	s.scrubber.stop = func() { cancel(); work.Wait() }
@@ -51,7 +68,7 @@ func (s *Stage) StartScrub(every time.Duration, prefixes ...string) {
 			case <-tick.C:
 				pass, end := context.WithTimeout(ctx, time.Second)
 				s.scrubber.mu.Lock()
-				if s.Scrub(pass, prefixes...) == nil {
+				if s.Scrub(pass, how, prefixes...) == nil {
 					s.scrubber.passes.Add(1)
 				}
 				s.scrubber.mu.Unlock()

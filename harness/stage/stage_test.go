@@ -229,3 +229,40 @@ func TestPoolEndsAClusterThatIsNotWiped(t *testing.T) {
 	end(io.EOF)
 	require.ErrorIs(t, p.Give(ended, again), io.EOF)
 }
+
+// A transaction that only compares has a proxy forget, whatever the request was and after a compaction through it, when
+// reading heals no more. It makes no revision. What begins at a key and ends nowhere stays.
+func TestEvictingReachesWhatReadingDoesNot(t *testing.T) {
+	t.Parallel()
+	ctx, s := started(t, 1)
+	p, err := s.At(ctx, "p1")
+	require.NoError(t, err)
+	member, err := s.At(ctx, "m1")
+	require.NoError(t, err)
+	forms := map[string][]clientv3.OpOption{
+		"prefix": {clientv3.WithPrefix()}, "keys only": {clientv3.WithPrefix(), clientv3.WithKeysOnly()},
+		"from key": {clientv3.WithFromKey()},
+	}
+	told := func(form string) int64 {
+		r, err := p.Get(ctx, "k", append(forms[form], clientv3.WithSerializable())...)
+		require.NoError(t, err)
+		return r.Count
+	}
+	for form := range forms {
+		require.Zero(t, told(form))
+	}
+	put, err := member.Put(ctx, "k1", "v")
+	require.NoError(t, err)
+	_, err = p.Compact(ctx, put.Header.Revision)
+	require.NoError(t, err)
+
+	require.NoError(t, s.Scrub(ctx, stage.Reading, "k"))
+	require.Zero(t, told("prefix"), "after a compaction nothing is filed")
+	require.NoError(t, s.Scrub(ctx, stage.Evicting, "k"))
+	require.EqualValues(t, 1, told("prefix"))
+	require.EqualValues(t, 1, told("keys only"))
+	require.Zero(t, told("from key"))
+	now, err := member.Get(ctx, "k1")
+	require.NoError(t, err)
+	require.Equal(t, put.Header.Revision, now.Header.Revision)
+}

@@ -127,7 +127,7 @@ func (m *Machine) begin() error {
 		}
 	}
 	if every := m.lab.cfg.Topology.Scrub; every > 0 {
-		m.stage.StartScrub(every, keys.Registry, "k")
+		m.stage.StartScrub(every, m.lab.cfg.Topology.Scrubbing(), keys.Registry, "k")
 	}
 	return m.startBalancer()
 }
