@@ -169,6 +169,12 @@ func Fixes() []Fix {
 			Promises: []string{"convergence"},
 			Lab:      soon},
 
+		{Name: "revalidate", Title: "cached answers are confirmed",
+			Source: proxy.Revalidate().Source, Claims: proxy.Revalidate().Claim,
+			GivesUp:  "serializable reads while there is no quorum",
+			Apply:    variant(proxy.Revalidate()),
+			Promises: everything()},
+
 		{Name: "consistent", Title: "a linearizable cache",
 			Source: proxy.Consistent().Source, Claims: proxy.Consistent().Claim,
 			GivesUp:  "answers while there is no quorum, and the cache where authentication is on",
