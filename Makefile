@@ -36,10 +36,11 @@ stress:   ## the incident and the tests again and again on a busy machine: make 
 agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
+bench-cache: ## what a proxy's cache is worth: variants side by side; writes fixtures/bench-cache.md and .svg
 mutants:  ## change etcd's proxy, and our judge, a line at a time: each must be noticed (ARGS=--resume goes on)
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)
-incident matrix merge verdicts explore soak stress agree claims causes mutants: build
+incident matrix merge verdicts explore soak stress agree claims causes mutants bench-cache: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 N ?= 1
@@ -77,5 +78,5 @@ lint: ## gofmt, lines of 120 columns, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes mutants notebook \
+.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes mutants bench-cache notebook \
 	notebook-write notebook-help notebooks test race page lint bench

@@ -22,6 +22,7 @@ import (
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/stats"
 
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
@@ -44,7 +45,8 @@ type Config struct {
 	History  *history.History         // where its answers and faults are written
 	ClientOf func(addr string) string // the client whose connection comes from addr, as the balancer knows it. May be nil
 	Logger   *zap.Logger              // nil for none
-	Bare     bool                     // no provenance and no gates: what a benchmark compares with
+	Bare     bool                     // no provenance, no gates and no links: what a benchmark compares with
+	Stats    stats.Handler            // sees what its upstream client sends and receives. May be nil
 }
 
 // Proxy is one grpc-proxy. Its address stays the same for its whole life, however often it is restarted.
@@ -147,8 +149,14 @@ func (p *Proxy) Narrow(members ...string) error {
 // endpoints are the addresses of the members it may ask. p.mu is held, or p is not shared yet.
 func (p *Proxy) endpoints() []string {
 	var eps []string
-	for _, m := range p.narrow {
-		eps = append(eps, p.links[m].Addr())
+	for _, u := range p.cfg.Upstream {
+		switch {
+		case !slices.Contains(p.narrow, u.Name):
+		case p.cfg.Bare:
+			eps = append(eps, u.Addr)
+		default:
+			eps = append(eps, p.links[u.Name].Addr())
+		}
 	}
 	return eps
 }
@@ -230,12 +238,16 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 	if !p.cfg.Bare {
 		unary, stream = p.tapUnary, p.tapStream
 	}
+	// As etcdmain does: these replace clientv3's retry interceptors, they do not join them.
+	dial := []grpc.DialOption{grpc.WithUnaryInterceptor(unary), grpc.WithStreamInterceptor(stream)}
+	if p.cfg.Stats != nil {
+		dial = append(dial, grpc.WithStatsHandler(p.cfg.Stats))
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:   p.endpoints(),
 		DialTimeout: 5 * time.Second,
 		Logger:      lg.Named("client"),
-		// As etcdmain does: these replace clientv3's retry interceptors, they do not join them.
-		DialOptions: []grpc.DialOption{grpc.WithUnaryInterceptor(unary), grpc.WithStreamInterceptor(stream)},
+		DialOptions: dial,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ghostroute/harness/cachebench"
+	"ghostroute/harness/proxy"
+	"ghostroute/harness/text"
+	"ghostroute/scenarios"
+)
+
+// benched are the variants whose caches are measured: stock, the one that never answers from its cache, and those that
+// keep one.
+func benched() []proxy.Variant {
+	return []proxy.Variant{proxy.Stock(), proxy.Upgrade(), proxy.Watching(), proxy.Revalidate()}
+}
+
+const benchHead = `# What a cache is worth
+
+Written by ` + "`make bench-cache`" + `: %s a variant and case, the variants in turn, on %d cores that members, proxies
+and clients share. Clients read serializably and make a put for every hundred reads, through the same proxy, into what
+they read. *upgrade* makes every read linearizable and keeps its cache unread. A miss is the first read after such a put,
+with nobody else reading. Asked are requests to the members, bytes those of their answers on the wire.
+
+![Reads a second](bench-cache.svg)
+
+`
+
+func (c *command) benchCache() *cobra.Command {
+	var lasts time.Duration
+	var variant string
+	cmd := &cobra.Command{
+		Use:   "bench-cache",
+		Short: "Measure what a proxy's cache is worth; writes fixtures/bench-cache.md and .svg",
+		Long: "Read through proxies whose caches differ, side by side: 1, 32 and 256 clients, one range of 10, 100 and 1,000\n" +
+			"keys and a thousand ranges of 10. The table and the picture are written to fixtures, unless one variant alone\n" +
+			"is measured. Let nothing else run.",
+		Example: "  ghostroute bench-cache\n  ghostroute bench-cache --for 300ms --variant revalidate",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if lasts <= 0 {
+				return usagef("--for is %s: it may be more than 0", lasts)
+			}
+			variants := benched()
+			if variant != "" {
+				v, err := proxy.VariantNamed(variant)
+				if err != nil {
+					return usage{err}
+				}
+				variants = []proxy.Variant{proxy.Upgrade(), v}
+			}
+			dir, err := os.MkdirTemp("", "ghostroute-bench-")
+			if err != nil {
+				return err
+			}
+			all, err := cachebench.Run(cmd.Context(), cachebench.Config{Variants: variants, Clients: []int{1, 32, 256},
+				Layouts: cachebench.Layouts(), For: lasts, Dir: dir, Tell: func(s string) { fmt.Fprintln(os.Stderr, s) }})
+			if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+				return ended(cmd.Context(), err, "not every case was measured; nothing was written")
+			}
+			base := proxy.Upgrade().String()
+			table := cachebench.Markdown(all, base)
+			if variant == "" {
+				head := fmt.Sprintf(benchHead, lasts, runtime.GOMAXPROCS(0))
+				for name, content := range map[string]string{"md": head + table, "svg": cachebench.SVG(all, base)} {
+					file, err := scenarios.Fixture("bench-cache." + name)
+					if err == nil {
+						err = os.WriteFile(file, []byte(content), 0o644)
+					}
+					if err != nil {
+						return err
+					}
+				}
+			}
+			_, err = fmt.Fprint(c.out, table)
+			return err
+		},
+	}
+	cmd.Flags().DurationVar(&lasts, "for", 2*time.Second, "how long a variant is read in a case")
+	name(cmd, &variant, "variant", "measure this one only, beside upgrade", text.Each(proxy.Variants(), proxy.Variant.String))
+	return cmd
+}
