@@ -8,7 +8,9 @@ func Waiting(kv pb.KVServer) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, fs := range p.flights {
-		n += fs.now.waiting
+		for _, f := range fs.now {
+			n += f.waiting
+		}
 		if fs.next != nil {
 			n += fs.next.waiting
 		}

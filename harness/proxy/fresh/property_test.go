@@ -52,7 +52,7 @@ func TestEveryAnswerIsTheMembersAtItsRevision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s.wipe(t)
 		var asked []*pb.RangeRequest
-		for range 4 * rounds {
+		for range 2 * rounds {
 			s.change(t, rapid.IntRange(0, 2).Draw(t, "changes"))
 			var r *pb.RangeRequest
 			if len(asked) > 0 && rapid.IntRange(0, 3).Draw(t, "again") > 0 {

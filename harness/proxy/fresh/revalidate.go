@@ -6,6 +6,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,9 @@ type RevalidateOptions struct {
 	// Unconfirmed is how long a read may wait for a quorum before a member is asked serializably, with the reader's token,
 	// and the answer marked with HeaderUnconfirmed. 0 is never: without a quorum reads fail, as linearizable ones do.
 	Unconfirmed time.Duration
+	// Overtake is how long readers wait for an answer that was under way when they came, before one is begun for them
+	// beside it: what one slow connection holds up must not hold up everybody. 0 is 50 ms.
+	Overtake time.Duration
 }
 
 // NewRevalidate makes a KV server that answers serializable reads as linearizable ones, and keeps what it read to spare
@@ -52,7 +56,10 @@ func NewRevalidate(ctx context.Context, client *clientv3.Client, o RevalidateOpt
 	if o.MaxEntries <= 0 {
 		o.MaxEntries = cache.DefaultMaxEntries
 	}
-	p := &revalidate{passOn: passOn{kv: client.KV}, ctx: ctx, unconfirmed: o.Unconfirmed,
+	if o.Overtake <= 0 {
+		o.Overtake = 50 * time.Millisecond
+	}
+	p := &revalidate{passOn: passOn{kv: client.KV}, ctx: ctx, unconfirmed: o.Unconfirmed, overtake: o.Overtake,
 		kept: keptAnswers{max: o.MaxEntries}, flights: map[reader]*flights{}}
 	done := make(chan struct{})
 	go func() {
@@ -70,6 +77,7 @@ type revalidate struct {
 	passOn
 	ctx         context.Context // ends with the proxy
 	unconfirmed time.Duration
+	overtake    time.Duration
 	kept        keptAnswers
 	work        sync.WaitGroup // the goroutines of flights
 
@@ -88,7 +96,8 @@ type reader struct {
 type flight struct {
 	ctx     context.Context // the first reader's, with its token, but not ended by it
 	cancel  context.CancelFunc
-	waiting int // how many readers wait; guarded by revalidate.mu
+	waiting int         // how many readers wait; guarded by revalidate.mu, as what follows
+	overdue *time.Timer // begins it when the one under way has taken too long
 
 	done chan struct{} // closed when what follows is set
 	resp *pb.RangeResponse
@@ -96,8 +105,12 @@ type flight struct {
 	err  error
 }
 
-// flights of one reader: one under way, and one to be begun after it for those who came later.
-type flights struct{ now, next *flight }
+// flights of one reader: those under way, of which all but the last are overdue, and one to be begun for those who came
+// later; nil where nobody has.
+type flights struct {
+	now  []*flight
+	next *flight
+}
 
 // Range answers a serializable read of the present with what is true at a moment after it came.
 func (p *revalidate) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
@@ -145,24 +158,50 @@ func (p *revalidate) join(ctx context.Context, id reader, read *pb.RangeRequest)
 		return nil
 	}
 	fs := p.flights[id]
-	switch {
-	case fs == nil:
-		fs = &flights{now: newFlight(ctx)}
+	if fs == nil {
+		fs = &flights{}
 		p.flights[id] = fs
-		p.work.Go(func() { p.fly(id, fs, read) })
-		fs.now.waiting++
-		return fs.now
-	case fs.next == nil:
-		fs.next = newFlight(ctx)
 	}
-	fs.next.waiting++
-	return fs.next
+	f := fs.next
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		f.overdue = time.AfterFunc(p.overtake, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if fs.next == f && !p.ended {
+				p.begin(id, fs, read)
+			}
+		})
+		if fs.next = f; len(fs.now) == 0 {
+			p.begin(id, fs, read)
+		}
+	}
+	f.waiting++
+	return f
 }
 
-func newFlight(ctx context.Context) *flight {
-	f := &flight{done: make(chan struct{})}
-	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	return f
+// begin begins the next flight. p.mu is held.
+func (p *revalidate) begin(id reader, fs *flights, read *pb.RangeRequest) {
+	f := fs.next
+	fs.next, fs.now = nil, append(fs.now, f)
+	f.overdue.Stop()
+	p.work.Go(func() {
+		stop := context.AfterFunc(p.ctx, f.cancel)
+		f.resp, f.mark, f.err = p.answer(f.ctx, id.request, read)
+		stop()
+		f.cancel()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		close(f.done)
+		fs.now = slices.DeleteFunc(fs.now, func(g *flight) bool { return g == f })
+		switch {
+		case fs.next != nil:
+			p.begin(id, fs, read)
+		case len(fs.now) == 0:
+			delete(p.flights, id)
+		}
+	})
 }
 
 // leave takes a reader that gave up off a flight. One that nobody waits for any more is ended, or never begun.
@@ -173,25 +212,9 @@ func (p *revalidate) leave(id reader, f *flight) {
 		return
 	}
 	f.cancel()
+	f.overdue.Stop()
 	if fs := p.flights[id]; fs != nil && fs.next == f {
 		fs.next = nil
-	}
-}
-
-// fly makes the flights of a reader, one after another, until nobody waits for one.
-func (p *revalidate) fly(id reader, fs *flights, read *pb.RangeRequest) {
-	for f := fs.now; f != nil; f = fs.now {
-		stop := context.AfterFunc(p.ctx, f.cancel)
-		f.resp, f.mark, f.err = p.answer(f.ctx, id.request, read)
-		stop()
-		f.cancel()
-		close(f.done)
-		p.mu.Lock()
-		fs.now, fs.next = fs.next, nil
-		if fs.now == nil {
-			delete(p.flights, id)
-		}
-		p.mu.Unlock()
 	}
 }
 
@@ -278,11 +301,9 @@ type keptAnswer struct {
 // horizon is how far the members' history was known to go. An answer from before it to a question asked after it means
 // that a snapshot of the past was restored: what was kept may name revisions that are given to other writes since.
 type horizon struct {
-	cluster        uint64
-	term           uint64
-	revision       int64
-	restored       int  // how often that was seen
-	sinceRestoring bool // whether there was an answer after that
+	cluster, term uint64 // 0 until there was an answer
+	revision      int64
+	restored      int // how often that was seen
 }
 
 // now is what to give to passed once an answer to a question asked after it has come.
@@ -300,14 +321,14 @@ func (k *keptAnswers) passed(asked horizon, h *pb.ResponseHeader) bool {
 	if asked.restored != k.past.restored {
 		return false
 	}
-	if asked.sinceRestoring && (h.ClusterId != asked.cluster || h.RaftTerm < asked.term || h.Revision < asked.revision) {
+	if asked.cluster != 0 && (h.ClusterId != asked.cluster || h.RaftTerm < asked.term || h.Revision < asked.revision) {
 		k.by = nil
 		k.young.Init()
 		k.past = horizon{restored: k.past.restored + 1}
 		return false
 	}
-	k.past.sinceRestoring, k.past.cluster = true, h.ClusterId
-	k.past.term, k.past.revision = max(k.past.term, h.RaftTerm), max(k.past.revision, h.Revision)
+	k.past.cluster, k.past.term = h.ClusterId, max(k.past.term, h.RaftTerm)
+	k.past.revision = max(k.past.revision, h.Revision)
 	return true
 }
 

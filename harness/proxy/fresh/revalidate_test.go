@@ -21,7 +21,8 @@ import (
 	"ghostroute/harness/proxy/fresh"
 )
 
-var byDefault = fresh.RevalidateOptions{}
+// byDefault is as it comes, but that nobody overtakes: what a test holds, it holds.
+var byDefault = fresh.RevalidateOptions{Overtake: time.Hour}
 
 // What has not changed is confirmed in one request that brings no value, what has changed is read.
 func TestOneRequestConfirms(t *testing.T) {
@@ -115,6 +116,26 @@ func TestMissesAreSharedToo(t *testing.T) {
 		s.Equal(read{value: "v"}, <-rest)
 	}
 	s.Len(s.tap.ranges(), 2)
+}
+
+// An answer that does not come holds nobody up but those who waited for it.
+func TestASlowAnswerIsOvertaken(t *testing.T) {
+	s := start(t, 1, fresh.RevalidateOptions{Overtake: time.Millisecond})
+	s.put("k", "old")
+	s.value("k")
+	gate := s.tap.hold()
+	slow := s.readers(s.ctx, 1, "k")
+	<-gate.caught
+	s.put("k", "new")
+	for range 3 {
+		s.Equal("new", s.value("k"))
+	}
+	s.waiting(1)
+	close(gate.open)
+	s.Equal(read{value: "old"}, <-slow, "true when it was confirmed, which was after this reader came")
+	s.Equal("new", s.value("k"))
+	flights, _ := fresh.Held(s.server)
+	s.Zero(flights)
 }
 
 // Whoever gives up ends nobody's read but, being the last, the one made for him.

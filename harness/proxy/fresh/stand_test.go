@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // stand is a KV server of this package between a client and real members, with a tap on what it asks them.
 type stand struct {
 	*require.Assertions
-	ctx     context.Context // ends after a minute
+	ctx     context.Context // ends after five minutes
 	cluster *etcd.Cluster
 	direct  *clientv3.Client // of the members
 	tap     *tap
@@ -52,7 +52,7 @@ func boot(ctx context.Context, t *testing.T, members int) *etcd.Cluster {
 func start(t *testing.T, members int, o fresh.RevalidateOptions) *stand {
 	t.Helper()
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s := &stand{Assertions: require.New(t), ctx: ctx, cluster: boot(ctx, t, members), tap: &tap{}}
 	s.direct = s.cluster.Members[0].Client()
