@@ -66,7 +66,7 @@ func (t *Trial) worst() (release func(), err error) {
 	case t.Topology.Direct:
 		return nil, nil
 	case t.Topology.Scrub > 0:
-		release := t.holdScrub()
+		release = t.holdScrub()
 		if t.Topology.Evict { // what has just been evicted misleads nobody
 			return release, t.refill()
 		}

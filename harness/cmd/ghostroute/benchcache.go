@@ -18,7 +18,8 @@ import (
 // benched are the variants whose caches are measured: stock, the one that never answers from its cache, and those that
 // keep one.
 func benched() []proxy.Variant {
-	return []proxy.Variant{proxy.Stock(), proxy.Upgrade(), proxy.Watching(), proxy.Revalidate()}
+	return []proxy.Variant{proxy.Stock(), proxy.Upgrade(), proxy.Watching(), proxy.Revalidate(), proxy.Consistent(),
+		proxy.Coherent(0)}
 }
 
 const benchHead = `# What a cache is worth
