@@ -1,0 +1,140 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// script is a program that runs a line of shell.
+func script(t *testing.T, name, line string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755))
+	return path
+}
+
+func TestAVersionMayBeShort(t *testing.T) {
+	for meant, want := range map[string]string{"3.5": "3.5.35", "3.5.35": "3.5.35", "3": "3.8.0-alpha.0",
+		"3.4": "3.4.23", "3.8": "3.8.0-alpha.0"} {
+		r, err := named(meant)
+		require.NoError(t, err, meant)
+		require.Equal(t, want, r.Name, meant)
+	}
+	for _, meant := range []string{"3.9", "3.5.3", "", "etcd"} {
+		_, err := named(meant)
+		require.ErrorContains(t, err, "there is no etcd", meant)
+		require.ErrorContains(t, err, "3.4.23, 3.5.35, 3.6.16, 3.7.3 and 3.8.0-alpha.0")
+	}
+}
+
+func TestAProgramIsAskedWhatItIs(t *testing.T) {
+	etcd := script(t, "etcd", `echo "etcd Version: 3.5.9"; echo "Git SHA: bdbbde998"`)
+	p, err := Find(t.Context(), etcd, nil)
+	require.NoError(t, err)
+	require.Equal(t, Program{Path: etcd, Version: "3.5.9"}, p)
+
+	for what, want := range map[string]string{
+		script(t, "other", "echo hello"):                `other is no etcd that can be run: asked for its version, it says "hello"`,
+		script(t, "broken", "exit 3"):                   "asked for its version, exit status 3",
+		filepath.Join(t.TempDir(), "none"):              "no such file or directory",
+		script(t, "ctl", "echo etcdctl Version: 3.5.9"): "is no etcd that can be run",
+	} {
+		_, err := Find(t.Context(), what, nil)
+		require.ErrorContains(t, err, want)
+	}
+	_, err = Release{Name: "3.5.35"}.at(t.Context(), etcd)
+	require.EqualError(t, err, etcd+" is not etcd 3.5.35: asked for its version it says 3.5.9")
+	_, err = Release{Name: "9", Says: "3.5.9"}.at(t.Context(), etcd)
+	require.NoError(t, err)
+}
+
+func TestAProgramThatNeverAnswersIsNotWaitedForLong(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := ask(ctx, script(t, "deaf", "exec sleep 60"))
+	require.ErrorContains(t, err, "context deadline exceeded")
+}
+
+// withGo puts a go of its own before the real one, and a cache folder of the test's own. A build is then what the line
+// does: $out is the program that is to be made.
+func withGo(t *testing.T, line string) (cache string) {
+	t.Helper()
+	fake := script(t, "go", `while [ "$1" != -o ]; do shift; done; out=$2; `+line)
+	t.Setenv("PATH", filepath.Dir(fake)+":"+os.Getenv("PATH"))
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CACHE_HOME", home)
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	return cache
+}
+
+func TestAReleaseIsBuiltOnce(t *testing.T) {
+	cache := withGo(t, `grep -q 'server/v3 v3.6.16' go.mod && test -s go.sum && grep -q etcdmain main.go || exit 9
+printf '#!/bin/sh\necho etcd Version: 3.6.16\n' >$out; chmod +x $out`)
+	var said []string
+	say := func(s string) { said = append(said, s) }
+	p, err := Find(t.Context(), "3.6", say)
+	require.NoError(t, err)
+	require.Equal(t, "3.6.16", p.Version)
+	require.Contains(t, p.Path, cache)
+	again, err := Find(t.Context(), "3.6.16", say)
+	require.NoError(t, err)
+	require.Equal(t, p, again)
+	require.Equal(t, []string{"etcd 3.6.16 is built, once: a minute or two"}, said)
+	require.Len(t, files(t, filepath.Dir(p.Path)), 1, "nothing of the build is left")
+
+	require.NoError(t, os.WriteFile(p.Path, []byte("#!/bin/sh\necho etcd Version: 3.6.15\n"), 0o755))
+	_, err = Find(t.Context(), "3.6", say)
+	require.EqualError(t, err, p.Path+" is not etcd 3.6.16: asked for its version it says 3.6.15")
+}
+
+func TestABuildThatFailsSaysWhy(t *testing.T) {
+	for line, want := range map[string]string{
+		`seq 40; echo main.go:9: no such package >&2; exit 1`: "etcd 3.7.3 was not built: exit status 1; " +
+			"the last that go build said:\n22\n",
+		`echo dial tcp 10.0.0.1:443: connect: connection refused; exit 1`: "and the network did not answer); " +
+			"the last that go build said:\ndial tcp",
+		`printf '#!/bin/sh\necho etcd Version: 3.7.2\n' >$out; chmod +x $out`: "what was built is not kept",
+	} {
+		cache := withGo(t, line)
+		_, err := Find(t.Context(), "3.7.3", nil)
+		require.ErrorContains(t, err, want)
+		require.Empty(t, files(t, filepath.Join(cache, "ghostroute", "etcd-3.7.3")), "nothing is left of it")
+	}
+	t.Setenv("PATH", t.TempDir())
+	_, err := Find(t.Context(), "3.7.3", nil)
+	require.ErrorContains(t, err, "it takes Go, and there is no command go")
+}
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, f := range all {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+func TestEveryReleaseThatIsBuiltHasItsModule(t *testing.T) {
+	all, err := modules.ReadDir("modules")
+	require.NoError(t, err)
+	n := 0
+	for _, r := range Releases() {
+		if r.Path != "" {
+			continue
+		}
+		n++
+		mod, err := modules.ReadFile("modules/etcd-" + r.Name + ".mod")
+		require.NoError(t, err)
+		require.Contains(t, string(mod), fmt.Sprintf("require go.etcd.io/etcd/server/v3 v%s\n", r.Name))
+	}
+	require.Len(t, all, 2*n, "and no module is left over")
+}
