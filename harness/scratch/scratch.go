@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"ghostroute/harness/process"
 )
 
 // running is the file in each folder that its process holds locked. The system takes the lock away when the process
@@ -19,7 +21,8 @@ const running = ".running"
 var run = fmt.Sprintf("ghostroute-%d-%s-", os.Getpid(), strings.ToLower(rand.Text()[:8]))
 
 // Folder makes a folder for members' data, and removes those of processes that ended without removing theirs: killed,
-// out of memory, or timed out by go test, which panics and runs no cleanup.
+// out of memory, or timed out by go test, which panics and runs no cleanup. Members and proxies that such a one has left
+// running, as processes of their own, are ended.
 func Folder() (dir string, remove func() error, err error) {
 	sweep(os.TempDir())
 	if dir, err = os.MkdirTemp("", run); err != nil {
@@ -71,6 +74,7 @@ func sweep(tmp string) {
 			continue // it is no run's, or not yet, or no longer, or another user's
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			process.Sweep(dir)
 			_ = clear(dir)
 		}
 		_ = f.Close()
