@@ -14,11 +14,11 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/grpc"
 
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
+	"ghostroute/harness/program"
 )
 
 // A member allots 64 MB to its log before it starts and as much again to the segment that comes next: nothing much on a
@@ -55,7 +55,11 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.elect(ctx); err != nil {
 		return err
 	}
-	return all(c.Members, func(m *Member) error { return m.ready(ctx) })
+	if err := all(c.Members, func(m *Member) error { return m.ready(ctx) }); err != nil {
+		return err
+	}
+	_, err := c.Leader(ctx)
+	return err
 }
 
 // all calls f for each member at the same time and returns once every call has.
@@ -96,8 +100,12 @@ func (m *Member) furnish() error {
 	if m.log, m.logFile, err = openLog(m.dir + ".log"); err != nil {
 		return fmt.Errorf("%s has no log: %w", m.Name, err)
 	}
+	reserve := port.Reserve
+	if m.cluster.cfg.Program != (program.Program{}) {
+		reserve = port.ReserveForProcess
+	}
 	for _, p := range []**port.Port{&m.clientPort, &m.httpPort, &m.peerPort} {
-		if *p, err = port.Reserve(); err != nil {
+		if *p, err = reserve(); err != nil {
 			return fmt.Errorf("%s has nowhere to listen: %w", m.Name, err)
 		}
 	}
@@ -169,23 +177,24 @@ func (m *Member) config() (*embed.Config, *serving) {
 // at is the URL of the address host:port.
 func at(address string) url.URL { return url.URL{Scheme: "http", Host: address} }
 
-// elect has m1 campaign and waits until all members follow a leader.
+// elect has m1 campaign, where it is embedded, and waits until all members follow it.
 func (c *Cluster) elect(ctx context.Context) error {
-	m1 := c.Members[0].run.etcd.Server
-	self := uint64(m1.MemberID())
-	campaign := &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), From: &self, To: &self}
-	// Raft ignores a campaign, silently, until it has taken in the list of members; the server may have applied that a
-	// moment earlier. So m1 gets the message again, a little later each time; a candidate and a leader ignore it. The
-	// repetition must end before election timeouts begin to pass: one more message would have m1 depose the leader
-	// elected then, and an m1 whose log has fallen behind would do so for ever.
+	m1, embedded := c.Members[0].run.(*embedded)
+	if !embedded { // a process elects by itself, and serves no client before
+		return nil
+	}
+	// m1 gets the message again, a little later each time; a candidate and a leader ignore it. The repetition must end
+	// before election timeouts begin to pass: one more message would have m1 depose the leader elected then, and an m1
+	// whose log has fallen behind would do so for ever.
 	next, pause := time.Now(), 2*pollEvery
 	return c.wait(ctx, func() string {
-		if m1.Lead() != 0 {
+		s := m1.state()
+		if s.lead != 0 {
 			_, why := c.leader()
 			return why
 		}
-		if now := time.Now(); m1.AppliedIndex() >= uint64(len(c.Members)) && !now.Before(next) && pause < c.cfg.Election/2 {
-			_ = m1.Process(ctx, campaign) // fails when ctx ends or m1 stops, and then there is no leader
+		if now := time.Now(); s.index >= uint64(len(c.Members)) && !now.Before(next) && pause < c.cfg.Election/2 {
+			m1.campaign(ctx)
 			next, pause = now.Add(pause), 2*pause
 		}
 		return "m1 waited to be elected"
@@ -194,16 +203,8 @@ func (c *Cluster) elect(ctx context.Context) error {
 
 // ready waits until the member serves and has answered a linearizable read.
 func (m *Member) ready(ctx context.Context) error {
-	server := m.run.etcd.Server
-	select {
-	case <-server.ReadyNotify(): // it has published itself through raft; embed now serves clients
-	case err := <-m.run.etcd.Err():
-		return fmt.Errorf("%s gave up while it waited to publish itself: %w", m.Name, err)
-	case <-server.StopNotify():
-		return fmt.Errorf("%s stopped itself while it waited to publish itself, see %s", m.Name, m.logFile.Name())
-	case <-ctx.Done():
-		return fmt.Errorf("%s waited to publish itself through raft, with leader %s, see %s: %w",
-			m.Name, m.cluster.nameOf(server.Lead()), m.logFile.Name(), context.Cause(ctx))
+	if err := m.run.serves(ctx); err != nil {
+		return err
 	}
 	// With authentication on the client gets ErrUserEmpty, once the read itself has succeeded.
 	if _, err := m.client.Get(ctx, "\x00"); err != nil && !errors.Is(err, rpctypes.ErrUserEmpty) {

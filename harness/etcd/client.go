@@ -7,8 +7,6 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/etcdserver"
-	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -61,14 +59,6 @@ func newClient(log *zap.Logger, endpoints []string, user, password string) (*cli
 		})},
 	})
 }
-
-// inProcess returns a client that calls server directly. It may do everything whether authentication is on or not,
-// given a context from asRoot.
-func inProcess(server *etcdserver.EtcdServer) *clientv3.Client { return v3client.New(server) }
-
-// asRoot is ctx with root's rights for calls through n.local, as the server itself takes them to revoke leases
-// (auth/store.go, WithRoot).
-func (n node) asRoot(ctx context.Context) context.Context { return n.server.AuthStore().WithRoot(ctx) }
 
 // closeClient closes client, which may have been closed before.
 func closeClient(client *clientv3.Client) error {

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/etcdserver"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/program"
 	"ghostroute/harness/room"
 )
 
@@ -24,6 +24,8 @@ type Config struct {
 	// cluster removes neither. It may be removed once Close has returned, not before: etcd ends the process when its
 	// data vanishes.
 	Dir string
+	// Program is what each member runs, as a process of its own; the zero Program is an embedded server.
+	Program program.Program
 	// History gets the faults: stop, kill, cut-peer, compact, move-leader. See Record and Follow, too.
 	History *history.History
 
@@ -109,6 +111,9 @@ func newCluster(cfg Config) *Cluster {
 // Record has faults recorded in h from now on: for a cluster that serves one bench after another.
 func (c *Cluster) Record(h *history.History) { c.history.Store(h) }
 
+// Program is what the members run, the zero Program where they are embedded.
+func (c *Cluster) Program() program.Program { return c.cfg.Program }
+
 // Member returns the member called name ("m2"), or nil.
 func (c *Cluster) Member(name string) *Member {
 	for _, m := range c.Members {
@@ -153,8 +158,7 @@ func (c *Cluster) notify() {
 // node is a member with the server it ran when it was looked at.
 type node struct {
 	*Member
-	server *etcdserver.EtcdServer
-	local  *clientv3.Client
+	server server
 	cut    bool
 }
 
@@ -165,7 +169,7 @@ func (c *Cluster) running() []node {
 	var nodes []node
 	for _, m := range c.Members {
 		if m.run != nil {
-			nodes = append(nodes, node{Member: m, server: m.run.etcd.Server, local: m.run.local, cut: m.cut})
+			nodes = append(nodes, node{Member: m, server: m.run, cut: m.cut})
 		}
 	}
 	return nodes
@@ -193,5 +197,5 @@ func (c *Cluster) changes() (changed <-chan struct{}, closed bool) {
 func (c *Cluster) connects(n node) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return n.run != nil && n.run.etcd.Server == n.server && !n.Member.cut
+	return n.run == n.server && !n.Member.cut
 }

@@ -44,20 +44,14 @@ func (m *Member) setCut(cut bool, op history.FaultOp) error {
 	return nil
 }
 
-// cutPairs makes each pair of running members hear each other or not, as their cuts say. The caller holds mu. A cut
-// takes both sides: CutPeer (etcdserver/server.go) drops what a server sends to a peer and what it reads from it, but
-// lets in what the peer posts while it has no stream.
+// cutPairs makes each pair of running members hear each other or not, as their cuts say. The caller holds mu.
 func (c *Cluster) cutPairs() {
 	for _, a := range c.Members {
 		for _, b := range c.Members {
 			if a == b || a.run == nil || b.run == nil {
 				continue
 			}
-			if peer := b.run.etcd.Server.MemberID(); a.cut || b.cut {
-				a.run.etcd.Server.CutPeer(peer)
-			} else {
-				a.run.etcd.Server.MendPeer(peer)
-			}
+			a.run.hears(b, !a.cut && !b.cut)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (c *Cluster) Follow(h *history.History, from int64) (stop func()) {
 	}
 	if from <= 0 {
 		for _, n := range c.running() {
-			from = max(from, n.server.KV().Rev()+1)
+			from = max(from, n.server.state().rev+1)
 		}
 	}
 	f := &follower{cluster: c, history: h, next: max(from, 1)}
@@ -54,7 +54,7 @@ type follower struct {
 // memberWatch is a watch on one member.
 type memberWatch struct {
 	node
-	stream mvcc.WatchStream
+	stream stream
 }
 
 // open begins a watch on a member, or returns nil if all are stopped or cut off.
@@ -63,13 +63,11 @@ func (f *follower) open() *memberWatch {
 	if len(nodes) == 0 {
 		return nil
 	}
-	s := &memberWatch{node: nodes[0], stream: nodes[0].server.Watchable().NewWatchStream()}
-	// Every key: an empty end is no end, and a nil one would mean the one key (etcdserver/api/v3rpc/watch.go).
-	if _, err := s.stream.Watch(context.Background(), 0, []byte{0}, []byte{}, f.next); err != nil {
-		// it refuses an end before the beginning, and nothing else
-		panic(fmt.Sprintf("etcd does not watch every key: %v", err))
+	s, err := nodes[0].server.watch(f.next)
+	if err != nil {
+		return nil
 	}
-	return s
+	return &memberWatch{node: nodes[0], stream: s}
 }
 
 // run watches one member after another until ctx ends or the cluster closes.
@@ -104,7 +102,7 @@ func (f *follower) watch(ctx context.Context, s *memberWatch) (over bool) {
 	for last := int64(-1); last < 0 || f.next <= last; { // last is the last revision to write, once that is known
 		changed, closed := f.cluster.changes()
 		if closed && last < 0 {
-			last = s.server.KV().Rev()
+			last = s.server.state().rev
 			continue
 		}
 		if !f.cluster.connects(s.node) {
@@ -117,7 +115,7 @@ func (f *follower) watch(ctx context.Context, s *memberWatch) (over bool) {
 				return false
 			}
 		case <-ended:
-			ended, last = nil, s.server.KV().Rev()
+			ended, last = nil, s.server.state().rev
 		case <-changed:
 		}
 	}

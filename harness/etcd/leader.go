@@ -24,15 +24,15 @@ func (c *Cluster) leader() (*Member, string) {
 	if len(nodes) == 0 {
 		return nil, "no leader: every member is stopped or cut off"
 	}
-	lead := nodes[0].server.Lead()
+	lead := nodes[0].server.state().lead
 	for _, n := range nodes {
-		if other := n.server.Lead(); other == 0 || other != lead {
+		if other := n.server.state().lead; other == 0 || other != lead {
 			return nil, fmt.Sprintf("no leader that all follow: %s follows %s, %s follows %s",
 				nodes[0].Name, c.nameOf(lead), n.Name, c.nameOf(other))
 		}
 	}
 	for _, n := range nodes {
-		if uint64(n.server.MemberID()) == lead {
+		if n.server.id() == lead {
 			return n.Member, ""
 		}
 	}
@@ -45,7 +45,7 @@ func (c *Cluster) nameOf(id uint64) string {
 		return "none"
 	}
 	for _, n := range c.running() {
-		if uint64(n.server.MemberID()) == id {
+		if n.server.id() == id {
 			return n.Name
 		}
 	}
@@ -100,7 +100,7 @@ func (c *Cluster) transfer(ctx context.Context, from, to *Member) error {
 	// raft forgets a transfer that took longer than an election timeout, and etcd would wait for it for ever.
 	attempt, cancel := context.WithTimeout(ctx, 2*c.cfg.Election)
 	defer cancel()
-	err := f.server.MoveLeader(attempt, uint64(f.server.MemberID()), uint64(t.server.MemberID()))
+	err := f.server.moveLeader(attempt, t.server.id())
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -114,7 +114,7 @@ func (c *Cluster) handOver(ctx context.Context, m *Member) {
 	leads := false
 	for _, n := range c.connected() {
 		if n.Member == m {
-			leads = n.server.Lead() == uint64(n.server.MemberID())
+			leads = n.server.state().lead == n.server.id()
 		} else if to == nil {
 			to = n.Member
 		}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onreal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +27,8 @@ func soon(t testing.TB) context.Context {
 // start starts a cluster that is closed with the test.
 func start(t testing.TB, members int) *Cluster {
 	t.Helper()
-	c, err := Start(soon(t), Config{Members: members, Dir: t.TempDir(), History: history.New()})
+	c, err := Start(soon(t), Config{Members: members, Dir: t.TempDir(), History: history.New(),
+		Program: onreal.Program(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c

@@ -10,13 +10,12 @@ import (
 	"sync/atomic"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-	"google.golang.org/grpc"
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
+	"ghostroute/harness/program"
 )
 
 // Member is one member of a cluster, running or stopped. It is safe for use by many goroutines.
@@ -41,39 +40,10 @@ type Member struct {
 	life sync.Mutex // one of Stop, Kill, Restart and Close at a time
 
 	// guarded by cluster.mu
-	run *run // nil while stopped
+	run server // nil while stopped
 	cut bool
 	how history.FaultKind // what stopped it: "stop" or "kill"
 	at  int64             // the revision it had then
-}
-
-// run is a member's server from its start to its stop.
-type run struct {
-	etcd  *embed.Etcd
-	grpc  *serving
-	local *clientv3.Client // calls the server without a socket
-}
-
-// serving is the gRPC server of a run, once embed has made it.
-type serving struct {
-	mu     sync.Mutex
-	server *grpc.Server
-}
-
-func (s *serving) register(server *grpc.Server) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.server = server
-}
-
-// stop ends every RPC at once, if there is a server yet.
-func (s *serving) stop() {
-	s.mu.Lock()
-	server := s.server
-	s.mu.Unlock()
-	if server != nil {
-		server.Stop()
-	}
 }
 
 // Endpoint is where clients reach the member by gRPC, "127.0.0.1:port", for the cluster's whole life. Connections are
@@ -87,7 +57,7 @@ func (m *Member) Client() *clientv3.Client { return m.client }
 func (m *Member) ID() uint64 {
 	for _, n := range m.cluster.running() {
 		if n.Member == m {
-			return uint64(n.server.MemberID())
+			return n.server.id()
 		}
 	}
 	return 0
@@ -104,11 +74,12 @@ func (m *Member) Running() bool {
 // member is stopped.
 func (m *Member) Applied() int64 {
 	m.cluster.mu.Lock()
-	defer m.cluster.mu.Unlock()
-	if m.run == nil {
+	r := m.run
+	m.cluster.mu.Unlock()
+	if r == nil {
 		return 0
 	}
-	return m.run.etcd.Server.KV().Rev()
+	return r.state().rev
 }
 
 // Stop ends the member as a signal ends etcd: it hands leadership over if it has it, then stops serving. Its data
@@ -120,7 +91,7 @@ func (m *Member) Stop(ctx context.Context) error {
 		return fmt.Errorf("%s cannot be stopped: it is not running", m.Name)
 	}
 	m.cluster.handOver(ctx, m)
-	return m.end(history.Stop)
+	return m.end(ctx, history.Stop)
 }
 
 // Kill ends the member as a crash does: leadership is not handed over, peers find out. Its data stays.
@@ -130,17 +101,17 @@ func (m *Member) Kill() error {
 	if !m.Running() {
 		return fmt.Errorf("%s cannot be killed: it is not running", m.Name)
 	}
-	return m.end(history.Kill)
+	return m.end(context.Background(), history.Kill)
 }
 
 // end stops the member and records how. The caller holds life.
-func (m *Member) end(how history.FaultKind) error {
+func (m *Member) end(ctx context.Context, how history.FaultKind) error {
 	m.record(how, history.Fire, "")
 	at := m.Applied()
 	m.cluster.mu.Lock()
 	m.how, m.at = how, at
 	m.cluster.mu.Unlock()
-	return m.halt()
+	return m.halt(ctx, how == history.Stop)
 }
 
 // Restart starts a stopped member with its data at the address it had, and returns once it serves: it has then applied
@@ -173,7 +144,8 @@ func (m *Member) Restart(ctx context.Context) error {
 		err = m.ready(ctx)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("%s did not come back: %w", m.Name, err), m.halt())
+		return errors.Join(fmt.Errorf("%s did not come back: %w", m.Name, err),
+			m.halt(ctx, false))
 	}
 	m.recordMet(how, history.End, lag, "")
 	return nil
@@ -181,20 +153,23 @@ func (m *Member) Restart(ctx context.Context) error {
 
 // start starts a server. The caller holds life, or the member is not shared yet.
 func (m *Member) start() error {
-	cfg, serving := m.config()
-	server, err := embed.StartEtcd(cfg)
+	start := m.embed
+	if m.cluster.cfg.Program != (program.Program{}) {
+		start = m.spawn
+	}
+	server, err := start()
 	if err != nil {
-		return fmt.Errorf("%s did not start (see %s): %w", m.Name, m.logFile.Name(), err)
+		return err
 	}
 	m.cluster.mu.Lock()
 	defer m.cluster.mu.Unlock()
-	m.run = &run{etcd: server, grpc: serving, local: inProcess(server.Server)}
+	m.run = server
 	m.cluster.notify()
 	return nil
 }
 
 // halt ends the member's server if it has one. When it returns nothing of it runs. The caller holds life.
-func (m *Member) halt() error {
+func (m *Member) halt(ctx context.Context, gently bool) error {
 	m.cluster.mu.Lock()
 	r := m.run
 	m.run = nil
@@ -205,29 +180,27 @@ func (m *Member) halt() error {
 	if r == nil {
 		return nil
 	}
-	// Peers go first: what they still had open would be given a second by embed's Close.
-	m.peers.Drop()
-	// Then clients: an open watch would hold GracefulStop for the request timeout.
-	r.grpc.stop()
-	err := closeClient(r.local)
-	// Then the server: embed's Close would hand leadership to a peer, which may be ending too, and wait for it.
-	r.etcd.Server.HardStop()
-	m.peers.Drop() // connections that were being accepted when the link closed
-	r.etcd.Close()
-	return err
+	return r.stop(ctx, gently)
 }
 
 // close ends the member for good.
 func (m *Member) close() error {
 	m.life.Lock()
 	defer m.life.Unlock()
-	return errors.Join(m.halt(), m.strip())
+	return errors.Join(m.halt(context.Background(), false), m.strip())
 }
 
 // dial is the target of the member's peer link.
 func (m *Member) dial(ctx context.Context) (net.Conn, error) {
 	if !m.open.Load() {
 		return nil, fmt.Errorf("%s lets no peer through", m.Name)
+	}
+	m.cluster.mu.Lock()
+	x, process := m.run.(*external)
+	refused := process && !x.admits(link.From(ctx))
+	m.cluster.mu.Unlock()
+	if refused {
+		return nil, fmt.Errorf("%s does not hear this peer", m.Name)
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", m.peerPort.Addr())
 }
@@ -248,7 +221,7 @@ func (m *Member) recordMet(kind history.FaultKind, op history.FaultOp, met int64
 func (c *Cluster) behind(revision int64) int64 {
 	highest := revision
 	for _, n := range c.running() {
-		highest = max(highest, n.server.KV().Rev())
+		highest = max(highest, n.server.state().rev)
 	}
 	return highest - revision
 }

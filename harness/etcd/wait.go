@@ -12,7 +12,7 @@ import (
 func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 	if rev <= 0 {
 		for _, n := range c.running() {
-			rev = max(rev, n.server.KV().Rev())
+			rev = max(rev, n.server.state().rev)
 		}
 	}
 	return c.wait(ctx, func() string {
@@ -21,7 +21,7 @@ func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 			return fmt.Sprintf("no member applies revision %d: every member is stopped or cut off", rev)
 		}
 		for _, n := range nodes {
-			if has := n.server.KV().Rev(); has < rev {
+			if has := n.server.state().rev; has < rev {
 				return fmt.Sprintf("%s has applied revision %d and waited for %d", n.Name, has, rev)
 			}
 		}
@@ -34,7 +34,7 @@ func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 func (c *Cluster) WaitCaughtUp(ctx context.Context) error {
 	var last uint64
 	for _, n := range c.connected() {
-		last = max(last, n.server.AppliedIndex())
+		last = max(last, n.server.state().index)
 	}
 	return c.waitIndex(ctx, last)
 }
@@ -44,7 +44,7 @@ func (c *Cluster) WaitCaughtUp(ctx context.Context) error {
 func (c *Cluster) waitIndex(ctx context.Context, index uint64) error {
 	return c.wait(ctx, func() string {
 		for _, n := range c.connected() {
-			if has := n.server.AppliedIndex(); has < index {
+			if has := n.server.state().index; has < index {
 				return fmt.Sprintf("%s has applied raft's entry %d and waited for %d", n.Name, has, index)
 			}
 		}

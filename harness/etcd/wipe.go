@@ -43,48 +43,56 @@ func (c *Cluster) wipe(ctx context.Context) error {
 		if n.Member != lead {
 			continue
 		}
-		if err := n.wipe(n.asRoot(ctx)); err != nil {
+		if err := n.wipe(ctx); err != nil {
 			return fmt.Errorf("on %s: %w", n.Name, err)
 		}
-		return c.waitIndex(ctx, n.server.AppliedIndex())
+		return c.waitIndex(ctx, n.server.state().index)
 	}
 	return fmt.Errorf("%s stopped meanwhile", lead.Name)
 }
 
-// wipe deletes everything, through n. ctx is root's.
+// wipe deletes everything, through n.
 func (n node) wipe(ctx context.Context) error {
-	if _, err := n.local.Delete(ctx, "\x00", clientv3.WithFromKey()); err != nil {
+	ctx, root, err := n.server.root(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := root.Delete(ctx, "\x00", clientv3.WithFromKey()); err != nil {
 		return fmt.Errorf("its keys were not deleted: %w", err)
 	}
-	leases, err := n.local.Leases(ctx)
+	leases, err := root.Leases(ctx)
 	if err != nil {
 		return fmt.Errorf("its leases were not listed: %w", err)
 	}
 	for _, lease := range leases.Leases {
-		if _, err := n.local.Revoke(ctx, lease.ID); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		if _, err := root.Revoke(ctx, lease.ID); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 			return fmt.Errorf("its lease %x was not revoked: %w", lease.ID, err)
 		}
 	}
-	if n.server.AuthStore().IsAuthEnabled() {
-		if _, err := n.local.AuthDisable(ctx); err != nil {
+	auth, err := n.server.authEnabled(ctx)
+	if err != nil {
+		return fmt.Errorf("it does not say whether authentication is on: %w", err)
+	}
+	if auth {
+		if _, err := root.AuthDisable(ctx); err != nil {
 			return fmt.Errorf("its authentication was not disabled: %w", err)
 		}
 	}
-	users, err := n.local.UserList(ctx)
+	users, err := root.UserList(ctx)
 	if err != nil {
 		return fmt.Errorf("its users were not listed: %w", err)
 	}
 	for _, user := range users.Users {
-		if _, err := n.local.UserDelete(ctx, user); err != nil {
+		if _, err := root.UserDelete(ctx, user); err != nil {
 			return fmt.Errorf("its user %q was not deleted: %w", user, err)
 		}
 	}
-	roles, err := n.local.RoleList(ctx)
+	roles, err := root.RoleList(ctx)
 	if err != nil {
 		return fmt.Errorf("its roles were not listed: %w", err)
 	}
 	for _, role := range roles.Roles {
-		if _, err := n.local.RoleDelete(ctx, role); err != nil {
+		if _, err := root.RoleDelete(ctx, role); err != nil {
 			return fmt.Errorf("its role %q was not deleted: %w", role, err)
 		}
 	}

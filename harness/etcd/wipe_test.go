@@ -46,7 +46,7 @@ func authenticated(t testing.TB, c *Cluster) {
 		t.Helper()
 		require.NoError(t, err)
 	}
-	do(a.UserAdd(ctx, "root", "secret"))
+	do(a.UserAdd(ctx, "root", Root))
 	do(a.RoleAdd(ctx, "root"))
 	do(a.UserGrantRole(ctx, "root", "root"))
 	do(a.UserAdd(ctx, "reader", "letters"))
@@ -66,7 +66,7 @@ func TestAuthentication(t *testing.T) {
 	require.ErrorIs(t, err, rpctypes.ErrUserEmpty)
 	require.Equal(t, "value", truth(t, c, "r1"), "the truth needs no user")
 
-	root, err := c.Dial("root", "secret")
+	root, err := c.Dial("root", Root)
 	require.NoError(t, err)
 	_, err = root.Put(soon(t), "r2", "value")
 	require.NoError(t, err)

@@ -159,7 +159,7 @@ func (l *Link) serve(p *pair) {
 		p.swallow()
 		return
 	}
-	upstream, err := l.target(l.ctx)
+	upstream, err := l.target(context.WithValue(l.ctx, fromKey{}, p.client.RemoteAddr().String()))
 	if err != nil {
 		l.mu.Lock()
 		l.stats.Unreached++

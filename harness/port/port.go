@@ -28,12 +28,18 @@ type Port struct {
 }
 
 // Reserve takes a port the system chooses.
-func Reserve() (*Port, error) {
+func Reserve() (*Port, error) { return reserve(unix.SO_REUSEPORT) }
+
+// ReserveForProcess is Reserve for a port that a process of its own will listen on. Nobody is given it by chance; who
+// asks for just that port, as any of Go's listeners may, has it while no other listens.
+func ReserveForProcess() (*Port, error) { return reserve(unix.SO_REUSEADDR) }
+
+func reserve(option int) (*Port, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("no port could be reserved on 127.0.0.1: %w", err)
 	}
-	err = errors.Join(share(fd), unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	var name unix.Sockaddr
 	if err == nil {
 		name, err = unix.Getsockname(fd)

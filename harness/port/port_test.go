@@ -43,3 +43,24 @@ func TestNobodyElseIsGivenAReservedPort(t *testing.T) {
 	require.NoError(t, err, "a closed reservation gives the port back")
 	require.NoError(t, l.Close())
 }
+
+// Another process listens on a port that was reserved for it, without an option of its own; nobody else can meanwhile,
+// and it is refused again when that process has ended.
+func TestAProcessListensOnAPortReservedForIt(t *testing.T) {
+	t.Parallel()
+	p, err := port.ReserveForProcess()
+	require.NoError(t, err)
+	defer p.Close()
+	for range 3 {
+		_, err = net.Dial("tcp", p.Addr())
+		require.ErrorContains(t, err, "connection refused")
+		l, err := net.Listen("tcp", p.Addr()) // as etcd does
+		require.NoError(t, err)
+		_, err = net.Listen("tcp", p.Addr())
+		require.ErrorContains(t, err, "address already in use")
+		c, err := net.Dial("tcp", p.Addr())
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.NoError(t, l.Close())
+	}
+}

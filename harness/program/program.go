@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"ghostroute/harness/process"
 	"ghostroute/harness/text"
 )
 
@@ -133,4 +134,10 @@ func ask(ctx context.Context, path string) (Program, error) {
 func last(said []byte, n int) string {
 	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// Start runs the program for an owner. What this process's environment has for etcd is not for that one.
+func (p Program) Start(name, run, log string, args ...string) (*process.Process, error) {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ETCD_") })
+	return process.Start(process.Config{Name: name, Path: p.Path, Args: args, Env: env, Log: log, Run: run})
 }

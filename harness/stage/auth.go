@@ -6,13 +6,14 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 )
 
 // Root is the name and the password of the user that every client of a stage with authentication is, unless a test
 // makes it another.
-const Root = "root"
+const Root = etcd.Root
 
 // root is Root where authentication is on.
 func (s *Stage) root() string {
