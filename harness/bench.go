@@ -128,7 +128,8 @@ func (b *Bench) startCluster(ctx context.Context, h *history.History, cluster *e
 		if err != nil {
 			return err
 		}
-		if cluster, err = etcd.Start(ctx, etcd.Config{Members: b.Topology.Members, Dir: dir, History: h}); err != nil {
+		if cluster, err = etcd.Start(ctx, etcd.Config{Members: b.Topology.Members, Dir: dir, History: h,
+			Program: b.Topology.Etcd}); err != nil {
 			return errors.Join(err, remove())
 		}
 		defer func() {
@@ -138,7 +139,11 @@ func (b *Bench) startCluster(ctx context.Context, h *history.History, cluster *e
 	} else if n := len(cluster.Members); n != b.Topology.Members {
 		return fmt.Errorf("this topology cannot be on a cluster of %d members: Members is %d", n, b.Topology.Members)
 	}
+	if is := cluster.Program(); is != b.Topology.Etcd {
+		return fmt.Errorf("this topology cannot be on a cluster that runs %s: Etcd is %s", is, b.Topology.Etcd)
+	}
 	b.Stage = stage.New(h, cluster, b.Topology.Upstream...)
+	b.Stage.Program = b.Topology.Proxy
 	return nil
 }
 

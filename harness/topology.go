@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/stage"
@@ -26,6 +27,9 @@ import (
 // of equal weight, three gateways that resolve serializably on each request, and a service of two instances.
 type Topology struct {
 	Members int // etcd members: 1, 3 or 5; 0 means 3
+
+	// what members and proxies run, each as a process of its own; the zero Program is that they are in this process
+	Etcd, Proxy program.Program
 
 	Proxies  int           // grpc-proxies, 1 to 9; 0 means 3
 	Variant  proxy.Variant // how they differ from stock
@@ -123,6 +127,10 @@ func (t Topology) Validate() error {
 	for _, m := range t.Upstream {
 		must(slices.Contains(names("m", t.Members), m), "Upstream", t.Upstream,
 			"some of "+strings.Join(names("m", t.Members), ", "))
+	}
+	if t.Proxy != (program.Program{}) {
+		why := t.Variant.Internal()
+		must(why == "", "Variant", t.Variant, "one that a proxy of its own can be: "+why)
 	}
 	must(!t.Direct || t.Variant.Name == "", "Variant", t.Variant, "stock where Direct leaves no proxy to vary")
 	must(len(t.Users) == 0 || t.Auth, "Users", t.Users, "given with Auth only")

@@ -114,6 +114,9 @@ func (c *Cluster) Record(h *history.History) { c.history.Store(h) }
 // Program is what the members run, the zero Program where they are embedded.
 func (c *Cluster) Program() program.Program { return c.cfg.Program }
 
+// Dir is the folder that the members' data and logs are in.
+func (c *Cluster) Dir() string { return c.cfg.Dir }
+
 // Member returns the member called name ("m2"), or nil.
 func (c *Cluster) Member(name string) *Member {
 	for _, m := range c.Members {

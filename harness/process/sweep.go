@@ -23,7 +23,7 @@ func Sweep(run string) {
 	}
 }
 
-// marked are the processes that belong to a run. One that has ended and is not waited for yet has no environment.
+// marked are the processes that belong to a run, or to a folder in it. One that has ended and is not waited for yet has no environment.
 func marked(run string) (pids []int) {
 	all, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range all {
@@ -32,7 +32,7 @@ func marked(run string) (pids []int) {
 			continue // another user's, or gone
 		}
 		for v := range bytes.SplitSeq(env, []byte{0}) {
-			if string(v) == mark+run {
+			if v = append(v, '/'); bytes.HasPrefix(v, []byte(mark+run+"/")) {
 				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file))) // the pattern has digits only
 				pids = append(pids, pid)
 				break

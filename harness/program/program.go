@@ -26,7 +26,12 @@ type Program struct {
 }
 
 // String is "etcd 3.7.3".
-func (p Program) String() string { return "etcd " + p.Version }
+func (p Program) String() string {
+	if p == (Program{}) {
+		return "the embedded etcd"
+	}
+	return "etcd " + p.Version
+}
 
 // Release is a version of etcd that can be had by its name.
 type Release struct {

@@ -196,38 +196,23 @@ func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.C
 	if err != nil || !strings.HasSuffix(method, "/Watch") {
 		return s, err
 	}
-	return &watchStream{ClientStream: s, proxy: p}, nil
+	return &watchStream{s, &watching{proxy: p}}, nil
 }
 
 type watchStream struct {
 	grpc.ClientStream
-	proxy *Proxy
-
-	mu    sync.Mutex
-	asked []*pb.WatchCreateRequest // that no Created has come for; they come in order
+	*watching
 }
 
-// SendMsg notes a watch of the registry that is the proxy's own: it is asked for while no client watches.
+// SendMsg notes what is asked to be watched.
 func (w *watchStream) SendMsg(m any) error {
-	if r, ok := m.(*pb.WatchRequest); ok && r.GetCreateRequest() != nil {
-		c := r.GetCreateRequest()
-		if w.proxy.watchers.Load() == 0 && overlap(c, keys.Registry) {
-			w.proxy.watches.Store(true)
-		}
-		w.mu.Lock()
-		w.asked = append(w.asked, c)
-		w.mu.Unlock()
+	if r, ok := m.(*pb.WatchRequest); ok {
+		w.asks(r)
 	}
 	return w.ClientStream.SendMsg(m)
 }
 
-func overlap(c *pb.WatchCreateRequest, prefix string) bool {
-	return keys.Overlap(string(c.Key), string(c.RangeEnd), prefix, keys.PrefixEnd(prefix))
-}
-
-// RecvMsg holds a response that carries an event a gate asks for, and one that says that a watch for such events
-// stands: a watch that broke off and is begun anew from the present has that for all that it missed. The stream carries
-// every watch of the proxy in order, so what comes behind it waits too, as it would behind a slow link.
+// RecvMsg holds what a gate asks for.
 func (w *watchStream) RecvMsg(m any) error {
 	if err := w.ClientStream.RecvMsg(m); err != nil {
 		return err
@@ -236,16 +221,49 @@ func (w *watchStream) RecvMsg(m any) error {
 	if !ok {
 		return errors.New("a watch stream delivered something that is no watch response")
 	}
+	return w.delivers(w.Context(), r)
+}
+
+// watching is a stream of a proxy's watches at a member.
+type watching struct {
+	proxy *Proxy
+
+	mu    sync.Mutex
+	asked []*pb.WatchCreateRequest // that no Created has come for; they come in order
+}
+
+// asks notes a watch of the registry that is the proxy's own: it is asked for while no client watches.
+func (w *watching) asks(r *pb.WatchRequest) {
+	c := r.GetCreateRequest()
+	if c == nil {
+		return
+	}
+	if w.proxy.watchers.Load() == 0 && overlap(c, keys.Registry) {
+		w.proxy.watches.Store(true)
+	}
+	w.mu.Lock()
+	w.asked = append(w.asked, c)
+	w.mu.Unlock()
+}
+
+func overlap(c *pb.WatchCreateRequest, prefix string) bool {
+	return keys.Overlap(string(c.Key), string(c.RangeEnd), prefix, keys.PrefixEnd(prefix))
+}
+
+// delivers holds a response that carries an event a gate asks for, and one that says that a watch for such events
+// stands: a watch that broke off and is begun anew from the present has that for all that it missed. The stream carries
+// every watch of the proxy in order, so what comes behind it waits too, as it would behind a slow link.
+func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 	if r.Created {
 		w.mu.Lock()
 		c := w.asked[0]
 		w.asked = w.asked[1:]
 		w.mu.Unlock()
 		if key, held := w.proxy.gates.watched(c); held {
-			return w.proxy.gates.pass(w.Context(), history.AfterMember, "Watch", key)
+			return w.proxy.gates.pass(ctx, history.AfterMember, "Watch", key)
 		}
 	}
-	return w.proxy.passEvents(w.Context(), history.AfterMember, r)
+	return w.proxy.passEvents(ctx, history.AfterMember, r)
 }
 
 // passEvents holds a watch's response at the gates that ask for one of its events.

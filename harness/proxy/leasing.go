@@ -19,6 +19,7 @@ func Leasing(prefix string) Variant {
 		Source:    "etcd grpc-proxy --experimental-leasing-prefix (etcdmain/grpc_proxy.go)",
 		Claim:     "linearizable reads answered locally, invalidated by any client that writes through the same prefix",
 		DeleteRPC: "Txn", // every write is a transaction (client/v3/leasing/kv.go)
+		Flags:     []string{"--experimental-leasing-prefix=" + prefix},
 		NeedsUser: "with authentication on a grpc-proxy with this flag is refused the session its leases need " +
 			"(client/v3/leasing)",
 		client: func(_ context.Context, w *Wiring) error {

@@ -14,6 +14,7 @@ func Ordering() Variant {
 		Name:   "serializable-ordering",
 		Source: "etcd grpc-proxy --experimental-serializable-ordering (etcdmain/grpc_proxy.go)",
 		Claim:  "serializable reads through the proxy never go back in time",
+		Flags:  []string{"--experimental-serializable-ordering"},
 		NeedsUser: "with authentication on a grpc-proxy with this flag never begins to serve: " +
 			"it waits for a read of its own that is refused (etcdmain/grpc_proxy.go)",
 		client: func(ctx context.Context, w *Wiring) error {

@@ -18,11 +18,14 @@ import (
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onreal"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/program"
 )
 
 // With upstream's cache and nothing patched, patchedKV answers as stock does, whatever is asked: the same answers, the
-// same errors, from the same place. Each of the two has a cluster of its own, so that revisions are the same too.
+// same errors, from the same place. Each of the two has a cluster of its own, so that revisions are the same too. On
+// real processes it is one of those that answers as stock does inside this process.
 func TestPatchedKVIsStock(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -31,14 +34,22 @@ func TestPatchedKVIsStock(t *testing.T) {
 		return oneCache(w, cache.NewCache(cache.DefaultMaxEntries))
 	}}
 	seed := rand.Uint64()
+	sides := []struct {
+		Variant
+		program.Program
+	}{{Variant: Stock()}, {Variant: unpatched}}
+	if p := onreal.Program(t); p != (program.Program{}) {
+		sides[1].Variant, sides[1].Program = Stock(), p
+	}
 	var said [2][]string
-	for i, v := range []Variant{Stock(), unpatched} {
+	for i, side := range sides {
 		h := history.New()
-		c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
+		c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h, Program: side.Program})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.Close()) }()
 		m1 := Upstream{Name: "m1", Addr: c.Members[0].Endpoint()}
-		p, err := Start(ctx, Config{Name: "p1", Variant: v, History: h, Upstream: []Upstream{m1}})
+		p, err := Start(ctx, Config{Name: "p1", Variant: side.Variant, History: h, Upstream: []Upstream{m1},
+			Program: side.Program, Dir: t.TempDir()})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, p.Close()) }()
 		conn, err := grpc.NewClient("passthrough:///"+p.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -56,29 +57,41 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 
 	md := metadata.MD{HeaderProxy: {p.cfg.Name}}
 	if r, ok := req.(*pb.RangeRequest); ok {
-		e := &history.Range{Began: began, Client: p.clientOf(ctx), Source: history.Hit, Serializable: r.Serializable,
-			Key: string(r.Key), End: string(r.RangeEnd), Shape: Shape(r)}
-		if c.upstream.Load() > 0 {
-			e.Source = history.Miss
+		rr, _ := resp.(*pb.RangeResponse)
+		var from string
+		if pr, ok := peer.FromContext(ctx); ok && pr.Addr != nil {
+			from = pr.Addr.String()
 		}
-		if rr, ok := resp.(*pb.RangeResponse); ok && err == nil {
-			p.seen.add(r)
-			e.Revision = rr.GetHeader().GetRevision()
-			e.Keys, e.Mods, e.Count = keysOf(rr), modsOf(rr), rr.Count
-			if e.Source == history.Miss {
-				e.Member = p.memberOf(rr.GetHeader().GetMemberId())
-				md[HeaderMember] = []string{e.Member}
-			}
-		} else if err != nil {
-			e.Err = err.Error()
-		}
-		event := p.cfg.History.Add(history.Event{Who: p.cfg.Name, Range: e})
-		md[HeaderSource], md[HeaderEvent] = []string{string(e.Source)}, []string{strconv.Itoa(event.Seq)}
+		p.record(md, began, from, c, r, rr, err)
 	}
 	if herr := grpc.SetHeader(ctx, md); herr != nil {
 		return nil, fmt.Errorf("proxy %s could not say where its answer came from: %w", p.cfg.Name, herr)
 	}
 	return resp, err
+}
+
+// record puts a Range into the history, and where its answer came from into the headers.
+func (p *Proxy) record(md metadata.MD, began time.Duration, from string, c *call, r *pb.RangeRequest,
+	resp *pb.RangeResponse, err error) {
+	e := &history.Range{Began: began, Client: p.clientOf(from), Source: history.Hit, Serializable: r.Serializable,
+		Key: string(r.Key), End: string(r.RangeEnd), Shape: Shape(r)}
+	if c.upstream.Load() > 0 {
+		e.Source = history.Miss
+	}
+	if err == nil && resp != nil {
+		p.seen.add(r)
+		e.Revision = resp.GetHeader().GetRevision()
+		e.Keys, e.Mods, e.Count = keysOf(resp), modsOf(resp), resp.Count
+		if e.Source == history.Miss {
+			e.Member = p.memberOf(resp.GetHeader().GetMemberId())
+			md.Set(HeaderMember, e.Member)
+		}
+	} else if err != nil {
+		e.Err = err.Error()
+	}
+	event := p.cfg.History.Add(history.Event{Who: p.cfg.Name, Range: e})
+	md.Set(HeaderSource, string(e.Source))
+	md.Set(HeaderEvent, strconv.Itoa(event.Seq))
 }
 
 // tapUnary is the upstream client's interceptor: it counts the call, holds it where a gate says so, and hands it to the
@@ -105,11 +118,11 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 	return err
 }
 
-func (p *Proxy) clientOf(ctx context.Context) string {
-	if pr, ok := peer.FromContext(ctx); ok && p.cfg.ClientOf != nil && pr.Addr != nil {
-		return p.cfg.ClientOf(pr.Addr.String())
+func (p *Proxy) clientOf(addr string) string {
+	if p.cfg.ClientOf == nil || addr == "" {
+		return ""
 	}
-	return ""
+	return p.cfg.ClientOf(addr)
 }
 
 func (p *Proxy) memberOf(id uint64) string {
@@ -229,18 +242,10 @@ func (p *Proxy) Peek(ctx context.Context, req *pb.RangeRequest) *pb.RangeRespons
 	p.mu.Lock()
 	r := p.run
 	p.mu.Unlock()
-	if r == nil || r.kv == nil {
+	if r == nil || r.peek == nil {
 		return nil
 	}
-	return peek(ctx, r.kv, req)
-}
-
-func peek(ctx context.Context, kv pb.KVServer, req *pb.RangeRequest) *pb.RangeResponse {
-	resp, err := kv.Range(context.WithValue(ctx, callKey{}, &call{peek: true}), req)
-	if err != nil {
-		return nil // not cached, or compacted: nothing it would answer with
-	}
-	return resp
+	return r.peek(ctx, req)
 }
 
 // Cache lists what the proxy would answer from its cache, sorted by key: it asks the proxy's KV server for each range
@@ -250,12 +255,12 @@ func (p *Proxy) Cache(ctx context.Context) []Entry {
 	p.mu.Lock()
 	r := p.run
 	p.mu.Unlock()
-	if r == nil || r.kv == nil {
+	if r == nil || r.peek == nil {
 		return nil
 	}
 	var entries []Entry
 	for _, req := range p.seen.list() {
-		resp := peek(ctx, r.kv, req)
+		resp := r.peek(ctx, req)
 		if resp == nil {
 			continue
 		}

@@ -2,7 +2,8 @@
 // server/etcdmain/grpc_proxy.go wires it, in stock form or as one of the variants.
 //
 // Around the proxy, never in it, are provenance (which proxy answered a Range, from its cache or not, true at which
-// revision) and gates (an RPC to or from a member that is held until released).
+// revision) and gates (an RPC to or from a member that is held until released). A proxy may be a process of its own,
+// any etcd's (Config.Program): what interceptors do for the one relays do for the other, and the same is recorded.
 package proxy
 
 import (
@@ -24,10 +25,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
 
+	"ghostroute/harness/conn"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
 	"ghostroute/harness/port"
+	"ghostroute/harness/program"
 )
 
 // Upstream is a member as a proxy reaches it.
@@ -47,6 +50,11 @@ type Config struct {
 	Logger   *zap.Logger              // nil for none
 	Bare     bool                     // no provenance, no gates and no links: what a benchmark compares with
 	Stats    stats.Handler            // sees what its upstream client sends and receives. May be nil
+
+	// Program is what it runs, as a process of its own; the zero Program is a proxy inside this process. Dir is then an
+	// existing folder for what it keeps and says.
+	Program program.Program
+	Dir     string
 }
 
 // Proxy is one grpc-proxy. Its address stays the same for its whole life, however often it is restarted.
@@ -57,9 +65,12 @@ type Proxy struct {
 	gates gates
 	seen  requests
 
+	outside *outside // of a process: what stands around it
+
 	mu     sync.Mutex
 	run    *running // nil while stopped
 	narrow []string // the members it may ask now
+	died   error    // a process of its ended though nobody told it to
 
 	watchers atomic.Int64 // watch streams that clients have open
 	watches  atomic.Bool  // see Watches
@@ -70,11 +81,15 @@ type Proxy struct {
 type running struct {
 	cancel context.CancelFunc
 	client *clientv3.Client
-	kv     pb.KVServer
 	serve  func() error // blocks until stop
 	stop   func()
 	done   chan struct{}
 	after  []func() // what the variant wants ended, last first
+
+	// what can be asked of it; nil of a relay of bytes
+	narrow func()                                                    // the members it may ask are others
+	reach  func(ctx context.Context, yes bool) error                 // see Reach
+	peek   func(context.Context, *pb.RangeRequest) *pb.RangeResponse // see Peek
 }
 
 // Start starts a proxy and returns once it listens. It does not wait for its members to be reachable; etcd's does not
@@ -87,13 +102,26 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
-	reserved, err := port.Reserve()
-	if err != nil {
-		return nil, fmt.Errorf("proxy %s: %w", cfg.Name, err)
+	p := &Proxy{cfg: cfg, links: map[string]*link.Link{}}
+	reserve, to := port.Reserve, func(u Upstream) (link.Target, error) { return link.To("tcp", u.Addr), nil }
+	if cfg.Program != (program.Program{}) {
+		if err := p.surround(); err != nil {
+			return nil, errors.Join(fmt.Errorf("proxy %s: %w", cfg.Name, err), p.Close())
+		}
+		if to = p.behind; cfg.Variant.Relays {
+			reserve = port.ReserveForProcess
+		}
 	}
-	p := &Proxy{cfg: cfg, port: reserved, links: map[string]*link.Link{}}
+	var err error
+	if p.port, err = reserve(); err != nil {
+		return nil, errors.Join(fmt.Errorf("proxy %s: %w", cfg.Name, err), p.Close())
+	}
 	for _, u := range cfg.Upstream {
-		l, err := link.Listen(cfg.Name+"→"+u.Name, link.To("tcp", u.Addr))
+		target, err := to(u)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		l, err := link.Listen(cfg.Name+"→"+u.Name, target)
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
@@ -140,8 +168,11 @@ func (p *Proxy) Narrow(members ...string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.narrow = slices.Clone(members)
-	if p.run != nil && p.run.client != nil {
-		p.run.client.SetEndpoints(p.endpoints()...)
+	if p.outside != nil {
+		p.outside.ask(p.narrow)
+	}
+	if p.run != nil && p.run.narrow != nil {
+		p.run.narrow()
 	}
 	return nil
 }
@@ -196,11 +227,18 @@ func (p *Proxy) Restart(ctx context.Context) error {
 // Close stops the proxy and gives its port and its links back.
 func (p *Proxy) Close() error {
 	p.halt()
-	var err error
+	err := p.died
+	p.died = nil
 	for _, l := range p.links {
 		err = errors.Join(err, l.Close())
 	}
-	return errors.Join(err, p.port.Close())
+	if p.outside != nil {
+		err = errors.Join(err, p.outside.close())
+	}
+	if p.port != nil {
+		err = errors.Join(err, p.port.Close())
+	}
+	return err
 }
 
 func (p *Proxy) fault(kind history.FaultKind, detail string) {
@@ -216,7 +254,9 @@ func (p *Proxy) start(ctx context.Context) error {
 	}
 	r := &running{done: make(chan struct{})}
 	wire := p.wire
-	if p.cfg.Variant.serve != nil {
+	if p.outside != nil {
+		wire = p.spawn
+	} else if p.cfg.Variant.serve != nil {
 		wire = func(ctx context.Context, r *running) error { return p.cfg.Variant.serve(p, r) }
 	}
 	if err := wire(ctx, r); err != nil {
@@ -266,10 +306,25 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 			return err
 		}
 	}
+	var kv pb.KVServer
 	if p.cfg.Variant.kv != nil {
-		r.kv = p.cfg.Variant.kv(w)
+		kv = p.cfg.Variant.kv(w)
 	} else {
-		r.kv, _ = grpcproxy.NewKvProxy(client)
+		kv, _ = grpcproxy.NewKvProxy(client)
+	}
+	r.narrow = func() { client.SetEndpoints(p.endpoints()...) }
+	r.reach = func(ctx context.Context, yes bool) error {
+		if yes {
+			return conn.Ready(ctx, client.ActiveConnection())
+		}
+		return conn.Lost(ctx, client.ActiveConnection())
+	}
+	r.peek = func(ctx context.Context, req *pb.RangeRequest) *pb.RangeResponse {
+		resp, err := kv.Range(context.WithValue(ctx, callKey{}, &call{peek: true}), req)
+		if err != nil {
+			return nil // not cached, or compacted: nothing it would answer with
+		}
+		return resp
 	}
 	watchp, watchDone := grpcproxy.NewWatchProxy(wctx, lg, client)
 	// No resolver prefix and no advertised address are given: the bench's proxies are found through the balancer.
@@ -281,7 +336,7 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 		opts = append(opts, grpc.UnaryInterceptor(p.provenance), grpc.StreamInterceptor(p.deliver))
 	}
 	server := grpc.NewServer(opts...)
-	pb.RegisterKVServer(server, r.kv)
+	pb.RegisterKVServer(server, kv)
 	pb.RegisterWatchServer(server, watchp)
 	pb.RegisterClusterServer(server, clusterp)
 	pb.RegisterLeaseServer(server, leasep)

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/internal/onemember"
+	"ghostroute/harness/internal/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 )
 
@@ -24,6 +27,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fixture struct{ *onemember.Fixture }
 
 func start(t *testing.T) *fixture { return &fixture{onemember.Start(t)} }
+
+// able are those of the variants that what the tests run on can be.
+func able(t *testing.T, all ...proxy.Variant) []proxy.Variant {
+	if onreal.Program(t) == (program.Program{}) {
+		return all
+	}
+	return slices.DeleteFunc(all, func(v proxy.Variant) bool { return v.Internal() != "" })
+}
 
 func (f *fixture) client(p *proxy.Proxy) *clientv3.Client {
 	f.T.Helper()
@@ -124,7 +135,7 @@ func TestLookingAtTheCacheFillsNothing(t *testing.T) {
 // The race of PR 21870: Put clears the cache before the write reaches etcd, so a read in between brings the old answer
 // back for ever.
 func TestAReadDuringAHeldPutCachesTheOldAnswerForEver(t *testing.T) {
-	for _, v := range []proxy.Variant{proxy.Stock(), proxy.InvalidateAfter()} {
+	for _, v := range able(t, proxy.Stock(), proxy.InvalidateAfter()) {
 		t.Run(v.String(), func(t *testing.T) {
 			f := start(t)
 			p := f.Proxy("p1", v)
@@ -184,7 +195,7 @@ func TestAProxyThatStopsLosesWhatItHolds(t *testing.T) {
 // A Range answer that was on its way while a delete passed is cached after it, whatever the order of clearing and
 // writing.
 func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
-	for _, v := range []proxy.Variant{proxy.Stock(), proxy.InvalidateAfter(), proxy.Watching()} {
+	for _, v := range able(t, proxy.Stock(), proxy.InvalidateAfter(), proxy.Watching()) {
 		for _, serializable := range []bool{true, false} {
 			t.Run(v.String(), func(t *testing.T) {
 				f := start(t)
@@ -222,29 +233,28 @@ func TestAnAnswerHeldWhileADeletePassesIsCachedForEver(t *testing.T) {
 	}
 }
 
-func TestAHeldWatchDeliversOnRelease(t *testing.T) {
-	f := start(t)
-	p := f.Proxy("p1", proxy.Watching())
-	c := f.client(p)
-	f.put(c, "k", "old")
-	require.Eventually(t, func() bool { // until the watch stands it clears everything now and then
-		f.get(c, "k")
-		_, _, s := f.get(c, "k")
-		return s == "hit"
-	}, 5*time.Second, time.Millisecond)
-
-	gate := p.Hold(proxy.Hold{RPC: "Watch", Key: "k"})
-	_, err := f.Cluster.Client().Put(f.Ctx, "k", "new")
-	require.NoError(t, err)
-	require.NoError(t, gate.Caught(f.Ctx))
-	got, _, s := f.get(c, "k")
-	require.Equal(t, []any{"old", "hit"}, []any{got, s})
-	gate.Release()
-	require.Eventually(t, func() bool { got, _, _ := f.get(c, "k"); return got == "new" }, 5*time.Second, time.Millisecond)
+// What a watch delivers is held on its way to the proxy, and on its way to its client.
+func TestAClientsWatchIsHeld(t *testing.T) {
+	for _, at := range []history.Point{history.AfterMember, history.BeforeClient} {
+		t.Run(string(at), func(t *testing.T) {
+			f := start(t)
+			p := f.Proxy("p1", proxy.Stock())
+			c := f.client(p)
+			events := c.Watch(f.Ctx, "k", clientv3.WithCreatedNotify())
+			require.True(t, (<-events).Created)
+			gate := p.Hold(proxy.Hold{RPC: "Watch", Key: "k", Point: at})
+			rev := f.put(f.Cluster.Client(), "k", "v")
+			require.NoError(t, gate.Caught(f.Ctx))
+			require.Empty(t, events)
+			gate.Release()
+			require.Equal(t, rev, (<-events).Events[0].Kv.ModRevision)
+			require.False(t, p.Watches(), "that it watches is its client's doing")
+		})
+	}
 }
 
 func TestEveryVariantServesAndStops(t *testing.T) {
-	for _, v := range proxy.Variants() {
+	for _, v := range able(t, proxy.Variants()...) {
 		t.Run(v.String(), func(t *testing.T) {
 			f := start(t)
 			p := f.Proxy("p1", v)

@@ -3,8 +3,6 @@ package proxy
 import (
 	"context"
 	"fmt"
-
-	"ghostroute/harness/conn"
 )
 
 // Reach waits until the proxy's client has a connection to a member, or with yes false until it has noticed that it has
@@ -14,14 +12,10 @@ func (p *Proxy) Reach(ctx context.Context, yes bool) error {
 	p.mu.Lock()
 	r := p.run
 	p.mu.Unlock()
-	if r == nil || r.client == nil {
+	if r == nil || r.reach == nil {
 		return nil
 	}
-	reach := conn.Lost
-	if yes {
-		reach = conn.Ready
-	}
-	if err := reach(ctx, r.client.ActiveConnection()); err != nil {
+	if err := r.reach(ctx, yes); err != nil {
 		return fmt.Errorf("proxy %s: %w", p.cfg.Name, err)
 	}
 	return nil

@@ -22,6 +22,7 @@ type Variant struct {
 	Age       time.Duration // how long an entry of its cache is good for once it was confirmed; 0 is for ever
 	DeleteRPC string        // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
 	NeedsUser string        // why it does not work with authentication on, a proxy having no user; "" where it does
+	Flags     []string      // of etcd grpc-proxy start: how a process of its own comes to be it
 
 	client func(ctx context.Context, w *Wiring) error // wraps the upstream client before anything is built on it
 	kv     func(w *Wiring) pb.KVServer                // takes the place of grpcproxy.NewKvProxy
@@ -37,6 +38,14 @@ func (v Variant) String() string {
 		return "stock"
 	}
 	return v.Name
+}
+
+// Internal says why a proxy that is a process of its own cannot be this variant, "" where it can.
+func (v Variant) Internal() string {
+	if v.client == nil && v.kv == nil || v.Flags != nil {
+		return ""
+	}
+	return "no flag of etcd's makes it: what it changes is changed inside this process"
 }
 
 // Wiring is what a variant may change while a proxy is put together.

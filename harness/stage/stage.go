@@ -18,6 +18,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
 	"ghostroute/harness/link"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/text"
 )
@@ -28,6 +29,9 @@ type Stage struct {
 	History  *history.History
 	Cluster  *etcd.Cluster
 	Balancer *balancer.Balancer // nil until StartBalancer
+
+	// Program is what proxies run, each as a process of its own; the zero Program is a proxy inside this process.
+	Program program.Program
 
 	// ClientOf is the client whose connection to a proxy comes from an address, where it did not come by way of the
 	// balancer; nil knows of none.
@@ -96,7 +100,7 @@ func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, me
 		up = slices.DeleteFunc(slices.Clone(s.Cluster.Members),
 			func(m *etcd.Member) bool { return !slices.Contains(members, m.Name) })
 	}
-	cfg := proxy.Config{Name: name, Variant: v, History: s.History, ClientOf: func(addr string) (client string) {
+	cfg := proxy.Config{Name: name, Variant: v, History: s.History, Program: s.Program, Dir: s.Cluster.Dir(), ClientOf: func(addr string) (client string) {
 		if s.Balancer != nil {
 			client = s.Balancer.ClientOf(name, addr)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/internal/onreal"
 	"ghostroute/harness/proxy"
 )
 
@@ -30,7 +31,7 @@ func Start(t *testing.T) *Fixture {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h})
+	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h, Program: onreal.Program(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return &Fixture{Assertions: require.New(t), T: t, Ctx: ctx, History: h, Cluster: c}
@@ -44,6 +45,7 @@ func (f *Fixture) Proxy(name string, v proxy.Variant) *proxy.Proxy {
 	f.T.Helper()
 	m := f.Cluster.Members[0]
 	p, err := proxy.Start(f.Ctx, proxy.Config{Name: name, Variant: v, History: f.History,
+		Program: onreal.Program(f.T), Dir: f.T.TempDir(),
 		Upstream: []proxy.Upstream{{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()}}})
 	f.NoError(err)
 	f.T.Cleanup(func() { f.NoError(p.Close()) })

@@ -1,0 +1,33 @@
+//go:build !real
+
+package proxy_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/proxy"
+)
+
+func TestAHeldWatchDeliversOnRelease(t *testing.T) {
+	f := start(t)
+	p := f.Proxy("p1", proxy.Watching())
+	c := f.client(p)
+	f.put(c, "k", "old")
+	require.Eventually(t, func() bool { // until the watch stands it clears everything now and then
+		f.get(c, "k")
+		_, _, s := f.get(c, "k")
+		return s == "hit"
+	}, 5*time.Second, time.Millisecond)
+
+	gate := p.Hold(proxy.Hold{RPC: "Watch", Key: "k"})
+	_, err := f.Cluster.Client().Put(f.Ctx, "k", "new")
+	require.NoError(t, err)
+	require.NoError(t, gate.Caught(f.Ctx))
+	got, _, s := f.get(c, "k")
+	require.Equal(t, []any{"old", "hit"}, []any{got, s})
+	gate.Release()
+	require.Eventually(t, func() bool { got, _, _ := f.get(c, "k"); return got == "new" }, 5*time.Second, time.Millisecond)
+}
