@@ -17,8 +17,11 @@ import (
 
 // Incident tells the incident, step by step, as the team that had it lived through it. Every step asserts what happened
 // and why: the error is the first assertion that did not hold.
-func Incident(ctx context.Context, out Output) error {
-	err := tell(ctx, out, harness.Topology{}, incident)
+func Incident(ctx context.Context, out Output, on On) error {
+	if on.Real() {
+		fmt.Fprintf(out, "Members and proxies are etcd %s.\n\n", on.versions())
+	}
+	err := tell(ctx, out, on.topology(harness.Topology{}), incident)
 	if _, full := room.Short(err); out.Dir != "" && !full {
 		fmt.Fprintf(out, "\nEvery event of it: %s\n", historyIn(out.Dir))
 	}

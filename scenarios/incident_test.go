@@ -20,7 +20,7 @@ func TestIncident(t *testing.T) {
 	ctx, cancel := harness.Context(t)
 	defer cancel()
 	var told strings.Builder
-	require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}))
+	require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}, On{}))
 	requireInReadme(t, told.String())
 }
 

@@ -32,6 +32,7 @@ type Matrix struct {
 	Keep     bool     // cells keep their histories, for the page
 	Shard    Shard    // the part of the cells that Try tries; the zero Shard is all
 
+	on    On
 	pool  *stage.Pool
 	alone sync.RWMutex // trials share it; one that has been late twice has it for itself
 
@@ -49,6 +50,13 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 	return &Matrix{Expected: expected, Dir: dir, pool: pool, found: Verdicts{}}, err
 }
 
+// RunOn has cells be tried on processes, or with the zero On in this one, as they are unless it is called. It is called
+// before any is.
+func (m *Matrix) RunOn(on On) { m.on, m.pool.Program = on, on.Etcd }
+
+// On is what cells are tried on.
+func (m *Matrix) On() On { return m.on }
+
 // Close ends the clusters.
 func (m *Matrix) Close() error { return m.pool.Close() }
 
@@ -56,9 +64,9 @@ func (m *Matrix) Close() error { return m.pool.Close() }
 func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell, moved []string, err error) {
 	began := time.Now()
 	cell = report.Cell{Scenario: s.Name, Fix: f.Name, Without: map[string]string{},
-		Replay: fmt.Sprintf("%s matrix --scenario %s --fix %s", Program, s.Name, f.Name)}
+		Replay: fmt.Sprintf("%s matrix --scenario %s --fix %s%s", Program, s.Name, f.Name, m.on.flags())}
 	for _, reading := range Readings {
-		if why := NotApplicable(s, f, reading); why != "" {
+		if why := m.notApplicable(s, f, reading); why != "" {
 			cell.NA, cell.Without[string(reading)] = why, why
 			continue
 		}
@@ -76,6 +84,14 @@ func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell,
 	}
 	cell.Took = time.Since(began)
 	return cell, moved, nil
+}
+
+// notApplicable says why a reading of a cell makes no sense, or cannot be had on what the matrix is tried on.
+func (m *Matrix) notApplicable(s Scenario, f Fix, reading gateway.Kind) string {
+	if why := NotApplicable(s, f, reading); why != "" {
+		return why
+	}
+	return m.on.lacks(Topology(s, f, reading))
 }
 
 // reading is one reading of a cell, with the news where it is not as expected.
@@ -119,7 +135,7 @@ func (m *Matrix) whose(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	switch {
 	case f.Name == none.Name:
 		return "etcd's proxy, or what go-micro does with it,", nil
-	case was == "" || NotApplicable(s, none, reading) != "":
+	case was == "" || m.notApplicable(s, none, reading) != "":
 		return fix, nil
 	}
 	m.mu.Lock()
@@ -181,7 +197,7 @@ func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kin
 	limited, done := context.WithTimeoutCause(ctx, trialTimeout,
 		fmt.Errorf("the trial was still running after %s", trialTimeout))
 	defer done()
-	r, err := Try(limited, c, s, f, reading)
+	r, err := Try(limited, c, m.on, s, f, reading)
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
 	}
@@ -234,6 +250,9 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	built := BuiltWith()
 	run := report.Run{Title: "Ghostroute: every scenario against every fix",
 		Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
+	if m.on.Real() {
+		run.Etcd = m.on.versions()
+	}
 	run.Scenarios, run.Fixes, run.Shard = rows(scenarios), columns(fixes), m.Shard.String()
 	mine, err := m.Shard.cells(scenarios, fixes)
 	if err != nil {

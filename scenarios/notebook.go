@@ -31,7 +31,7 @@ func ForNotebooks(pool *stage.Pool) notebook.Options {
 		if err != nil {
 			return v, "", err
 		}
-		r, err := Try(ctx, cluster, s, f, gateway.Kind(reading))
+		r, err := Try(ctx, cluster, On{}, s, f, gateway.Kind(reading))
 		return r.Verdict, "", errors.Join(err, pool.Give(ctx, cluster))
 	}
 	return o

@@ -51,8 +51,8 @@ func Topology(s Scenario, f Fix, reading gateway.Kind) harness.Topology {
 
 // Try runs one trial on a cluster that it has for itself and leaves as it found it, but for keys. A trial that could
 // not be carried out is an unknown verdict that says why; the error is for what should never happen.
-func Try(ctx context.Context, cluster *etcd.Cluster, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
-	b, err := harness.Open(ctx, Topology(s, f, reading), harness.On(cluster))
+func Try(ctx context.Context, cluster *etcd.Cluster, on On, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
+	b, err := harness.Open(ctx, on.topology(Topology(s, f, reading)), harness.On(cluster))
 	if err != nil {
 		return Result{}, err
 	}

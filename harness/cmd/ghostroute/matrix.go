@@ -26,6 +26,7 @@ const keptMemory = 700 << 20
 func (c *command) matrix() *cobra.Command {
 	var scenario, fix string
 	var part shard
+	var on on
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Try every scenario against every fix, and write the page that shows it",
@@ -34,6 +35,7 @@ func (c *command) matrix() *cobra.Command {
 			"compared with fixtures/verdicts.txt.\n" +
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
 		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash --fix ttl -o json\n" +
+			"  ghostroute matrix --on real --etcd 3.5 --fix none\n" +
 			"  ghostroute matrix --shard 2/4 --out shards/2 --junit shards/2/matrix.xml",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,10 +57,16 @@ func (c *command) matrix() *cobra.Command {
 				return err
 			}
 			m.Keep, m.Shard = true, part.Shard
+			runs, err := on.find(cmd.Context())
+			if err != nil {
+				return errors.Join(err, m.Close())
+			}
+			m.RunOn(runs)
 			return c.tryAll(cmd.Context(), out, m, ss, fs)
 		},
 	}
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
+	on.flags(cmd)
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd)
 	c.junitFlag(cmd)
@@ -129,7 +137,7 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, m *scenarios
 	if err != nil {
 		return err
 	}
-	if len(run.Cells) > 1 && m.Shard.Index <= 1 { // costs are those of a whole column, compared on one machine
+	if len(run.Cells) > 1 && m.Shard.Index <= 1 && !m.On().Real() { // costs are those of a whole column, compared on one machine
 		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
 			return ended(ctx, err, "every cell was tried, the costs were not measured; no report was written")
 		}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"ghostroute/harness/program"
+	"ghostroute/scenarios"
+)
+
+// on are the flags that say what members and proxies are.
+type on struct {
+	where       choice
+	etcd, proxy string
+}
+
+// flags gives a verb the flags --on, --etcd and --proxy.
+func (o *on) flags(cmd *cobra.Command) *cobra.Command {
+	o.where = choice{value: embedded, may: []string{embedded, real}}
+	cmd.Flags().Var(&o.where, "on", "what members and proxies are: embedded in this process, or real, processes of etcd")
+	names := append(program.Names(), "3.4", "3.5", "3.6", "3.7")
+	name(cmd, &o.etcd, "etcd", "with --on real: the etcd that runs, a version (3.5) or the path of a program; "+
+		"3.7 where it is not given", names)
+	name(cmd, &o.proxy, "proxy", "with --on real: the etcd whose grpc-proxy runs; --etcd's where it is not given", names)
+	return cmd
+}
+
+const embedded, real = "embedded", "real"
+
+// find finds the programs. One that is to be built is, which standard error is told.
+func (o *on) find(ctx context.Context) (found scenarios.On, err error) {
+	if o.where.value == embedded {
+		if given := cmp.Or(o.etcd, o.proxy); given != "" {
+			return found, usagef("%s is an etcd that runs as a process: it is given with --on real", given)
+		}
+		return found, nil
+	}
+	say := func(s string) { fmt.Fprintln(os.Stderr, "ghostroute: "+s) }
+	etcd := cmp.Or(o.etcd, "3.7")
+	if found.Etcd, err = program.Find(ctx, etcd, say); err != nil {
+		return found, err
+	}
+	found.Proxy, err = program.Find(ctx, cmp.Or(o.proxy, etcd), say)
+	return found, err
+}
