@@ -11,7 +11,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PARALLEL ?= 12
 
 # A variable on the command line that does nothing is a typo.
-VARIABLES := ARGS N PACE IN PARALLEL GO GOFLAGS STATICCHECK
+VARIABLES := ARGS N PACE IN PARALLEL ETCD CELLS GO GOFLAGS STATICCHECK
 UNKNOWN   := $(filter-out $(VARIABLES),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 $(if $(UNKNOWN),$(error there is no variable $(UNKNOWN): there are $(VARIABLES); flags are given as in make explore ARGS="--fix ttl"))
 
@@ -36,11 +36,12 @@ stress:   ## the incident and the tests again and again on a busy machine: make 
 agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
+versions: ## every cause on etcd 3.4 to 3.8 as processes, which are built first; writes fixtures/versions.md
 bench-cache: ## what a proxy's cache is worth: variants side by side; writes fixtures/bench-cache.md and .svg
 mutants:  ## change etcd's proxy, and our judge, a line at a time: each must be noticed (ARGS=--resume goes on)
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)
-incident matrix merge verdicts explore soak stress agree claims causes mutants bench-cache: build
+incident matrix merge verdicts explore soak stress agree claims causes versions mutants bench-cache: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 N ?= 1
@@ -66,6 +67,16 @@ race: ## every test under the race detector
 	$(GO) test -race -timeout 20m ./harness/...
 	$(GO) test -race -parallel 3 -timeout 40m ./scenarios
 
+# What members and proxies are in "make real", and the cells of the matrix that it tries.
+ETCD  ?= 3.7
+CELLS ?= (deregister-elsewhere|crash|revoke-same|nested-txn|phantom-restart|read-during-write|lagging-member|$\
+	proxy-restarted|from-key|identity-cached)/(none|ordering)
+real: export GHOSTROUTE_ETCD := $(ETCD)
+real: ## the parts, the incident, ten scenarios and every cause on processes of etcd: make real ETCD=3.5
+	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/stage ./harness/cmd/ghostroute
+	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestFoundPlans)$$'
+	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
+
 page: ## the matrix' page, tested in a headless Chromium
 	cd harness/report/browser && $(GO) test ./...
 
@@ -73,10 +84,12 @@ lint: ## gofmt, lines of 120 columns, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; }
 	@! LC_ALL=C.UTF-8 git grep -nE '^.{121,}' -- '*.go'
 	$(GO) vet ./...
+	$(GO) vet -tags real ./...
+	GOFLAGS= $(GO) run $(STATICCHECK) -tags real ./...
 	GOFLAGS= $(GO) run $(STATICCHECK) ./...
 
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes mutants bench-cache notebook \
-	notebook-write notebook-help notebooks test race page lint bench
+.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes versions mutants \
+	bench-cache notebook notebook-write notebook-help notebooks test race real page lint bench

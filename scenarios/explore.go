@@ -17,6 +17,7 @@ import (
 // Search is what the explorer is asked for.
 type Search struct {
 	Fix    Fix
+	On     On // what plans are run on
 	Checks []check.Check
 	Time   time.Duration // how long plans are drawn
 	Plans  int64         // how many are drawn, however long that takes; 0 is for as long as Time says
@@ -93,7 +94,9 @@ func Replay(ctx context.Context, out Output, s Search, p plan.Plan) (Explored, e
 
 // hunt is the search as a hunt.
 func (s Search) hunt(out Output) hunt.Config {
-	c := hunt.Config{Lab: s.Fix.lab(), Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time,
+	on := s.Fix.lab()
+	on.Topology = s.On.topology(on.Topology)
+	c := hunt.Config{Lab: on, Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time,
 		Most: s.Plans, Dir: out.Dir, Command: s.command(), Out: out}
 	identity := func(c check.Check) bool { return c.Name == "identity" }
 	if s.Plans > 0 {
@@ -105,7 +108,7 @@ func (s Search) hunt(out Output) hunt.Config {
 
 // command is what replays a plan of the search, when the plan is put behind it.
 func (s Search) command() string {
-	command := Program + " explore --fix " + s.Fix.Name
+	command := Program + " explore --fix " + s.Fix.Name + s.On.flags()
 	if len(s.Checks) > 0 {
 		command += " --checks " + strings.Join(text.Each(s.Checks, func(c check.Check) string { return c.Name }), ",")
 	}

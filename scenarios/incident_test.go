@@ -20,7 +20,7 @@ func TestIncident(t *testing.T) {
 	ctx, cancel := harness.Context(t)
 	defer cancel()
 	var told strings.Builder
-	require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}, On{}))
+	require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}, runsOn(t)))
 	requireInReadme(t, told.String())
 }
 
@@ -31,7 +31,7 @@ func TestIncidentNatural(t *testing.T) {
 	ctx, cancel := harness.Context(t)
 	defer cancel()
 	require.NoError(t, tell(ctx, Output{Writer: t.Output(), Dir: t.ArtifactDir()},
-		harness.Topology{Reading: gateway.GoMicro, CacheTTL: 500 * time.Millisecond}, natural))
+		runsOn(t).topology(harness.Topology{Reading: gateway.GoMicro, CacheTTL: 500 * time.Millisecond}), natural))
 }
 
 func natural(s *story) {

@@ -11,10 +11,17 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/onreal"
 	"ghostroute/harness/trial"
 )
 
 var update = flag.Bool("update", false, "rewrite the files that are written from what is known")
+
+// runsOn is what the tests run on: with the build tag "real", processes.
+func runsOn(t *testing.T) On {
+	p := onreal.Program(t)
+	return On{Etcd: p, Proxy: p}
+}
 
 // TestMatrix tries every scenario against every fix, in both readings, and compares each verdict with the expected one.
 // go test ./scenarios -run 'TestMatrix/<scenario>/<fix>' -v runs one cell and prints its evidence.
@@ -24,6 +31,7 @@ func TestMatrix(t *testing.T) {
 	require.NoError(t, err)
 	m, err := NewMatrix(expected, t.ArtifactDir())
 	require.NoError(t, err)
+	m.RunOn(runsOn(t))
 	t.Cleanup(func() { // when every cell has ended
 		require.NoError(t, m.Close())
 		for _, again := range m.Again() {

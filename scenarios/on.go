@@ -18,9 +18,9 @@ func (o On) Real() bool { return o != On{} }
 
 // versions are the etcds in a word or two: "3.7.3, as processes", "3.7.3, proxies of 3.5.35, as processes".
 func (o On) versions() string {
-	v := o.Etcd.Version
+	v := o.Etcd.Name()
 	if o.Proxy != o.Etcd {
-		v += ", proxies of " + o.Proxy.Version
+		v += ", proxies of " + o.Proxy.Name()
 	}
 	return v + ", as processes"
 }

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ghostroute/harness/history"
-	"ghostroute/harness/internal/onreal"
+	"ghostroute/harness/onreal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -94,6 +94,8 @@ func status(ctx context.Context, c *clientv3.Client) (*pb.StatusResponse, error)
 	return r, rpctypes.Error(err)
 }
 
+func (x *external) died() error { return x.Err() }
+
 func (x *external) serves(ctx context.Context) error {
 	err := x.Await(ctx, func() string {
 		if x.state() != (state{}) {

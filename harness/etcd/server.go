@@ -14,6 +14,8 @@ type server interface {
 	id() uint64
 	// state is where it stands now, the zero state where it does not say.
 	state() state
+	// died says that it ended though nobody told it to, and why; nil while it runs.
+	died() error
 	// serves waits until it takes clients.
 	serves(ctx context.Context) error
 	// root is a client of it alone, not to be closed, and ctx with which that may do everything whether authentication

@@ -55,7 +55,8 @@ func (c *Cluster) waitIndex(ctx context.Context, index uint64) error {
 // pollEvery is how often a condition that etcd does not announce is looked at.
 const pollEvery = 500 * time.Microsecond
 
-// wait looks until missing returns "" or ctx ends or the cluster closes; the error then says what was missing last.
+// wait looks until missing returns "" or ctx ends, the cluster closes or a member dies; the error then says what was
+// missing last.
 func (c *Cluster) wait(ctx context.Context, missing func() string) error {
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
@@ -65,6 +66,11 @@ func (c *Cluster) wait(ctx context.Context, missing func() string) error {
 		why := missing()
 		if why == "" {
 			return nil
+		}
+		for _, n := range c.running() {
+			if err := n.server.died(); err != nil {
+				return fmt.Errorf("%s: %w", why, err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -23,6 +23,7 @@ import (
 type Program struct {
 	Path    string
 	Version string // what it says that it is, "3.7.3"
+	Release string // the name of the release that it is; "" where a path was meant
 }
 
 // String is "etcd 3.7.3".
@@ -30,7 +31,15 @@ func (p Program) String() string {
 	if p == (Program{}) {
 		return "the embedded etcd"
 	}
-	return "etcd " + p.Version
+	return "etcd " + p.Name()
+}
+
+// Name is "3.7.3", or of a release that is not what it says "3.8.0-alpha.0, which says 3.7.0-beta.0".
+func (p Program) Name() string {
+	if p.Release == "" || p.Release == p.Version {
+		return p.Version
+	}
+	return p.Release + ", which says " + p.Version
 }
 
 // Release is a version of etcd that can be had by its name.
@@ -93,8 +102,9 @@ func Find(ctx context.Context, meant string, say func(string)) (Program, error) 
 func (r Release) at(ctx context.Context, path string) (Program, error) {
 	p, err := ask(ctx, path)
 	if err == nil && p.Version != r.says() {
-		err = fmt.Errorf("%s is not etcd %s: asked for its version it says %s", path, r.Name, p.Version)
+		return Program{}, fmt.Errorf("%s is not etcd %s: asked for its version it says %s", path, r.Name, p.Version)
 	}
+	p.Release = r.Name
 	return p, err
 }
 

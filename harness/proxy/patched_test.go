@@ -18,8 +18,8 @@ import (
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
-	"ghostroute/harness/internal/onreal"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/onreal"
 	"ghostroute/harness/program"
 )
 

@@ -17,7 +17,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/internal/onemember"
-	"ghostroute/harness/internal/onreal"
+	"ghostroute/harness/onreal"
 	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 )

@@ -13,6 +13,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
+	"ghostroute/harness/onreal"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/stage"
 )
@@ -25,10 +26,11 @@ func started(t *testing.T, members int) (context.Context, *stage.Stage) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: t.TempDir(), History: h})
+	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: t.TempDir(), History: h, Program: onreal.Program(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	s := stage.New(h, c)
+	s.Program = c.Program()
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	for _, name := range []string{"p1", "p2"} {
 		_, err := s.StartProxy(ctx, name, proxy.Stock())
@@ -191,6 +193,7 @@ func TestPoolLendsWipedClusters(t *testing.T) {
 	defer cancel()
 	p, err := stage.NewPool()
 	require.NoError(t, err)
+	p.Program = onreal.Program(t)
 	defer func() { require.NoError(t, p.Close()) }()
 	one, err := p.Take(ctx, 1)
 	require.NoError(t, err)

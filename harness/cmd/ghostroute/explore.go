@@ -17,6 +17,7 @@ import (
 func (c *command) explore() *cobra.Command {
 	var s search
 	var expected bool
+	var on on
 	cmd := &cobra.Command{
 		Use:   "explore [PLAN|FILE]",
 		Short: "Look for a plan that breaks a promise, or replay one",
@@ -57,6 +58,9 @@ func (c *command) explore() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if o.On, err = on.find(cmd.Context()); err != nil {
+				return err
+			}
 			asJSON := c.json.value == "json"
 			if asJSON {
 				out.Writer = io.Discard
@@ -84,6 +88,7 @@ func (c *command) explore() *cobra.Command {
 	}
 	s.flags(cmd, time.Minute)
 	s.fixFlag(cmd)
+	on.flags(cmd)
 	s.checksFlag(cmd, "convergence")
 	s.plansFlag(cmd)
 	cmd.Flags().BoolVar(&expected, "expected", false, "say what is new or gone, compared with what is expected")

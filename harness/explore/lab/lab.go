@@ -21,8 +21,8 @@ import (
 
 // Config says what plans are run on. The zero value is the stock proxy.
 type Config struct {
-	// Topology is what a fix makes of the incident's: Variant, Mode, Direct, Sticky, Scatter and Scrub count; how many
-	// there are of anything is the plan's to say.
+	// Topology is what a fix makes of the incident's: Variant, Mode, Direct, Sticky, Scatter and Scrub count, and what
+	// members and proxies run; how many there are of anything is the plan's to say.
 	Topology harness.Topology
 	OneProxy bool          // every client has come to p1, as with weights 1, 0, 0 and every connection made anew
 	Restart  bool          // the proxies are restarted before anything asks whether all is well
@@ -47,7 +47,11 @@ type Lab struct {
 // New makes a lab. Its cluster starts with its first plan.
 func New(cfg Config) (*Lab, error) {
 	pool, err := stage.NewPool()
-	return &Lab{cfg: cfg, pool: pool, moment: shortly}, err
+	if err != nil {
+		return nil, err
+	}
+	pool.Program = cfg.Topology.Etcd
+	return &Lab{cfg: cfg, pool: pool, moment: shortly}, nil
 }
 
 // Close ends the clusters.

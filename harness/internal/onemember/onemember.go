@@ -11,7 +11,7 @@ import (
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
-	"ghostroute/harness/internal/onreal"
+	"ghostroute/harness/onreal"
 	"ghostroute/harness/proxy"
 )
 

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"ghostroute/harness/program"
+	"ghostroute/harness/text"
+	"ghostroute/scenarios"
+)
+
+func (c *command) versions() *cobra.Command {
+	return &cobra.Command{
+		Use:   "versions [VERSION|PATH]...",
+		Short: "Get every etcd there is, and try every cause on each; writes fixtures/versions.md",
+		Long: "Get an etcd of each minor version, 3.4 to 3.8, and mixtures of the oldest and the newest, and replay on each\n" +
+			"the plan of every cause by which the stock proxy is wrong. Those that are named are tried alone, and\n" +
+			"nothing is written.",
+		Example: "  ghostroute versions\n  ghostroute versions 3.5 3.7\n  ghostroute versions ~/go/bin/etcd",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var etcds []scenarios.Etcd
+			for _, meant := range slices.Concat(args, all(len(args) == 0)) {
+				p, err := program.Find(cmd.Context(), meant, func(s string) { fmt.Fprintln(os.Stderr, "ghostroute: "+s) })
+				if err != nil {
+					return err
+				}
+				etcds = append(etcds, scenarios.Etcd{On: scenarios.On{Etcd: p, Proxy: p}, Name: p.Name()})
+			}
+			if len(args) == 0 {
+				etcds = append(etcds, mixed(etcds)...)
+			}
+			table, others, err := scenarios.OnEach(cmd.Context(), scenarios.Output{Writer: c.out}, etcds)
+			if err == nil && len(args) == 0 {
+				err = scenarios.WriteVersions(table)
+			}
+			if err != nil {
+				return ended(cmd.Context(), err, "nothing was written")
+			}
+			if _, err = fmt.Fprint(c.out, "\n"+table); err == nil && others > 0 {
+				err = foundf("%s in %s", text.Count(others, "difference"), text.Count(len(etcds), "etcd"))
+			}
+			return err
+		},
+	}
+}
+
+// all are the names of all releases, if they are asked for.
+func all(asked bool) []string {
+	if !asked {
+		return nil
+	}
+	return program.Names()
+}
+
+// mixed are the oldest one's members behind the proxies of 3.7, as far as an operator has come who updates proxies
+// first, and the other way round.
+func mixed(etcds []scenarios.Etcd) (all []scenarios.Etcd) {
+	oldest, newest := etcds[0], etcds[0]
+	for _, e := range etcds {
+		if e.Etcd.Version == e.Etcd.Release { // and not one that is older than it is called
+			newest = e
+		}
+	}
+	for _, m := range [][2]scenarios.Etcd{{oldest, newest}, {newest, oldest}} {
+		all = append(all, scenarios.Etcd{On: scenarios.On{Etcd: m[0].Etcd, Proxy: m[1].Proxy},
+			Name: fmt.Sprintf("%s, proxies of %s", m[0].Name, m[1].Name)})
+	}
+	return all
+}
