@@ -68,7 +68,11 @@ func (cfg Config) checked() (Config, error) {
 	} else if !info.IsDir() {
 		return cfg, fmt.Errorf("etcd.Config.Dir cannot hold the members' data: %s is no folder", cfg.Dir)
 	}
-	if err := room.Members(cfg.Dir, cfg.Members); err != nil {
+	members := cfg.Members
+	if cfg.Program != (program.Program{}) {
+		members *= 32 // of a process: it allots 64 MB to its log, and as much to the segment that comes next
+	}
+	if err := room.Members(cfg.Dir, members); err != nil {
 		return cfg, fmt.Errorf("a cluster of %d cannot start: %w", cfg.Members, err)
 	}
 	return cfg, nil

@@ -30,13 +30,13 @@ func (p *Proxy) surround() (err error) {
 	if why := p.cfg.Variant.Internal(); why != "" {
 		return fmt.Errorf("%s cannot be a process: %s", p.cfg.Variant, why)
 	}
-	p.outside = &outside{proxy: p, calls: map[int]*call{}}
+	p.outside = &outside{proxy: p, calls: map[int]*call{}, rears: map[string]*relay.Relay{}}
 	p.outside.inner, err = port.ReserveForProcess()
 	return err
 }
 
 func (o *outside) close() error {
-	for _, r := range o.rears {
+	for _, r := range o.all {
 		r.Close()
 	}
 	if o.inner == nil {
@@ -45,26 +45,19 @@ func (o *outside) close() error {
 	return o.inner.Close()
 }
 
-// behind is what is behind a proxy's link to a member: the rear relay, unless the proxy is to ask others only; or the
-// member itself, where the proxy does not know RPCs from bytes.
-func (p *Proxy) behind(u Upstream) (link.Target, error) {
+// behind is what is behind a proxy's link to a member: the relay before that; or the member itself, where the proxy does
+// not know RPCs from bytes.
+func (p *Proxy) behind(u Upstream) link.Target {
 	if p.cfg.Variant.Relays {
-		return link.To("tcp", u.Addr), nil
+		return link.To("tcp", u.Addr)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	rear := relay.Start(relay.Config{Listener: l, To: link.To("tcp", u.Addr), Streams: streams,
-		Call: p.outside.leaves, Stream: p.outside.watches})
-	p.outside.rears = append(p.outside.rears, rear)
-	to := link.To("tcp", rear.Addr())
 	return func(ctx context.Context) (net.Conn, error) {
-		if !p.outside.may(u.Name) {
+		addr := p.outside.rear(u.Name)
+		if addr == "" {
 			return nil, fmt.Errorf("proxy %s is not to ask %s", p.cfg.Name, u.Name)
 		}
-		return to(ctx)
-	}, nil
+		return link.To("tcp", addr)(ctx)
+	}
 }
 
 // streams are etcd's methods that have more than one request and one answer.
@@ -126,13 +119,6 @@ func (p *Proxy) front(r *running, proc *process.Process) error {
 		p.ended(proc)
 		front.Close()
 		_ = ask.Close() // it fails where it was closed
-	}
-	r.narrow = func() {
-		for m, l := range p.links {
-			if !p.outside.may(m) {
-				l.Drop()
-			}
-		}
 	}
 	r.reach = func(ctx context.Context, yes bool) error { return p.outside.reaches(ctx, ask, yes) }
 	r.peek = func(ctx context.Context, req *pb.RangeRequest) *pb.RangeResponse {

@@ -2,18 +2,23 @@ package proxy
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"ghostroute/harness/history"
+	"ghostroute/harness/link"
 	"ghostroute/harness/port"
 	"ghostroute/harness/relay"
 )
@@ -28,26 +33,47 @@ import (
 type outside struct {
 	proxy *Proxy
 	inner *port.Port // where the process listens
-	rears []*relay.Relay
 
 	mu    sync.Mutex
 	last  int
-	calls map[int]*call // on their way, by number
-	only  []string      // the members that it may ask; nil is all
+	calls map[int]*call           // on their way, by number
+	rears map[string]*relay.Relay // by member: those that it may ask
+	all   []*relay.Relay          // those that were drained, too
 }
 
-// may says whether the process may ask a member.
-func (o *outside) may(member string) bool {
+// rear is where the relay before a member listens, "" where the process is not to ask that.
+func (o *outside) rear(member string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.only == nil || slices.Contains(o.only, member)
+	if r := o.rears[member]; r != nil {
+		return r.Addr()
+	}
+	return ""
 }
 
-// ask has the process ask these members only.
-func (o *outside) ask(members []string) {
+// ask has the process ask these members only. A process cannot be told that it has others: the relay before one that it
+// is not to ask any more is drained, and takes nothing new. What is under way there goes on, as it does where etcd's
+// client is given other endpoints.
+func (o *outside) ask(members []string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.only = members
+	for _, u := range o.proxy.cfg.Upstream {
+		r, may := o.rears[u.Name], slices.Contains(members, u.Name)
+		switch {
+		case r != nil && !may:
+			delete(o.rears, u.Name)
+			r.Drain()
+		case r == nil && may:
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return fmt.Errorf("no way from %s to %s: %w", o.proxy.cfg.Name, u.Name, err)
+			}
+			r = relay.Start(relay.Config{Listener: l, To: link.To("tcp", u.Addr), Streams: streams,
+				Call: o.leavesFor(u.Name), Stream: o.watches})
+			o.rears[u.Name], o.all = r, append(o.all, r)
+		}
+	}
+	return nil
 }
 
 // begin gives a call its number.
@@ -123,6 +149,19 @@ func (o *outside) enters(ctx context.Context, c *relay.Call, pass func(context.C
 	}
 	p.record(c.Header, began, c.From, mine, request, answer, err)
 	return err
+}
+
+const statusMethod = "/etcdserverpb.Maintenance/Status"
+
+// leavesFor is leaves at the rear relay of a member. Status is what reaches asks by: one that still comes to a member
+// that is not to be asked any more says so.
+func (o *outside) leavesFor(member string) func(context.Context, *relay.Call, func(context.Context) error) error {
+	return func(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
+		if c.Method == statusMethod && o.rear(member) == "" {
+			return status.Errorf(codes.Unavailable, "%s is not to be asked", member)
+		}
+		return o.leaves(ctx, c, pass)
+	}
 }
 
 // leaves is a call at the rear: what tapUnary is inside a process.

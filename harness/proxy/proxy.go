@@ -103,7 +103,7 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 		cfg.Logger = zap.NewNop()
 	}
 	p := &Proxy{cfg: cfg, links: map[string]*link.Link{}}
-	reserve, to := port.Reserve, func(u Upstream) (link.Target, error) { return link.To("tcp", u.Addr), nil }
+	reserve, to := port.Reserve, func(u Upstream) link.Target { return link.To("tcp", u.Addr) }
 	if cfg.Program != (program.Program{}) {
 		if err := p.surround(); err != nil {
 			return nil, errors.Join(fmt.Errorf("proxy %s: %w", cfg.Name, err), p.Close())
@@ -117,18 +117,17 @@ func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 		return nil, errors.Join(fmt.Errorf("proxy %s: %w", cfg.Name, err), p.Close())
 	}
 	for _, u := range cfg.Upstream {
-		target, err := to(u)
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
-		l, err := link.Listen(cfg.Name+"→"+u.Name, target)
+		l, err := link.Listen(cfg.Name+"→"+u.Name, to(u))
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
 		p.links[u.Name] = l
 		p.narrow = append(p.narrow, u.Name)
 	}
-	if err := p.start(ctx); err != nil {
+	if err = p.Narrow(p.narrow...); err == nil {
+		err = p.start(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
@@ -168,8 +167,10 @@ func (p *Proxy) Narrow(members ...string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.narrow = slices.Clone(members)
-	if p.outside != nil {
-		p.outside.ask(p.narrow)
+	if p.outside != nil && !p.cfg.Variant.Relays {
+		if err := p.outside.ask(p.narrow); err != nil {
+			return err
+		}
 	}
 	if p.run != nil && p.run.narrow != nil {
 		p.run.narrow()

@@ -252,9 +252,13 @@ func (s *Stage) asks(ctx context.Context, p *proxy.Proxy, members []string) erro
 	if !slices.ContainsFunc(members, func(m string) bool { return reachable(p.Link(m)) }) {
 		return nil
 	}
-	return wait.Until(ctx, fmt.Sprintf("%s is connected to none of %v", p.Name(), members), func() bool {
+	err := wait.Until(ctx, fmt.Sprintf("%s is connected to none of %v", p.Name(), members), func() bool {
 		return slices.ContainsFunc(members, func(m string) bool { return len(p.Link(m).Conns()) > 0 })
 	})
+	if err != nil {
+		return err
+	}
+	return p.Reach(ctx, true)
 }
 
 // RestartProxy stops a proxy if it runs and starts it again: its cache is gone, and so is every connection. It returns

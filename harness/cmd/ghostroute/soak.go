@@ -43,7 +43,7 @@ func (c *command) agree() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "agree",
 		Short:   "Hold the explorer's model to real members and proxies",
-		Example: "  ghostroute agree --time 10m",
+		Example: "  ghostroute agree --time 10m\n  ghostroute agree --on real --etcd 3.5",
 		Args:    noArgs,
 	}
 	s.flags(cmd, 10*time.Minute)
@@ -53,9 +53,14 @@ func (c *command) agree() *cobra.Command {
 // goesOn makes a command of what goes on until it is told to end.
 func (c *command) goesOn(cmd *cobra.Command, parse func() (scenarios.Search, error),
 	f func(context.Context, scenarios.Output, scenarios.Search) (int, error), then string) *cobra.Command {
+	var on on
+	on.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := parse()
 		if err != nil {
+			return err
+		}
+		if o.On, err = on.find(cmd.Context()); err != nil {
 			return err
 		}
 		out, err := c.output(cmd.Name())

@@ -1,0 +1,44 @@
+//go:build real
+
+package proxy
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"ghostroute/harness/etcd"
+	"ghostroute/harness/history"
+	"ghostroute/harness/onreal"
+)
+
+// BenchmarkProcess is a serializable read that a process answers from its cache, and one that it asks a member for:
+// asked at the process itself, and before the relay that stands before it.
+func BenchmarkProcess(b *testing.B) {
+	ctx, h, run := context.Background(), history.New(), onreal.Program(b)
+	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: b.TempDir(), History: h, Program: run})
+	require.NoError(b, err)
+	defer c.Close()
+	p, err := Start(ctx, Config{Name: "p1", History: h, Program: run, Dir: b.TempDir(),
+		Upstream: []Upstream{{Name: "m1", Addr: c.Members[0].Endpoint()}}})
+	require.NoError(b, err)
+	defer p.Close()
+	_, err = c.Client().Put(ctx, "k/1", string(make([]byte, 200)))
+	require.NoError(b, err)
+	for _, way := range []struct{ name, addr string }{{"itself", p.outside.inner.Addr()}, {"relay", p.Addr()}} {
+		client, err := clientv3.New(clientv3.Config{Endpoints: []string{way.addr}, Logger: zap.NewNop()})
+		require.NoError(b, err)
+		defer client.Close()
+		for name, opts := range map[string][]clientv3.OpOption{"hit": {clientv3.WithSerializable()}, "linearizable": nil} {
+			b.Run(name+"/"+way.name, func(b *testing.B) {
+				for b.Loop() {
+					_, err := client.Get(ctx, "k/", append(opts, clientv3.WithPrefix())...)
+					require.NoError(b, err)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package proxy_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/history"
+	"ghostroute/harness/program"
+	"ghostroute/harness/proxy"
+)
+
+// A proxy that cannot be is refused with the reason; a process that dies at its start is told with its command line and
+// the last that it said; nothing is left of either.
+func TestAProcessThatCannotBe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "etcd")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"unknown command $1\"; exit 1\n"), 0o755))
+	cfg := proxy.Config{Name: "p1", History: history.New(), Dir: dir, Program: program.Program{Path: path},
+		Upstream: []proxy.Upstream{{Name: "m1", Addr: "127.0.0.1:1"}}}
+	_, err := proxy.Start(t.Context(), cfg)
+	require.ErrorContains(t, err, "p1 ended by itself, exit status 1: "+path+" grpc-proxy start --endpoints 127.0.0.1:")
+	require.ErrorContains(t, err, "p1.log):\nunknown command grpc-proxy")
+
+	cfg.Variant = proxy.TTL(0)
+	_, err = proxy.Start(t.Context(), cfg)
+	require.EqualError(t, err, "proxy p1: ttl cannot be a process: no flag of etcd's makes it: "+
+		"what it changes is changed inside this process")
+	cfg.Variant = proxy.L4()
+	_, err = proxy.Start(t.Context(), cfg)
+	require.ErrorContains(t, err, "unknown command gateway")
+}
