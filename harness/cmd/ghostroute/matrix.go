@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -62,6 +63,9 @@ func (c *command) matrix() *cobra.Command {
 				return errors.Join(err, m.Close())
 			}
 			m.RunOn(runs)
+			if runs.Real() && !cmd.Flags().Changed("parallel") {
+				c.parallel = uint(runtime.NumCPU()) // six processes each do not only wait
+			}
 			return c.tryAll(cmd.Context(), out, m, ss, fs)
 		},
 	}
@@ -76,7 +80,7 @@ func (c *command) matrix() *cobra.Command {
 
 func (c *command) parallelFlag(cmd *cobra.Command) {
 	cmd.Flags().UintVar(&c.parallel, "parallel", 12,
-		"cells at a time; trials mostly wait, for leases or for a cache to lapse")
+		"cells at a time; trials mostly wait, for leases or for a cache to lapse; with --on real one for each core")
 }
 
 func (c *command) junitFlag(cmd *cobra.Command) {
