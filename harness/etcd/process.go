@@ -217,8 +217,7 @@ func (x *external) hears(peer *Member, yes bool) {
 }
 
 // admits says whether what comes from an address may come in: while there is a peer that it does not hear, only what is
-// known to be another's. The system's table of sockets misses one now and then; what was refused comes again. The
-// cluster's mu is held.
+// another's. The cluster's mu is held.
 func (x *external) admits(from string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -226,7 +225,7 @@ func (x *external) admits(from string) bool {
 		return true
 	}
 	for _, peer := range x.member.cluster.Members {
-		if other, ok := peer.run.(*external); ok && !x.deaf[peer] && other.Owns(from) {
+		if other, ok := peer.run.(*external); ok && !x.deaf[peer] && other.Owns(from, x.member.peers.Addr()) {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,4 +153,33 @@ func TestAKilledOwnerLeavesNothing(t *testing.T) {
 	Sweep(run)
 	gone(t, child)
 	require.Empty(t, marked(run))
+}
+
+// A process owns the connections that it made, and no other's.
+func TestAProcessOwnsItsConnections(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, number, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	connects := func() (*Process, net.Conn) {
+		path, err := exec.LookPath("bash")
+		require.NoError(t, err)
+		dir := t.TempDir()
+		p, err := Start(Config{Name: "p", Path: path, Args: []string{"-c", "exec 3<>/dev/tcp/127.0.0.1/" + number + "; read -u 3"},
+			Log: filepath.Join(dir, "log"), Run: dir})
+		require.NoError(t, err)
+		t.Cleanup(p.Kill)
+		c, err := l.Accept()
+		require.NoError(t, err)
+		t.Cleanup(func() { c.Close() })
+		return p, c
+	}
+	one, mine := connects()
+	other, theirs := connects()
+	owns := func(p *Process, c net.Conn) bool { return p.Owns(c.RemoteAddr().String(), c.LocalAddr().String()) }
+	require.Equal(t, []bool{true, false, false, true},
+		[]bool{owns(one, mine), owns(one, theirs), owns(other, mine), owns(other, theirs)})
+	require.False(t, one.Owns("nowhere", l.Addr().String()))
+	require.False(t, one.Owns(l.Addr().String(), mine.RemoteAddr().String()), "the other end is ours")
 }
