@@ -14,17 +14,18 @@ import (
 	"ghostroute/harness/balancer"
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/onreal"
 	"ghostroute/harness/proxy"
 )
 
 // BenchmarkBench is the whole topology of the incident, from nothing until every gateway answered 200, and back to
 // nothing. Its figures are medians, in milliseconds.
 func BenchmarkBench(b *testing.B) {
-	ctx := context.Background()
+	ctx, run := context.Background(), onreal.Program(b)
 	var start, end []time.Duration
 	for b.Loop() {
 		began := time.Now()
-		bench, err := harness.Open(ctx, harness.Topology{})
+		bench, err := harness.Open(ctx, harness.Topology{Etcd: run, Proxy: run})
 		require.NoError(b, err)
 		for _, g := range bench.Gateways() {
 			_, requests := bench.Look(ctx, g.Name())

@@ -50,6 +50,11 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	for _, m := range c.Members {
+		if x, process := m.run.(*external); process {
+			x.bootstraps(ctx)
+		}
+	}
+	for _, m := range c.Members {
 		m.open.Store(true)
 	}
 	if err := c.elect(ctx); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -95,6 +97,24 @@ func status(ctx context.Context, c *clientv3.Client) (*pb.StatusResponse, error)
 }
 
 func (x *external) died() error { return x.Err() }
+
+// bootstrapped is what a process says when it has asked its peers for the cluster: 3.4 the one, later ones the other.
+var bootstrapped = regexp.MustCompile("starting (local )?member")
+
+// bootstraps waits until the process has asked its peers for the cluster, for whom it would wait a second each were they
+// let through before (see the package's Doors). It says so in its log, and nowhere else; of one that does not it is not
+// waited for longer than it would wait itself.
+func (x *external) bootstraps(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, answers)
+	defer cancel()
+	_ = x.Await(ctx, func() string {
+		said, err := os.ReadFile(x.member.dir + "-etcd.log")
+		if err == nil && bootstrapped.Match(said) {
+			return ""
+		}
+		return "it has not bootstrapped"
+	})
+}
 
 func (x *external) serves(ctx context.Context) error {
 	err := x.Await(ctx, func() string {

@@ -39,7 +39,8 @@ func reserve(option int) (*Port, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no port could be reserved on 127.0.0.1: %w", err)
 	}
-	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1),
+		unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	var name unix.Sockaddr
 	if err == nil {
 		name, err = unix.Getsockname(fd)

@@ -166,8 +166,8 @@ func TestAProcessOwnsItsConnections(t *testing.T) {
 		path, err := exec.LookPath("bash")
 		require.NoError(t, err)
 		dir := t.TempDir()
-		p, err := Start(Config{Name: "p", Path: path, Args: []string{"-c", "exec 3<>/dev/tcp/127.0.0.1/" + number + "; read -u 3"},
-			Log: filepath.Join(dir, "log"), Run: dir})
+		line := "exec 3<>/dev/tcp/127.0.0.1/" + number + "; read -u 3"
+		p, err := Start(Config{Name: "p", Path: path, Args: []string{"-c", line}, Log: filepath.Join(dir, "log"), Run: dir})
 		require.NoError(t, err)
 		t.Cleanup(p.Kill)
 		c, err := l.Accept()

@@ -23,7 +23,8 @@ func Sweep(run string) {
 	}
 }
 
-// marked are the processes that belong to a run, or to a folder in it. One that has ended and is not waited for yet has no environment.
+// marked are the processes that belong to a run, or to a folder in it. One that has ended and is not waited for yet has
+// no environment.
 func marked(run string) (pids []int) {
 	all, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range all {

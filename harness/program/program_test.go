@@ -39,8 +39,9 @@ func TestAProgramIsAskedWhatItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Program{Path: etcd, Version: "3.5.9"}, p)
 
+	const no = " is no etcd that can be run: asked for its version, "
 	for what, want := range map[string]string{
-		script(t, "other", "echo hello"):                `other is no etcd that can be run: asked for its version, it says "hello"`,
+		script(t, "other", "echo hello"):                "other" + no + `it says "hello"`,
 		script(t, "broken", "exit 3"):                   "asked for its version, exit status 3",
 		filepath.Join(t.TempDir(), "none"):              "no such file or directory",
 		script(t, "ctl", "echo etcdctl Version: 3.5.9"): "is no etcd that can be run",

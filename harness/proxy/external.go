@@ -45,8 +45,8 @@ func (o *outside) close() error {
 	return o.inner.Close()
 }
 
-// behind is what is behind a proxy's link to a member: the relay before that; or the member itself, where the proxy does
-// not know RPCs from bytes.
+// behind is what is behind a proxy's link to a member: the relay before that; or the member itself, where the proxy
+// does not know RPCs from bytes.
 func (p *Proxy) behind(u Upstream) link.Target {
 	if p.cfg.Variant.Relays {
 		return link.To("tcp", u.Addr)

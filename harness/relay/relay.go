@@ -97,8 +97,8 @@ func (r *Relay) Close() {
 	r.work.Wait()
 }
 
-// Drain takes no new connections and tells those that there are to make no new calls: what is under way goes on, as long
-// as it likes, and Close ends it. It does not wait.
+// Drain takes no new connections and tells those that there are to make no new calls: what is under way goes on, as
+// long as it likes, and Close ends it. It does not wait.
 func (r *Relay) Drain() { r.work.Go(r.server.GracefulStop) }
 
 // handle is every method.

@@ -21,8 +21,8 @@ const running = ".running"
 var run = fmt.Sprintf("ghostroute-%d-%s-", os.Getpid(), strings.ToLower(rand.Text()[:8]))
 
 // Folder makes a folder for members' data, and removes those of processes that ended without removing theirs: killed,
-// out of memory, or timed out by go test, which panics and runs no cleanup. Members and proxies that such a one has left
-// running, as processes of their own, are ended.
+// out of memory, or timed out by go test, which panics and runs no cleanup. Members and proxies that such a one has
+// left running, as processes of their own, are ended.
 func Folder() (dir string, remove func() error, err error) {
 	sweep(os.TempDir())
 	if dir, err = os.MkdirTemp("", run); err != nil {

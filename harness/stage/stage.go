@@ -100,7 +100,8 @@ func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, me
 		up = slices.DeleteFunc(slices.Clone(s.Cluster.Members),
 			func(m *etcd.Member) bool { return !slices.Contains(members, m.Name) })
 	}
-	cfg := proxy.Config{Name: name, Variant: v, History: s.History, Program: s.Program, Dir: s.Cluster.Dir(), ClientOf: func(addr string) (client string) {
+	cfg := proxy.Config{Name: name, Variant: v, History: s.History, Program: s.Program, Dir: s.Cluster.Dir()}
+	cfg.ClientOf = func(addr string) (client string) {
 		if s.Balancer != nil {
 			client = s.Balancer.ClientOf(name, addr)
 		}
@@ -108,7 +109,7 @@ func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, me
 			client = s.ClientOf(addr)
 		}
 		return client
-	}}
+	}
 	for _, m := range up {
 		cfg.Upstream = append(cfg.Upstream, proxy.Upstream{Name: m.Name, Addr: m.Endpoint(), ID: m.ID()})
 	}

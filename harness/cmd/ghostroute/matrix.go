@@ -141,7 +141,8 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, m *scenarios
 	if err != nil {
 		return err
 	}
-	if len(run.Cells) > 1 && m.Shard.Index <= 1 && !m.On().Real() { // costs are those of a whole column, compared on one machine
+	// Costs are those of a whole column, compared on one machine.
+	if len(run.Cells) > 1 && m.Shard.Index <= 1 && !m.On().Real() {
 		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
 			return ended(ctx, err, "every cell was tried, the costs were not measured; no report was written")
 		}

@@ -16,9 +16,9 @@ func (c *command) versions() *cobra.Command {
 	return &cobra.Command{
 		Use:   "versions [VERSION|PATH]...",
 		Short: "Get every etcd there is, and try every cause on each; writes fixtures/versions.md",
-		Long: "Get an etcd of each minor version, 3.4 to 3.8, and mixtures of the oldest and the newest, and replay on each\n" +
-			"the plan of every cause by which the stock proxy is wrong. Those that are named are tried alone, and\n" +
-			"nothing is written.",
+		Long: "Get an etcd of each minor version, 3.4 to 3.8, and mixtures of the oldest and the newest, and replay on\n" +
+			"each the plan of every cause by which the stock proxy is wrong. Those that are named are tried alone,\n" +
+			"and nothing is written.",
 		Example: "  ghostroute versions\n  ghostroute versions 3.5 3.7\n  ghostroute versions ~/go/bin/etcd",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var etcds []scenarios.Etcd
