@@ -27,7 +27,8 @@ const versionsHead = `# Every cause on every etcd
 <!-- written by make versions -->
 
 The plan of each cause by which the stock proxy is wrong ([found](found/README.md)), run on ` + "`etcd`" + ` and
-` + "`etcd grpc-proxy start`" + ` as processes. **yes**: it is wrong there too, and answered every step as the model of 3.7.3
+` + "`etcd grpc-proxy start`" + ` as processes. **yes**: it is wrong there too, and answered every step as ` +
+	`the model of 3.7.3
 says. Anything else is below the table.
 
 `

@@ -101,8 +101,8 @@ func (x *external) died() error { return x.Err() }
 // bootstrapped is what a process says when it has asked its peers for the cluster: 3.4 the one, later ones the other.
 var bootstrapped = regexp.MustCompile("starting (local )?member")
 
-// bootstraps waits until the process has asked its peers for the cluster, for whom it would wait a second each were they
-// let through before (see the package's Doors). It says so in its log, and nowhere else; of one that does not it is not
+// bootstraps waits until the process has asked its peers for the cluster, for whom it would wait a second each were
+// they let through before (see the package's Doors). It says so in its log, and nowhere else; one that does not is not
 // waited for longer than it would wait itself.
 func (x *external) bootstraps(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, answers)
