@@ -45,11 +45,12 @@ type RevalidateOptions struct {
 // confirmed by one small linearizable Range of the same keys with MinModRevision r+1. That none is newer and that there
 // are still n means that nothing changed: a delete alone changes the count, and one made good by a put has a newer key.
 // Otherwise the read is made linearizably, and that is kept. The members see the reader's own token each time, so it is
-// they who say what it may read. Nothing is watched, no clock is asked, and what was compacted does not matter.
+// they who say what it may read. Nothing is watched, no answer rests on a clock, and what was compacted is as good as new.
 //
 // Reads of the same bytes by the same token share an answer that was begun after they arrived, never an earlier one.
 //
-// Reads at a revision, linearizable ones and all else are passed on. The second value is closed when ctx has ended and
+// Reads at a revision are made linearizably and not kept: a member that lags does not know the newest, and its header
+// goes back in time. Linearizable reads and all else are passed on. The second value is closed when ctx has ended and
 // nothing runs any more.
 func NewRevalidate(ctx context.Context, client *clientv3.Client, o RevalidateOptions) (pb.KVServer,
 	<-chan struct{}) {
@@ -112,11 +113,8 @@ type flights struct {
 	next *flight
 }
 
-// Range answers a serializable read of the present with what is true at a moment after it came.
+// Range answers a serializable read with what is true at a moment after it came.
 func (p *revalidate) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
-	if r.Revision > 0 {
-		return p.passOn.Range(ctx, r) // it never changes, and its reader's permission is the members' to check
-	}
 	read := proto.Clone(r).(*pb.RangeRequest)
 	read.Serializable = false
 	bytes, err := proto.Marshal(read)
@@ -272,11 +270,12 @@ func (p *revalidate) confirm(ctx context.Context, request string, read *pb.Range
 	return p.read(ctx, request, read)
 }
 
-// read asks the members and keeps what they say.
+// read asks the members and keeps what they say, but counts, which are as small as what would confirm them, and what
+// was at a revision, which would be confirmed for nothing.
 func (p *revalidate) read(ctx context.Context, request string, read *pb.RangeRequest) (*pb.RangeResponse, error) {
 	before := p.kept.now()
 	resp, err := p.passOn.Range(ctx, read)
-	if err == nil && p.kept.passed(before, resp.Header) && !read.CountOnly { // a count is as small as its confirmation
+	if err == nil && p.kept.passed(before, resp.Header) && !read.CountOnly && read.Revision <= 0 {
 		p.kept.add(request, resp)
 	}
 	return resp, err
