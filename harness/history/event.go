@@ -20,6 +20,7 @@ type Event struct {
 	Resolve *Resolve `json:"resolve,omitempty"` // a gateway read the registry
 	Request *Request `json:"request,omitempty"` // a gateway passed a request on
 	Conn    *Conn    `json:"conn,omitempty"`    // the balancer opened, refused or closed a connection
+	Watch   *Watch   `json:"watch,omitempty"`   // a watch was asked for, created, told something, or ended
 	Fault   *Fault   `json:"fault,omitempty"`   // a fault was armed, fired or ended
 }
 
@@ -66,6 +67,7 @@ type Range struct {
 	Keys         []string `json:"keys"`             // the keys answered, in the answer's order
 	Mods         []int64  `json:"mods,omitempty"`   // of each of Keys the revision of its last change
 	Count        int64    `json:"count,omitempty"`  // how many keys the range held, with those a limit left out
+	Upon         int64    `json:"upon,omitempty"`   // the revision of the event upon which a client asked
 	Err          string   `json:"err,omitempty"`
 }
 
