@@ -196,7 +196,7 @@ func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.C
 	if err != nil || !strings.HasSuffix(method, "/Watch") {
 		return s, err
 	}
-	return &watchStream{s, &watching{proxy: p}}, nil
+	return &watchStream{s, &watching{proxy: p, record: p.upstream.open(ctx, p)}}, nil
 }
 
 type watchStream struct {
@@ -226,7 +226,8 @@ func (w *watchStream) RecvMsg(m any) error {
 
 // watching is a stream of a proxy's watches at a member.
 type watching struct {
-	proxy *Proxy
+	proxy  *Proxy
+	record *upstreamStream // nil where it is not recorded
 
 	mu    sync.Mutex
 	asked []*pb.WatchCreateRequest // that no Created has come for; they come in order
@@ -244,6 +245,7 @@ func (w *watching) asks(r *pb.WatchRequest) {
 	w.mu.Lock()
 	w.asked = append(w.asked, c)
 	w.mu.Unlock()
+	w.record.asks(c)
 }
 
 func overlap(c *pb.WatchCreateRequest, prefix string) bool {
@@ -254,6 +256,7 @@ func overlap(c *pb.WatchCreateRequest, prefix string) bool {
 // stands: a watch that broke off and is begun anew from the present has that for all that it missed. The stream carries
 // every watch of the proxy in order, so what comes behind it waits too, as it would behind a slow link.
 func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
+	w.record.hears(r)
 	if r.Created {
 		w.mu.Lock()
 		c := w.asked[0]
@@ -281,6 +284,7 @@ func (p *Proxy) deliver(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	if strings.HasSuffix(info.FullMethod, "/Watch") {
 		p.watchers.Add(1)
 		defer p.watchers.Add(-1)
+		p.upstream.knows(ss.Context(), p)
 		ss = &deliveryStream{ServerStream: ss, proxy: p}
 	}
 	return handler(srv, ss)
@@ -297,6 +301,7 @@ func (d *deliveryStream) SendMsg(m any) error {
 		if err := d.proxy.passEvents(d.Context(), history.BeforeClient, r); err != nil {
 			return err
 		}
+		d.proxy.upstream.passes(d.Context(), d.proxy, r)
 	}
 	return d.ServerStream.SendMsg(m)
 }

@@ -58,11 +58,7 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 	md := metadata.MD{HeaderProxy: {p.cfg.Name}}
 	if r, ok := req.(*pb.RangeRequest); ok {
 		rr, _ := resp.(*pb.RangeResponse)
-		var from string
-		if pr, ok := peer.FromContext(ctx); ok && pr.Addr != nil {
-			from = pr.Addr.String()
-		}
-		p.record(md, began, from, c, r, rr, err)
+		p.record(md, began, callerOf(ctx), c, r, rr, err)
 	}
 	if herr := grpc.SetHeader(ctx, md); herr != nil {
 		return nil, fmt.Errorf("proxy %s could not say where its answer came from: %w", p.cfg.Name, herr)
@@ -116,6 +112,14 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 		return gerr
 	}
 	return err
+}
+
+// callerOf is the address that an RPC came from, "" where it came from none.
+func callerOf(ctx context.Context) string {
+	if pr, ok := peer.FromContext(ctx); ok && pr.Addr != nil {
+		return pr.Addr.String()
+	}
+	return ""
 }
 
 func (p *Proxy) clientOf(addr string) string {

@@ -51,6 +51,9 @@ type Config struct {
 	Bare     bool                     // no provenance, no gates and no links: what a benchmark compares with
 	Stats    stats.Handler            // sees what its upstream client sends and receives. May be nil
 
+	Advertise string // --advertise-client-url, what it says that it is where clients ask for etcd's members; "" asks them
+	Watched   bool   // its watches upstream go into the history
+
 	// Program is what it runs, as a process of its own; the zero Program is a proxy inside this process. Dir is then an
 	// existing folder for what it keeps and says.
 	Program program.Program
@@ -75,6 +78,7 @@ type Proxy struct {
 	watchers atomic.Int64 // watch streams that clients have open
 	watches  atomic.Bool  // see Watches
 	ranges   atomic.Int64 // see Ranges
+	upstream upstream
 }
 
 // running is what ends with a stop: the server, its client and with them the cache.
@@ -327,10 +331,9 @@ func (p *Proxy) wire(ctx context.Context, r *running) error {
 		}
 		return resp
 	}
-	watchp, watchDone := grpcproxy.NewWatchProxy(wctx, lg, client)
-	// No resolver prefix and no advertised address are given: the bench's proxies are found through the balancer.
-	clusterp, _ := grpcproxy.NewClusterProxy(lg, client, "", "")
-	leasep, leaseDone := grpcproxy.NewLeaseProxy(wctx, client)
+	watchp, watchDone, leasep, leaseDone := p.streams(wctx, client)
+	// No resolver prefix is given: the bench's proxies are found through the balancer.
+	clusterp, _ := grpcproxy.NewClusterProxy(lg, client, p.cfg.Advertise, "")
 
 	opts := []grpc.ServerOption{grpc.MaxConcurrentStreams(math.MaxUint32), grpc.ChainUnaryInterceptor(w.unary...)}
 	if !p.cfg.Bare {

@@ -8,6 +8,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
+	patched "ghostroute/harness/grpcproxy"
 	"ghostroute/harness/text"
 )
 
@@ -23,6 +24,8 @@ type Variant struct {
 	DeleteRPC string        // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
 	NeedsUser string        // why it does not work with authentication on, a proxy having no user; "" where it does
 	Flags     []string      // of etcd grpc-proxy start: how a process of its own comes to be it
+
+	Cures patched.Cures // what of its watch and lease server is cured
 
 	client func(ctx context.Context, w *Wiring) error // wraps the upstream client before anything is built on it
 	kv     func(w *Wiring) pb.KVServer                // takes the place of grpcproxy.NewKvProxy

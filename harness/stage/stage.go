@@ -37,6 +37,11 @@ type Stage struct {
 	// balancer; nil knows of none.
 	ClientOf func(addr string) string
 
+	// Watched has what proxies watch at their members go into the history; Advertise is what they say they are reached at,
+	// see proxy.Config.
+	Watched   bool
+	Advertise string
+
 	upstream []*etcd.Member // the members that proxies, or clients without proxies, may ask
 	proxies  []*proxy.Proxy
 	auth     bool // authentication is on: the stage's own clients are root
@@ -100,7 +105,8 @@ func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, me
 		up = slices.DeleteFunc(slices.Clone(s.Cluster.Members),
 			func(m *etcd.Member) bool { return !slices.Contains(members, m.Name) })
 	}
-	cfg := proxy.Config{Name: name, Variant: v, History: s.History, Program: s.Program, Dir: s.Cluster.Dir()}
+	cfg := proxy.Config{Name: name, Variant: v, History: s.History, Watched: s.Watched, Advertise: s.Advertise,
+		Program: s.Program, Dir: s.Cluster.Dir()}
 	cfg.ClientOf = func(addr string) (client string) {
 		if s.Balancer != nil {
 			client = s.Balancer.ClientOf(name, addr)
