@@ -16,6 +16,7 @@ const (
 	Restart    FaultKind = "restart"     // a node starts again, killed first where it ran
 	MoveLeader FaultKind = "move-leader" // another member leads
 	Compact    FaultKind = "compact"     // a member forgets history; where it ends, a follower lost commits by it
+	Rewind     FaultKind = "rewind"      // a member's data is that of a backup; Met is the revision it is set back to
 	Expire     FaultKind = "expire"      // a lease's time is over
 	Crash      FaultKind = "crash"       // an instance's process ends without a word
 	Panic      FaultKind = "panic"       // go-micro panicked
