@@ -85,7 +85,7 @@ func TestEachBreachAndWhatIsNone(t *testing.T) {
 		"it ended as compacted, and is not": {s: two.watch(history.Watch{Op: history.WatchAsk, From: 5}).
 			watch(history.Watch{Op: history.WatchEnd, From: 5, Compacted: 5, Reason: "compacted"}).
 			told(2, "k1").told(3, "k2"), want: "broken silent untrue"},
-		"it ended as cancelled":      {s: two.ended("rpc error: code = Canceled desc = context canceled"), want: "broken untrue"},
+		"it ended as cancelled":      {s: two.ended("context canceled"), want: "broken untrue"},
 		"it ended without a word":    {s: two.ended(""), want: "broken wordless"},
 		"it ended twice":             {s: two.ended("compacted").ended("permission denied"), want: "broken belied"},
 		"it was refused":             {s: two.ended("permission denied"), want: "broken refused"},

@@ -4,16 +4,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"ghostroute/scenarios"
+	"ghostroute/scenarios/beyond"
 )
 
 func (c *command) incident() *cobra.Command {
 	var on on
-	return c.keeps(on.flags(&cobra.Command{
+	client := choice{value: "go-micro", may: []string{"go-micro", "naming"}}
+	cmd := on.flags(&cobra.Command{
 		Use:   "incident",
 		Short: "Tell the incident as it happens, on real parts",
 		Long: "Start the incident's topology and tell, step by step, what the team that had it lived through. Every\n" +
 			"step is asserted.",
-		Example: "  ghostroute incident\n  ghostroute incident --on real --etcd 3.5",
+		Example: "  ghostroute incident\n  ghostroute incident --client naming\n  ghostroute incident --on real --etcd 3.5",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out, err := c.output("incident")
@@ -24,10 +26,20 @@ func (c *command) incident() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err = scenarios.Incident(cmd.Context(), out, runs); err != nil {
+			switch naming := client.value == "naming"; {
+			case naming && runs.Real():
+				return usagef("the incident of naming is told in this process: not with --on %s", real)
+			case naming:
+				err = beyond.Incident(cmd.Context(), out)
+			default:
+				err = scenarios.Incident(cmd.Context(), out, runs)
+			}
+			if err != nil {
 				err = found{err}
 			}
 			return ended(cmd.Context(), err, "the story was not told to its end")
 		},
-	}), "the folder for its history")
+	})
+	cmd.Flags().Var(&client, "client", "whose: go-micro's, or that of naming, etcd's own gRPC resolver, told in this process")
+	return c.keeps(cmd, "the folder for its history")
 }

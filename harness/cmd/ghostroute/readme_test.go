@@ -74,7 +74,11 @@ func understood(args []string) error {
 			named[flag] = f.Value.String()
 		}
 	}
-	_, _, err = chosen(named["scenario"], named["fix"])
+	if cmd.Name() == "beyond" {
+		_, _, err = beyondChosen(named["scenario"], named["fix"])
+	} else {
+		_, _, err = chosen(named["scenario"], named["fix"])
+	}
 	return err
 }
 
