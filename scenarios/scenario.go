@@ -73,7 +73,8 @@ type Ask func(t *Trial, g *gateway.Gateway) history.Resolve
 
 // All lists every scenario, theme by theme.
 func All() []Scenario {
-	return slices.Concat(leaving(), arriving(), races(), members(), proxies(), ranges(), clients(), identities())
+	return slices.Concat(leaving(), arriving(), races(), lost(), members(), proxies(), ranges(), clients(),
+		identities())
 }
 
 // Names are the names of all scenarios.
