@@ -20,9 +20,10 @@ func BenchmarkEventBeforeItsRevision(b *testing.B) {
 			c, err := Start(soon(b), Config{Members: 1, Dir: b.TempDir(), History: history.New()})
 			require.NoError(b, err)
 			b.Cleanup(func() { require.NoError(b, c.Close()) })
-			n := c.running()[0]
+			n := c.running()[0].server.(*embedded)
+			server := n.etcd.Server
 			ctx, cancel := context.WithCancel(b.Context())
-			crowd := n.server.Watchable().NewWatchStream()
+			crowd := server.Watchable().NewWatchStream()
 			defer crowd.Close()
 			for range others {
 				_, err := crowd.Watch(ctx, 0, []byte("k"), nil, 0)
@@ -39,7 +40,7 @@ func BenchmarkEventBeforeItsRevision(b *testing.B) {
 					}
 				}
 			}()
-			own := n.server.Watchable().NewWatchStream()
+			own := server.Watchable().NewWatchStream()
 			defer own.Close()
 			_, err = own.Watch(ctx, 0, []byte("k"), nil, 0)
 			require.NoError(b, err)
@@ -52,9 +53,9 @@ func BenchmarkEventBeforeItsRevision(b *testing.B) {
 				}()
 				r := <-own.Chan()
 				told := time.Now()
-				if rev := r.Events[0].Kv.ModRevision; n.server.KV().Rev() < rev {
+				if rev := r.Events[0].Kv.ModRevision; server.KV().Rev() < rev {
 					early++
-					for n.server.KV().Rev() < rev {
+					for server.KV().Rev() < rev {
 					}
 					width += time.Since(told)
 					widest = max(widest, time.Since(told))

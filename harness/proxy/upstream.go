@@ -111,8 +111,9 @@ func (u *upstream) passes(ctx context.Context, p *Proxy, r *pb.WatchResponse) {
 	if !p.cfg.Watched || !r.Canceled && r.CompactRevision == 0 {
 		return
 	}
-	p.cfg.History.Add(history.Event{Who: p.cfg.Name, Watch: &history.Watch{Watch: p.cfg.Name + " to " + p.clientOf(callerOf(ctx)),
-		Op: history.WatchEnd, Compacted: r.CompactRevision, Reason: r.CancelReason}})
+	p.cfg.History.Add(history.Event{Who: p.cfg.Name, Watch: &history.Watch{
+		Watch: p.cfg.Name + " to " + p.clientOf(callerOf(ctx)), Op: history.WatchEnd,
+		Compacted: r.CompactRevision, Reason: r.CancelReason}})
 }
 
 func (s *upstreamStream) add(of *pb.WatchCreateRequest, w history.Watch) {

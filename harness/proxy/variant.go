@@ -45,7 +45,7 @@ func (v Variant) String() string {
 
 // Internal says why a proxy that is a process of its own cannot be this variant, "" where it can.
 func (v Variant) Internal() string {
-	if v.client == nil && v.kv == nil || v.Flags != nil {
+	if v.client == nil && v.kv == nil && v.Cures == (patched.Cures{}) || v.Flags != nil {
 		return ""
 	}
 	return "no flag of etcd's makes it: what it changes is changed inside this process"

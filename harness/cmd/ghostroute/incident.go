@@ -40,6 +40,6 @@ func (c *command) incident() *cobra.Command {
 			return ended(cmd.Context(), err, "the story was not told to its end")
 		},
 	})
-	cmd.Flags().Var(&client, "client", "whose: go-micro's, or that of naming, etcd's own gRPC resolver, told in this process")
+	cmd.Flags().Var(&client, "client", "whose: go-micro's, or naming's: etcd's own gRPC resolver, told in this process")
 	return c.keeps(cmd, "the folder for its history")
 }
