@@ -166,6 +166,13 @@ func TestTLSOnOneSide(t *testing.T) {
 		return err == nil
 	}))
 	s.put(node("greeter", "a"))
+	for _, to := range []string{"https://" + p, "http://" + s.member} {
+		relay, err := record.Listen(s.ctx, "127.0.0.1:0", to, secure)
+		s.NoError(err)
+		t.Cleanup(relay.Close)
+		s.Len(s.read(s.client(relay.Addr()), "greeter"), 1)
+		s.Len(relay.Reads(), 1)
+	}
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{"https://" + p}, TLS: secure.Clone(), Logger: zap.NewNop()})
 	s.NoError(err)
 	t.Cleanup(func() { c.Close() })
@@ -187,9 +194,9 @@ func TestReadsAnEntry(t *testing.T) {
 	s := start(t)
 	const services, per = 20, 5
 	relayed := func(to string) *record.Relay {
-		r, err := record.Listen("127.0.0.1:0", to, nil)
+		r, err := record.Listen(s.ctx, "127.0.0.1:0", to, nil)
 		s.NoError(err)
-		t.Cleanup(func() { r.Close() })
+		t.Cleanup(r.Close)
 		return r
 	}
 	for i := range services {

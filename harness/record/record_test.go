@@ -29,9 +29,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, hangup.KnownLeaks()...) }
 func TestFormsAreWhatClientsSend(t *testing.T) {
 	f := onemember.Start(t)
 	p := f.Proxy("p1", proxy.Stock())
-	relay, err := record.Listen("127.0.0.1:0", p.Addr(), nil)
+	relay, err := record.Listen(f.Ctx, "127.0.0.1:0", p.Addr(), nil)
 	f.NoError(err)
-	t.Cleanup(func() { f.NoError(relay.Close()) })
+	t.Cleanup(relay.Close)
 
 	reg, err := registry.New(f.Ctx, registry.Config{Client: "g1", Addresses: []string{relay.Addr()}, History: f.History})
 	f.NoError(err)
@@ -80,9 +80,11 @@ func TestFormsAreWhatClientsSend(t *testing.T) {
 // A stream passes the relay, errors keep their codes, and what is linearizable is not taken for serializable.
 func TestRelay(t *testing.T) {
 	f := onemember.Start(t)
-	relay, err := record.Listen("127.0.0.1:0", "http://"+f.Member(), nil)
+	_, err := record.Listen(f.Ctx, "127.0.0.1:0", "127.0.0.1:1", nil)
+	f.ErrorContains(err, "nothing reached at 127.0.0.1:1")
+	relay, err := record.Listen(f.Ctx, "127.0.0.1:0", "http://"+f.Member(), nil)
 	f.NoError(err)
-	t.Cleanup(func() { f.NoError(relay.Close()) })
+	t.Cleanup(relay.Close)
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{relay.Addr()}, Logger: zap.NewNop()})
 	f.NoError(err)
 	t.Cleanup(func() { c.Close() })

@@ -5,44 +5,25 @@ package record
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
-	"math"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
+
+	"ghostroute/harness/link"
+	"ghostroute/harness/relay"
 )
 
-// bytes is a gRPC message as it came.
-type bytes struct{ b []byte }
-
-// codec passes messages on unread. It has proto's name, so that the content type stays what it is.
-type codec struct{}
-
-func (codec) Marshal(v any) ([]byte, error) { return v.(*bytes).b, nil }
-func (codec) Name() string                  { return "proto" }
-func (codec) Unmarshal(b []byte, v any) error {
-	v.(*bytes).b = append([]byte(nil), b...)
-	return nil
-}
-
-// Relay is one that runs. Close ends it.
+// Relay is one that runs. Close ends it, and every call that passes it.
 type Relay struct {
-	listener net.Listener
-	server   *grpc.Server
-	upstream *grpc.ClientConn
-	served   chan struct{}
+	*relay.Relay
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -57,45 +38,39 @@ type Read struct {
 	Clients []string // the hosts that made it
 }
 
-// Listen relays what comes to listen, in plain text, to an endpoint; secure is for the way there, nil for none.
-func Listen(listen, to string, secure *tls.Config) (*Relay, error) {
+// Listen relays what comes to listen, in plain text, to an endpoint, which must be there; secure is for the way to it,
+// nil for none.
+func Listen(ctx context.Context, listen, to string, secure *tls.Config) (*Relay, error) {
 	scheme, host, found := strings.Cut(to, "://")
 	if !found {
 		host = to
 	}
-	creds := insecure.NewCredentials()
-	if secure != nil && scheme != "http" {
-		creds = credentials.NewTLS(secure)
-	}
-	upstream, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.ForceCodec(codec{}), grpc.MaxCallRecvMsgSize(math.MaxInt32),
-			grpc.MaxCallSendMsgSize(math.MaxInt32)))
+	target := link.To("tcp", host)
+	conn, err := target(ctx)
 	if err != nil {
 		return nil, err
 	}
+	_ = conn.Close()
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, errors.Join(err, upstream.Close())
+		return nil, err
 	}
-	r := &Relay{listener: l, upstream: upstream, served: make(chan struct{}), calls: map[string]int{},
-		reads: map[string]*Read{}}
-	r.server = grpc.NewServer(grpc.ForceServerCodec(codec{}), grpc.UnknownServiceHandler(r.relay),
-		grpc.MaxRecvMsgSize(math.MaxInt32), grpc.MaxSendMsgSize(math.MaxInt32))
-	go func() {
-		defer close(r.served)
-		_ = r.server.Serve(l) // it ends by Close
-	}()
+	options := []grpc.DialOption{grpc.WithAuthority(host)}
+	if secure != nil && scheme != "http" {
+		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(secure)))
+	}
+	r := &Relay{calls: map[string]int{}, reads: map[string]*Read{}}
+	r.Relay = relay.Start(relay.Config{Listener: l, To: target, Dial: options,
+		// what else there is may be any service's, and a stream passes a call on as well
+		Streams: func(method string) bool { return method != pb.KV_Range_FullMethodName },
+		Call: func(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
+			r.called(c.Method)
+			r.note(c)
+			return pass(ctx)
+		},
+		Stream: func(_ context.Context, s *relay.Stream) { r.called(s.Method) },
+	})
 	return r, nil
-}
-
-// Addr is where it listens.
-func (r *Relay) Addr() string { return r.listener.Addr().String() }
-
-// Close ends the relay, and every call that passes it.
-func (r *Relay) Close() error {
-	r.server.Stop()
-	<-r.served
-	return r.upstream.Close()
 }
 
 // Calls are how often each method was called, by its name: "Range", "Watch". A stream is one call.
@@ -116,83 +91,29 @@ func (r *Relay) Reads() []Read {
 	return all
 }
 
-func (r *Relay) relay(_ any, down grpc.ServerStream) error {
-	method, _ := grpc.MethodFromServerStream(down)
-	r.mu.Lock()
-	r.calls[path.Base(method)]++
-	r.mu.Unlock()
-	in, _ := metadata.FromIncomingContext(down.Context())
-	out := in.Copy()
-	for _, name := range []string{":authority", "content-type", "user-agent", "grpc-accept-encoding"} {
-		delete(out, name) // they are of this hop
-	}
-	ctx, stop := context.WithCancel(metadata.NewOutgoingContext(down.Context(), out))
-	defer stop()
-	up, err := r.upstream.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)
-	if err != nil {
-		return err
-	}
-	// A server's handler may not wait for its client's next message, which ends with the handler: the goroutine ends when
-	// the stream does, and the server waits for no more than that.
-	go func() {
-		for {
-			var m bytes
-			switch err := down.RecvMsg(&m); {
-			case errors.Is(err, io.EOF):
-				_ = up.CloseSend()
-				return
-			case err != nil:
-				stop()
-				return
-			}
-			if method == pb.KV_Range_FullMethodName {
-				r.note(down.Context(), m.b)
-			}
-			if up.SendMsg(&m) != nil {
-				return // what is wrong is told to whoever receives
-			}
-		}
-	}()
-	if h, err := up.Header(); err == nil {
-		_ = down.SetHeader(h)
-	}
-	for {
-		var m bytes
-		if err := up.RecvMsg(&m); err != nil {
-			down.SetTrailer(up.Trailer())
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		if err := down.SendMsg(&m); err != nil {
-			return fmt.Errorf("the client went: %w", err)
-		}
-	}
-}
-
-func (r *Relay) note(ctx context.Context, b []byte) {
-	var req pb.RangeRequest
-	if proto.Unmarshal(b, &req) != nil || len(req.Key) == 0 {
-		return // the other end refuses it
-	}
-	client := ""
-	if p, ok := peer.FromContext(ctx); ok {
-		client, _, _ = net.SplitHostPort(p.Addr.String())
-	}
+func (r *Relay) called(method string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	read := r.reads[string(b)]
+	r.calls[path.Base(method)]++
+}
+
+// note keeps a read.
+func (r *Relay) note(c *relay.Call) {
+	var req pb.RangeRequest
+	if proto.Unmarshal(c.Request, &req) != nil || len(req.Key) == 0 {
+		return // the other end refuses it
+	}
+	client, _, _ := net.SplitHostPort(c.From)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	read := r.reads[string(c.Request)]
 	if read == nil {
 		read = &Read{Request: &req}
-		r.reads[string(b)] = read
+		r.reads[string(c.Request)] = read
 		r.order = append(r.order, read)
 	}
 	read.Times++
-	for _, c := range read.Clients {
-		if c == client {
-			return
-		}
+	if !slices.Contains(read.Clients, client) {
+		read.Clients = append(read.Clients, client)
 	}
-	read.Clients = append(read.Clients, client)
 }

@@ -34,8 +34,8 @@ func (d *doors) admit(c net.Conn) {
 		return
 	}
 	here, there := &half{Conn: c}, &half{Conn: conn}
-	cc, err := upstream(there)
-	if err != nil { // its options are wrong: they are always the same
+	cc, err := upstream(there, d.relay.cfg.Dial)
+	if err != nil { // its options are wrong: they are the program's own
 		panic(err)
 	}
 	here.addr = door{c.RemoteAddr(), cc}

@@ -31,6 +31,8 @@ import (
 type Config struct {
 	Listener net.Listener
 	To       link.Target // dials what is behind, once for each connection
+	// Dial are options of gRPC to what is behind, beside the relay's own: TLS, an authority. nil is plain text.
+	Dial []grpc.DialOption
 	// Streams says whether a method, "/etcdserverpb.Watch/Watch", has more than one request and one answer: the bytes
 	// do not tell.
 	Streams func(method string) bool
@@ -234,10 +236,10 @@ func StreamsOf(services ...grpc.ServiceDesc) func(method string) bool {
 }
 
 // upstream is gRPC over a connection that is there already. It is never dialled anew.
-func upstream(conn net.Conn) (*grpc.ClientConn, error) {
+func upstream(conn net.Conn, options []grpc.DialOption) (*grpc.ClientConn, error) {
 	given := make(chan net.Conn, 1)
 	given <- conn
-	return grpc.NewClient("passthrough:///behind", grpc.WithTransportCredentials(insecure.NewCredentials()),
+	own := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			select {
@@ -248,5 +250,6 @@ func upstream(conn net.Conn) (*grpc.ClientConn, error) {
 			}
 		}),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(math.MaxInt32),
-			grpc.MaxCallSendMsgSize(math.MaxInt32)))
+			grpc.MaxCallSendMsgSize(math.MaxInt32))}
+	return grpc.NewClient("passthrough:///behind", append(own, options...)...)
 }

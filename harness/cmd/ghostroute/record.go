@@ -39,7 +39,7 @@ func (c *command) record() *cobra.Command {
 			if err := e.read(cmd, false); err != nil {
 				return usage{err}
 			}
-			relay, err := record.Listen(listen, to, e.tls)
+			relay, err := record.Listen(cmd.Context(), listen, to, e.tls)
 			if err != nil {
 				return err
 			}
@@ -52,9 +52,7 @@ func (c *command) record() *cobra.Command {
 			case <-cmd.Context().Done():
 			case <-over:
 			}
-			if err := relay.Close(); err != nil {
-				return err
-			}
+			relay.Close()
 			reads := relay.Reads()
 			if err := room.Write(file, func(w io.Writer) error { return record.Write(w, reads) }); err != nil {
 				return err
