@@ -154,8 +154,8 @@ func (m *Matrix) whose(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	return fix, nil
 }
 
-// attempts is how often a trial is made whose premises time breaks; the last of them alone, with no other of this matrix
-// beside it: what made it late may be their number.
+// attempts is how often a trial is made whose premises time breaks; the last of them alone, with no other of this
+// matrix beside it: what made it late may be their number.
 const attempts, together = 6, 2
 
 // trial is a trial's result. It is made again where time broke a premise, which is told and counted; never for what it

@@ -10,8 +10,8 @@ import (
 // Markdown is the table of all cases. Each row's ratio is to the first variant named base of its case.
 func Markdown(all []Figures, base string) string {
 	var b strings.Builder
-	b.WriteString("| ranges × keys | clients | variant | reads/s | of " + base + "'s | p50 | p99 | miss p50 | miss p99 | " +
-		"asked/read | bytes/read |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| ranges × keys | clients | variant | reads/s | of " + base + "'s | p50 | p99 | miss p50 | " +
+		"miss p99 | asked/read | bytes/read |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range all {
 		ratio := "–"
 		if r := baseOf(all, f, base); r > 0 {

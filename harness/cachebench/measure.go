@@ -1,6 +1,7 @@
 // Package cachebench measures what a proxy's cache is worth: variants of the proxy side by side on the same members, by
 // how many clients read at a time, how many keys an answer has, and how many ranges are read. Members, proxies and
-// clients share one machine, so what a client spends on reading an answer is in the figures, the same for every variant.
+// clients share one machine, so what a client spends on reading an answer is in the figures, the same for every
+// variant.
 package cachebench
 
 import (

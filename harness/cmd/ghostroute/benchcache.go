@@ -26,8 +26,8 @@ const benchHead = `# What a cache is worth
 
 Written by ` + "`make bench-cache`" + `: %s a variant and case, the variants in turn, on %d cores that members, proxies
 and clients share. Clients read serializably and make a put for every hundred reads, through the same proxy, into what
-they read. *upgrade* makes every read linearizable and keeps its cache unread. A miss is the first read after such a put,
-with nobody else reading. Asked are requests to the members, bytes those of their answers on the wire.
+they read. *upgrade* makes every read linearizable and keeps its cache unread. A miss is the first read after such a
+put, with nobody else reading. Asked are requests to the members, bytes those of their answers on the wire.
 
 ![Reads a second](bench-cache.svg)
 
@@ -39,9 +39,9 @@ func (c *command) benchCache() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench-cache",
 		Short: "Measure what a proxy's cache is worth; writes fixtures/bench-cache.md and .svg",
-		Long: "Read through proxies whose caches differ, side by side: 1, 32 and 256 clients, one range of 10, 100 and 1,000\n" +
-			"keys and a thousand ranges of 10. The table and the picture are written to fixtures, unless one variant alone\n" +
-			"is measured. Let nothing else run.",
+		Long: "Read through proxies whose caches differ, side by side: 1, 32 and 256 clients, one range of 10, 100 and\n" +
+			"1,000 keys and a thousand ranges of 10. The table and the picture are written to fixtures, unless one\n" +
+			"variant alone is measured. Let nothing else run.",
 		Example: "  ghostroute bench-cache\n  ghostroute bench-cache --for 300ms --variant revalidate",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -84,6 +84,7 @@ func (c *command) benchCache() *cobra.Command {
 		},
 	}
 	cmd.Flags().DurationVar(&lasts, "for", 2*time.Second, "how long a variant is read in a case")
-	name(cmd, &variant, "variant", "measure this one only, beside upgrade", text.Each(proxy.Variants(), proxy.Variant.String))
+	name(cmd, &variant, "variant", "measure this one only, beside upgrade",
+		text.Each(proxy.Variants(), proxy.Variant.String))
 	return cmd
 }

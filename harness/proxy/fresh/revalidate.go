@@ -45,7 +45,8 @@ type RevalidateOptions struct {
 // confirmed by one small linearizable Range of the same keys with MinModRevision r+1. That none is newer and that there
 // are still n means that nothing changed: a delete alone changes the count, and one made good by a put has a newer key.
 // Otherwise the read is made linearizably, and that is kept. The members see the reader's own token each time, so it is
-// they who say what it may read. Nothing is watched, no answer rests on a clock, and what was compacted is as good as new.
+// they who say what it may read. Nothing is watched, no answer rests on a clock, and what was compacted is as good as
+// new.
 //
 // Reads of the same bytes by the same token share an answer that was begun after they arrived, never an earlier one.
 //
