@@ -12,18 +12,14 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	random "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +29,9 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"ghostroute/harness/port"
 	"ghostroute/harness/probe"
+	"ghostroute/harness/process"
 	"ghostroute/harness/wait"
 )
 
@@ -60,7 +58,7 @@ type site struct {
 	admin  *clientv3.Client
 
 	flags   []string // of the member
-	process *exec.Cmd
+	process *process.Process
 }
 
 // start starts a member, with these flags beside the usual.
@@ -83,14 +81,13 @@ func start(t *testing.T, flags ...string) *site {
 // anew has the member be another one: of the same cluster by its ID, with nothing in it, at the same address.
 func (s *site) anew() {
 	s.t.Helper()
-	s.NoError(s.process.Process.Kill())
-	_ = s.process.Wait()
+	s.process.Kill()
 	flags := strings.Split(strings.ReplaceAll(strings.Join(s.flags, " "), "ADDR", s.member), " ")
 	_, s.process = s.start(append(flags, "--data-dir", filepath.Join(s.t.TempDir(), "anew"))...)
 }
 
 // start starts a process that listens on ADDR, and ends with the test.
-func (s *site) start(args ...string) (addr string, cmd *exec.Cmd) {
+func (s *site) start(args ...string) (addr string, p *process.Process) {
 	s.t.Helper()
 	args = slices.Clone(args)
 	addr = freeAddr(s.t)
@@ -103,46 +100,28 @@ func (s *site) start(args ...string) (addr string, cmd *exec.Cmd) {
 		program, err = os.Executable()
 		s.NoError(err)
 	}
-	cmd = exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), asEtcd+"=1")
-	cmd.Dir = s.t.TempDir()
-	log, err := os.Create(filepath.Join(cmd.Dir, "log"))
+	dir := s.t.TempDir()
+	log := filepath.Join(dir, "log")
+	p, err := process.Start(process.Config{Name: args[0], Path: program, Args: args,
+		Env: append(os.Environ(), asEtcd+"=1"), Log: log, Run: dir})
 	s.NoError(err)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	s.NoError(cmd.Start())
 	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		p.Kill()
 		if s.t.Failed() {
-			text, _ := os.ReadFile(log.Name())
+			text, _ := os.ReadFile(log)
 			s.t.Logf("%s:\n%s", strings.Join(args, " "), text[max(0, len(text)-2000):])
 		}
-		log.Close()
 	})
-	return addr, cmd
+	return addr, p
 }
 
-var (
-	portsMu sync.Mutex
-	ports   = map[int]bool{}
-)
-
-// freeAddr is an address that nothing listens on and that no other test was given. It lies below what the system gives
-// to outgoing connections.
+// freeAddr is an address that nothing listens on and that nobody else is given.
 func freeAddr(t *testing.T) string {
-	portsMu.Lock()
-	defer portsMu.Unlock()
-	for {
-		n := 20_000 + random.IntN(12_000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n))
-		if err != nil || ports[n] {
-			continue
-		}
-		ports[n] = true
-		require.NoError(t, l.Close())
-		return l.Addr().String()
-	}
+	t.Helper()
+	p, err := port.ReserveForProcess()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	return p.Addr()
 }
 
 // proxy starts a grpc-proxy before the member and waits until it serves.
@@ -152,9 +131,9 @@ func (s *site) proxy(flags ...string) (addr string) {
 	return addr
 }
 
-func (s *site) proxyOf(upstream string, flags ...string) (string, *exec.Cmd) {
+func (s *site) proxyOf(upstream string, flags ...string) (string, *process.Process) {
 	s.t.Helper()
-	addr, cmd := s.start(append([]string{"grpc-proxy", "start", "--endpoints", upstream, "--listen-addr", "ADDR",
+	addr, p := s.start(append([]string{"grpc-proxy", "start", "--endpoints", upstream, "--listen-addr", "ADDR",
 		"--advertise-client-url", "ADDR", "--data-dir", filepath.Join(s.t.TempDir(), "p")}, flags...)...)
 	s.NoError(wait.Until(s.ctx, addr+" does not serve", func() bool {
 		resp, err := http.Get("http://" + addr + "/proxy/metrics")
@@ -163,7 +142,7 @@ func (s *site) proxyOf(upstream string, flags ...string) (string, *exec.Cmd) {
 		}
 		return err == nil // 3.4 has no such page
 	}))
-	return addr, cmd
+	return addr, p
 }
 
 // client is a client of one endpoint, as nobody.

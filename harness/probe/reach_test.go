@@ -34,10 +34,10 @@ func TestWhoIsWhat(t *testing.T) {
 	registered := s.proxy("--resolver-prefix", "/proxies", "--resolver-ttl", "60")
 	foreign := other.proxy()
 	nowhere := freeAddr(t)
-	stopped, process := s.proxyOf(s.member)
-	s.NoError(process.Process.Signal(syscall.SIGSTOP))
+	stopped, proxy := s.proxyOf(s.member)
+	s.NoError(proxy.Signal(syscall.SIGSTOP))
 	s.NoError(wait.Until(s.ctx, "the proxy goes on", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process.Process.Pid))
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", proxy.Pid()))
 		return err == nil && strings.Contains(string(stat), ") T ")
 	}))
 
