@@ -50,6 +50,7 @@ func TestEveryCaseIsMeasuredAndCounted(t *testing.T) {
 	require.Contains(t, table, "| 1.00 |")
 	picture := SVG(all, "upgrade")
 	require.Equal(t, len(all), strings.Count(picture, "<title>"))
+	require.NotContains(t, picture, "%!", "a number was not written")
 	for d := xml.NewDecoder(strings.NewReader(picture)); ; {
 		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break

@@ -71,7 +71,7 @@ func SVG(all []Figures, base string) string {
 		at := func(times float64) float64 { return float64(floor) - times/most*height }
 		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" font-weight=\"bold\">%d at a time</text>\n", left, y0-6, n)
 		for _, line := range []float64{0, 1, most} {
-			fmt.Fprintf(&b, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%[3].1f\" stroke=\"#ccc\"/>"+
+			fmt.Fprintf(&b, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1[3]f\" stroke=\"#ccc\"/>"+
 				"<text x=\"4\" y=\"%.1f\">%.1f</text>\n", left, width-10, at(line), at(line)+4, line)
 		}
 		for g, l := range layouts {
