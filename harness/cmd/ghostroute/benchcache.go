@@ -11,6 +11,7 @@ import (
 
 	"ghostroute/harness/cachebench"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/scratch"
 	"ghostroute/harness/text"
 	"ghostroute/scenarios"
 )
@@ -56,13 +57,13 @@ func (c *command) benchCache() *cobra.Command {
 				}
 				variants = []proxy.Variant{proxy.Upgrade(), v}
 			}
-			dir, err := os.MkdirTemp("", "ghostroute-bench-")
+			dir, remove, err := scratch.Folder()
 			if err != nil {
 				return err
 			}
 			all, err := cachebench.Run(cmd.Context(), cachebench.Config{Variants: variants, Clients: []int{1, 32, 256},
 				Layouts: cachebench.Layouts(), For: lasts, Dir: dir, Tell: func(s string) { fmt.Fprintln(os.Stderr, s) }})
-			if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+			if err = errors.Join(err, remove()); err != nil {
 				return ended(cmd.Context(), err, "not every case was measured; nothing was written")
 			}
 			base := proxy.Upgrade().String()
