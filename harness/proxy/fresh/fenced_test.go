@@ -16,11 +16,7 @@ import (
 
 // A token says who asks, and what is kept has no owner; with authentication on, the watch is refused.
 func TestTokensShareNothing(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	before, _ := m.counted()
 	ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs(rpctypes.TokenFieldNameGRPC, "alice.1"))
 	_, err := f.Range(ctx, &pb.RangeRequest{Key: []byte("a")})

@@ -87,6 +87,17 @@ func (m *member) fenced(o FencedOptions) *Fenced {
 	return f
 }
 
+// holding is a member with the key "a", and a Fenced before it that has it, for a test that runs beside others.
+func holding(t *testing.T, o FencedOptions) (*member, *Fenced) {
+	t.Helper()
+	t.Parallel()
+	m := newMember(t)
+	m.put("a")
+	f := m.fenced(o)
+	m.hit(f, "a", "")
+	return m, f
+}
+
 func (m *member) begin(o FencedOptions) *Fenced {
 	c := m.client()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -53,11 +53,7 @@ func TestProgressBeforeItsEventIsNotBelieved(t *testing.T) {
 // 4: one watcher that is behind silences progress for its whole stream (etcd issue 15220).
 // Nobody asks for progress, the watch is alone on its stream, and no wait is longer than patience.
 func TestNoReadWaitsForAWatchThatIsSilent(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(FencedOptions{Patience: time.Second, Stall: time.Hour})
-	m.hit(f, "a", "")
+	m, f := holding(t, FencedOptions{Patience: time.Second, Stall: time.Hour})
 	m.set(func() { m.quiet = true })
 	for range 20 {
 		m.put("b")
@@ -121,11 +117,7 @@ func TestADeleteLostToCompaction(t *testing.T) {
 
 // 7: a watch at a future revision gets older events, from a member that lags (etcd issue 20221).
 func TestOlderEventsEndTheWatch(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	m.say(events(mvccpb.Event_PUT, 9, "c"))
 	m.eventually("purged", func() bool {
 		return f.Stats().Purges["the watch went back to a revision that it had delivered"] == 1
@@ -136,11 +128,7 @@ func TestOlderEventsEndTheWatch(t *testing.T) {
 
 // 8: compaction while the watch is behind: list anew, never resume (libcalico-go 1338, APISIX 8682).
 func TestACompactedWatchBeginsFromThePresent(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	m.set(func() { m.quiet = true })
 	m.delete("a")
 	m.put("b")
@@ -175,11 +163,7 @@ func TestAnAnswerOfAMemberThatLagsIsNotKept(t *testing.T) {
 // 10: the watch's member is black-holed or stopped: nothing is delivered, nothing breaks off.
 // 17: a watcher stands on a dead stream (etcd issue 21813).
 func TestAWatchThatIsDeadIsGivenUp(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	m.set(func() { m.quiet = true })
 	m.put("a")
 	m.eventually("given up for another that stands", func() bool {
@@ -192,11 +176,7 @@ func TestAWatchThatIsDeadIsGivenUp(t *testing.T) {
 
 // 10, of the barrier: reads wait for one that is not answered once, and not for the next.
 func TestABarrierThatIsNotAnswered(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(FencedOptions{Patience: time.Second, Stall: time.Hour})
-	m.hit(f, "a", "")
+	m, f := holding(t, FencedOptions{Patience: time.Second, Stall: time.Hour})
 	free := make(chan struct{})
 	m.set(func() {
 		m.delay = func(r *pb.RangeRequest) {
@@ -222,11 +202,7 @@ func TestABarrierThatIsNotAnswered(t *testing.T) {
 // 11: a stampede when the cache is unsure (kubernetes issue 138494): each read is one upstream, as it would be without
 // a cache, and barriers are not more than reads; when it is sure, hundreds of reads share a few barriers.
 func TestReadsUpstreamAreCounted(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(FencedOptions{Patience: 5 * time.Second, Stall: time.Hour})
-	m.hit(f, "a", "")
+	m, f := holding(t, FencedOptions{Patience: 5 * time.Second, Stall: time.Hour})
 	crowd := func(n int) (ranges, barriers int) {
 		r, b := m.counted()
 		var wg sync.WaitGroup
@@ -310,11 +286,7 @@ func TestFragmentsAreOneRevision(t *testing.T) {
 
 // 15: an event comes before its revision can be read (etcd's watchable_store_txn.go notifies, then ends).
 func TestAnEventBeforeItsRevisionIsReadable(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	m.say(events(mvccpb.Event_PUT, 12, "a"))
 	m.eventually("delivered", func() bool { return f.Stats().Seen == 12 })
 	require.Equal(t, "a=11 ", m.look(f, "a", ""))
@@ -327,11 +299,7 @@ func TestAnEventBeforeItsRevisionIsReadable(t *testing.T) {
 
 // 18: the watch resumes with a gap (etcd issue 20488).
 func TestAGapEndsTheWatch(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	m.set(func() { m.quiet = true })
 	m.delete("a")
 	m.set(func() { m.quiet = false })

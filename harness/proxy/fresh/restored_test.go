@@ -45,11 +45,7 @@ func TestARestoredSnapshot(t *testing.T) {
 
 // 16, seen by the watch first.
 func TestTheWatchOfAnotherCluster(t *testing.T) {
-	t.Parallel()
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(quick)
-	m.hit(f, "a", "")
+	m, f := holding(t, quick)
 	m.set(func() { m.header.ClusterId = 2 })
 	m.put("a")
 	m.eventually("begun anew", func() bool { s := f.Stats(); return s.Live && s.Purges["another cluster"] == 1 })
