@@ -252,9 +252,10 @@ func overlap(c *pb.WatchCreateRequest, prefix string) bool {
 	return keys.Overlap(string(c.Key), string(c.RangeEnd), prefix, keys.PrefixEnd(prefix))
 }
 
-// delivers holds a response that carries an event a gate asks for, and one that says that a watch for such events
-// stands: a watch that broke off and is begun anew from the present has that for all that it missed. The stream carries
-// every watch of the proxy in order, so what comes behind it waits too, as it would behind a slow link.
+// delivers holds a response that carries an event a gate asks for, and at a proxy that watches of its own accord one that
+// says that a watch for such events stands: a watch that broke off and is begun anew from the present has that for all
+// that it missed. The stream carries every watch of the proxy in order, so what comes behind it waits too, as it would
+// behind a slow link.
 func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 	w.record.hears(r)
 	if r.Created {
@@ -262,7 +263,7 @@ func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 		c := w.asked[0]
 		w.asked = w.asked[1:]
 		w.mu.Unlock()
-		if key, held := w.proxy.gates.watched(c); held {
+		if key, held := w.proxy.gates.watched(c); held && w.proxy.Watches() {
 			return w.proxy.gates.pass(ctx, history.AfterMember, "Watch", key)
 		}
 	}
