@@ -146,11 +146,9 @@ func Table(all []Outcome) string {
 	return b.String()
 }
 
-// begins is where the table begins in the file that has it.
-const begins = "<!-- ghostroute mutants --write -->\n"
-
-// WriteTable writes the table to the end of a file.
-func WriteTable(file, table string) error {
+// WriteTable writes the table of a verb to the end of a file, below the line that names the verb.
+func WriteTable(file, verb, table string) error {
+	begins := "<!-- ghostroute " + verb + " --write -->\n"
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err

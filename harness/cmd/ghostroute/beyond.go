@@ -1,13 +1,24 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"ghostroute/harness/mutant"
+	"ghostroute/harness/room"
 	"ghostroute/harness/text"
 	"ghostroute/scenarios/beyond"
+)
+
+// beyondMoved is the file of what moved, for who tries patches; the reading of each is beyondReading.
+const (
+	beyondMoved   = "moved.json"
+	beyondReading = "beyond"
 )
 
 func (c *command) beyond() *cobra.Command {
@@ -46,6 +57,7 @@ func (c *command) beyond() *cobra.Command {
 				return err
 			}
 			var moved, unknown []string
+			moves := []mutant.Move{}
 			pairs := beyond.Pairs(ss, func(beyond.Scenario) []beyond.Fix { return fs })
 			err = t.Try(cmd.Context(), pairs, int(max(c.parallel, 1)), func(_ beyond.Pair, cell beyond.Cell) {
 				fmt.Fprintln(c.out, cell)
@@ -53,6 +65,8 @@ func (c *command) beyond() *cobra.Command {
 					return
 				}
 				moved = append(moved, cell.News)
+				moves = append(moves, mutant.Move{Scenario: cell.Scenario, Fix: cell.Fix, Reading: beyondReading,
+					Verdict: cell.Verdict.Label()})
 				if cell.Verdict.Outcome == "unknown" {
 					unknown = append(unknown, cell.Scenario+"/"+cell.Fix)
 				} else if accept {
@@ -64,6 +78,12 @@ func (c *command) beyond() *cobra.Command {
 			}
 			if err != nil {
 				return ended(cmd.Context(), err, "nothing was written")
+			}
+			err = room.Write(filepath.Join(out.Dir, beyondMoved), func(w io.Writer) error {
+				return json.NewEncoder(w).Encode(moves)
+			})
+			if err != nil {
+				return err
 			}
 			if accept {
 				if err := expected.Accept(); err != nil {
@@ -90,7 +110,7 @@ func (c *command) beyond() *cobra.Command {
 	name(cmd, &fix, "fix", "try this one only", fixNames)
 	cmd.Flags().BoolVar(&accept, "accept", false, "rewrite fixtures/beyond.txt and fixtures/beyond.md")
 	c.parallelFlag(cmd)
-	return c.keeps(cmd, "the folder for the histories of what moved")
+	return c.keeps(cmd, "the folder for the histories of what moved, and the list of that")
 }
 
 // beyondChosen are the scenarios and fixes of those names, or all of them.

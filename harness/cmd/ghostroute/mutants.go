@@ -61,7 +61,7 @@ func (c *command) mutants() *cobra.Command {
 			table := mutant.Table(outcomes)
 			fmt.Fprint(c.out, "\n", table)
 			if write {
-				if err := mutant.WriteTable(filepath.Join(at, "README.md"), table); err != nil {
+				if err := mutant.WriteTable(filepath.Join(at, "README.md"), cmd.Name(), table); err != nil {
 					return err
 				}
 			}
