@@ -8,7 +8,7 @@ export GOFLAGS
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Trials mostly wait: for leases, for a cache to lapse. More of them than there are cores may run at a time.
-PARALLEL ?= 12
+PARALLEL ?= 20
 
 # A variable on the command line that does nothing is a typo.
 VARIABLES := ARGS N PACE IN PARALLEL ETCD CELLS GO GOFLAGS STATICCHECK
