@@ -12,6 +12,7 @@ import (
 // Sweep ends what is left of a run whose owner is gone: the processes that have the run's mark in their environment,
 // which no other process has. It returns when they have ended, or after a second.
 func Sweep(run string) {
+	// The kernel tells nobody but a parent that a process has ended: it is looked for again.
 	for end := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
 		left := marked(run)
 		for _, pid := range left {

@@ -252,10 +252,10 @@ func overlap(c *pb.WatchCreateRequest, prefix string) bool {
 	return keys.Overlap(string(c.Key), string(c.RangeEnd), prefix, keys.PrefixEnd(prefix))
 }
 
-// delivers holds a response that carries an event a gate asks for, and at a proxy that watches of its own accord one that
-// says that a watch for such events stands: a watch that broke off and is begun anew from the present has that for all
-// that it missed. The stream carries every watch of the proxy in order, so what comes behind it waits too, as it would
-// behind a slow link.
+// delivers holds a response that carries an event a gate asks for, and at a proxy that watches of its own accord one
+// that says that a watch for such events stands: a watch that broke off and is begun anew from the present has that for
+// all that it missed. The stream carries every watch of the proxy in order, so what comes behind it waits too, as it
+// would behind a slow link.
 func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 	w.record.hears(r)
 	if r.Created {

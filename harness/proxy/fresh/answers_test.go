@@ -105,6 +105,7 @@ func TestEveryAnswerIsTrueAndInTime(t *testing.T) {
 		kv := pb.NewKVClient(direct.ActiveConnection())
 		work.Go(func() {
 			for n := range 60 {
+				// writes are spread by the seed over the reads: nothing waits for it
 				time.Sleep(time.Duration(r.IntN(4000)) * time.Microsecond)
 				key, end := someKeys(r)
 				var h *pb.ResponseHeader
@@ -144,6 +145,7 @@ func TestEveryAnswerIsTrueAndInTime(t *testing.T) {
 		p := proxies[i%2]
 		work.Go(func() {
 			for range 200 {
+				// and reads over the writes
 				time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
 				if r.IntN(50) == 0 {
 					p.check(ctx)

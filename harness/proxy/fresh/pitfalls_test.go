@@ -323,7 +323,7 @@ func TestStormsOfCancels(t *testing.T) {
 		for ctx.Err() == nil {
 			m.cut()
 			m.put("a")
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // the pace of the storm: nothing waits for it
 		}
 	})
 	for i := range 50 {
