@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -230,7 +231,13 @@ type watching struct {
 	record *upstreamStream // nil where it is not recorded
 
 	mu    sync.Mutex
-	asked []*pb.WatchCreateRequest // that no Created has come for; they come in order
+	asked []asked // that no Created has come for; they come in order
+}
+
+// asked is a watch that was asked for.
+type asked struct {
+	*pb.WatchCreateRequest
+	own bool // of the registry, by the proxy of its own accord
 }
 
 // asks notes a watch of the registry that is the proxy's own: it is asked for while no client watches.
@@ -239,11 +246,12 @@ func (w *watching) asks(r *pb.WatchRequest) {
 	if c == nil {
 		return
 	}
-	if w.proxy.watchers.Load() == 0 && overlap(c, keys.Registry) {
+	own := w.proxy.watchers.Load() == 0 && overlap(c, keys.Registry)
+	if own {
 		w.proxy.watches.Store(true)
 	}
 	w.mu.Lock()
-	w.asked = append(w.asked, c)
+	w.asked = append(w.asked, asked{c, own})
 	w.mu.Unlock()
 	w.record.asks(c)
 }
@@ -263,7 +271,10 @@ func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 		c := w.asked[0]
 		w.asked = w.asked[1:]
 		w.mu.Unlock()
-		if key, held := w.proxy.gates.watched(c); held && w.proxy.Watches() {
+		if at, ok := peer.FromContext(ctx); ok && c.own {
+			w.proxy.stands.Store(at.Addr.String())
+		}
+		if key, held := w.proxy.gates.watched(c.WatchCreateRequest); held && w.proxy.Watches() {
 			return w.proxy.gates.pass(ctx, history.AfterMember, "Watch", key)
 		}
 	}
