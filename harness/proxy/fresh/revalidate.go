@@ -186,10 +186,11 @@ func (p *revalidate) begin(id reader, fs *flights, read *pb.RangeRequest) {
 	fs.next, fs.now = nil, append(fs.now, f)
 	f.overdue.Stop()
 	p.work.Go(func() {
-		stop := context.AfterFunc(p.ctx, f.cancel)
-		f.resp, f.mark, f.err = p.answer(f.ctx, id.request, read)
-		stop()
-		f.cancel()
+		defer f.cancel()
+		defer context.AfterFunc(p.ctx, f.cancel)()
+		if f.err = p.ctx.Err(); f.err == nil { // the end may have come between
+			f.resp, f.mark, f.err = p.answer(f.ctx, id.request, read)
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		close(f.done)
