@@ -82,6 +82,42 @@ func TestABoundIsABound(t *testing.T) {
 	require.Equal(t, "a=11 ", m.look(f, "a", ""))
 }
 
+// A change at any key of a range is one of the range, to the end of all keys where it has no other.
+func TestAChangeWithinARange(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"c", "\x00"} {
+		m := newMember(t)
+		m.put("a")
+		f := m.fenced(quick)
+		require.Equal(t, "a=11 ", m.hit(f, "a", end))
+		m.put("b")
+		require.Equal(t, "a=11 b=12 ", m.look(f, "a", end))
+	}
+}
+
+// What an answer proves is as old as its question: what was acknowledged while it was on its way may not be in it.
+func TestAFenceIsAsOldAsItsQuestion(t *testing.T) {
+	t.Parallel()
+	m := newMember(t)
+	f := m.fenced(quick)
+	fence := func() time.Time {
+		f.kept.mu.Lock()
+		defer f.kept.mu.Unlock()
+		return f.kept.fence
+	}
+	for what, ask := range map[string]func() error{
+		"barrier": func() error { _, err := f.barrier.wait(t.Context()); return err },
+		"read":    func() error { _, err := f.Range(t.Context(), &pb.RangeRequest{Key: []byte("a")}); return err },
+	} {
+		before := fence()
+		asked := make(chan time.Time, 1)
+		m.set(func() { m.delay = func(*pb.RangeRequest) { asked <- time.Now() } })
+		require.NoError(t, ask())
+		require.True(t, fence().After(before), what)
+		require.True(t, fence().Before(<-asked), what)
+	}
+}
+
 // An answer that a write overtook is not kept, whoever wrote.
 func TestAnAnswerInFlight(t *testing.T) {
 	t.Parallel()

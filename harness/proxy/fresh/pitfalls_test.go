@@ -287,13 +287,15 @@ func TestFragmentsAreOneRevision(t *testing.T) {
 // 15: an event comes before its revision can be read (etcd's watchable_store_txn.go notifies, then ends).
 func TestAnEventBeforeItsRevisionIsReadable(t *testing.T) {
 	m, f := holding(t, quick)
-	m.say(events(mvccpb.Event_PUT, 12, "a"))
+	m.say(events(mvccpb.Event_PUT, 12, "a", "b"))
 	m.eventually("delivered", func() bool { return f.Stats().Seen == 12 })
 	require.Equal(t, "a=11 ", m.look(f, "a", ""))
-	require.EqualValues(t, 1, f.Stats().Rejected, "what lacks a delivered event is not kept")
+	require.Empty(t, m.look(f, "b", ""), "nobody had asked for it before")
+	require.EqualValues(t, 2, f.Stats().Rejected, "what lacks a delivered event is not kept")
 	m.set(func() { m.quiet = true })
-	m.put("a")
+	m.put("a", "b")
 	require.Equal(t, "a=12 ", m.hit(f, "a", ""))
+	require.Equal(t, "b=12 ", m.hit(f, "b", ""))
 	require.Empty(t, f.Stats().Purges)
 }
 
