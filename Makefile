@@ -38,7 +38,7 @@ claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
 versions: ## every cause on etcd 3.4 to 3.8 as processes, which are built first; writes fixtures/versions.md
 bench-cache: ## what a proxy's cache is worth: variants side by side; writes fixtures/bench-cache.md and .svg
-mutants:  ## change etcd's proxy, and our judge, a line at a time: each must be noticed (ARGS=--resume goes on)
+mutants:  ## change etcd's proxy, and our own code, a line at a time: each must be noticed (ARGS=--resume goes on)
 patches:  ## apply our patches for etcd one by one, test each, and see which cells move; ARGS=--write keeps the table
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)

@@ -1,5 +1,5 @@
 // Package mutant reads mutants: small changes of etcd's proxy, each with the cells of the matrix that it must move and
-// with what else must notice it, and small changes of what judges that proxy, each with the test that must fail.
+// with what else must notice it, and small changes of our own code, each with the test that must fail.
 package mutant
 
 import (
@@ -22,7 +22,7 @@ type Mutant struct {
 	Name       string   // "put-clears-nothing", its file's
 	What       string   // what it does, in a sentence
 	Line       string   // the line that it changes, "server/proxy/grpcproxy/kv.go:83"
-	Test       string   // of one of our own judge: the package and the test that must fail, "./harness/verdict TestJudge"
+	Test       string   // of one of our own code: the package and the test that must fail, "./harness/verdict TestJudge"
 	KilledBy   []Column // of one of etcd's proxy: what must notice it
 	Missing    string   // of one that survives: the scenario that would kill it
 	Equivalent string   // of one that no reader can see: why
@@ -122,13 +122,14 @@ func (m Mutant) check() error {
 	return nil
 }
 
-// ReadAll reads the mutants in a folder and in its folder judge by name, or these of them.
+// ReadAll reads the mutants in a folder, which are etcd's, and in the folders in it, which are ours, by name, or these of
+// them.
 func ReadAll(dir string, names ...string) (all []Mutant, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.patch"))
 	if err != nil {
 		return nil, err
 	}
-	ours, err := filepath.Glob(filepath.Join(dir, "judge", "*.patch"))
+	ours, err := filepath.Glob(filepath.Join(dir, "*", "*.patch"))
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +143,8 @@ func ReadAll(dir string, names ...string) (all []Mutant, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if judge := slices.Contains(ours, f); judge != (m.Test != "") {
-			return nil, fmt.Errorf("%s: a mutant of our judge stands in the folder judge and names its test", m.Name)
+		if slices.Contains(ours, f) != m.Ours() {
+			return nil, fmt.Errorf("%s: a mutant of our own code stands in a folder and names its test", m.Name)
 		}
 		there = append(there, m)
 	}
@@ -159,6 +160,9 @@ func ReadAll(dir string, names ...string) (all []Mutant, err error) {
 	}
 	return all, nil
 }
+
+// Ours says whether it is a change of our own code, and not of etcd's.
+func (m Mutant) Ours() bool { return m.Test != "" }
 
 // Fixes are the columns in which the mutant is tried: none, and those of its moves.
 func (m Mutant) Fixes() []string {
@@ -185,7 +189,7 @@ func (m Mutant) Files() (files []string) {
 // apply in every hunk changes nothing, and the error says which line of which file was not as it should be.
 func (m Mutant) Apply(ctx context.Context, module string, flags ...string) error {
 	strip := "-p2" // etcd's repository has the module in a folder
-	if m.Test != "" {
+	if m.Ours() {
 		strip = "-p1"
 	}
 	args := append([]string{"apply", strip, "--whitespace=nowarn"}, flags...)

@@ -1,6 +1,7 @@
 package mutant_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,14 +83,14 @@ func TestApply(t *testing.T) {
 	is("a\nb\nd\n")
 }
 
-// The repository's own mutants can be read, and those of its judge are of its code as it is now.
+// The repository's own mutants can be read, and those of its own code are of it as it is now.
 func TestMutantsAreRead(t *testing.T) {
 	top := filepath.Join("..", "..")
 	all, err := mutant.ReadAll(filepath.Join(top, "fixtures", "mutants"))
 	require.NoError(t, err)
 	ours := 0
 	for _, m := range all {
-		if m.Test == "" {
+		if !m.Ours() {
 			continue
 		}
 		ours++
@@ -132,4 +133,24 @@ func TestFate(t *testing.T) {
 			require.Equal(t, want, o.Fate(), "%s %d: %s", want, i, o)
 		}
 	}
+}
+
+// Each of the two tables is written below its own line, and the other stays; a run of ours alone has nothing of etcd's.
+func TestEachTableHasItsPlace(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "README.md")
+	page := "page\n<!-- ghostroute m --write -->\n%s\n<!-- ghostroute m --ours --write -->\n%s"
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, page, "old\n", "old\n"), 0o644))
+	etcds, ours := mutant.Outcome{Mutant: mutant.Mutant{Name: "a"}}, mutant.Outcome{Mutant: mutant.Mutant{Test: "./b T"}}
+	is := func(first, second string) {
+		t.Helper()
+		got, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf(page, first, second), string(got))
+	}
+	require.NoError(t, mutant.WriteTables(file, "m", []mutant.Outcome{ours}))
+	is("old\n", mutant.Table([]mutant.Outcome{ours}))
+	require.NoError(t, mutant.WriteTables(file, "m", []mutant.Outcome{etcds, ours}))
+	is(mutant.Table([]mutant.Outcome{etcds}), mutant.Table([]mutant.Outcome{ours}))
+	require.Error(t, mutant.WriteTables(file, "n", nil))
 }

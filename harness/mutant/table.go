@@ -2,6 +2,7 @@ package mutant
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,7 +16,7 @@ import (
 type Outcome struct {
 	Mutant
 	Moved   []Move
-	Noticed []Column      // what else noticed it; of one of our own judge nothing but Unit, its test
+	Noticed []Column      // what else noticed it; of one of our own code nothing but Unit, its test
 	Built   time.Duration // how long the build took
 }
 
@@ -33,7 +34,7 @@ const (
 // and a time in it.
 func (o Outcome) Fate() Fate {
 	less, more := o.Difference(o.Moved)
-	foretold := o.Test != "" || slices.ContainsFunc(o.KilledBy, o.noticed)
+	foretold := o.Ours() || slices.ContainsFunc(o.KilledBy, o.noticed)
 	switch noticed := slices.ContainsFunc(Columns(), o.noticed); {
 	case o.Mutant.Equivalent != "" && !noticed:
 		return Equivalent
@@ -57,7 +58,7 @@ func (o Outcome) String() string {
 	}
 	for _, c := range Columns() {
 		switch foretold, is := slices.Contains(o.KilledBy, c), o.noticed(c); {
-		case o.Test != "": // there is one test, and it did or did not
+		case o.Ours(): // there is one test, and it did or did not
 		case is && !foretold:
 			said += ", by the " + string(c) + " as was not foretold"
 		case is && c != Matrix:
@@ -99,11 +100,11 @@ func (o *Outcome) Read(file string) bool {
 // shown is how many readings a row of the table names.
 const shown = 3
 
-// Table is the outcomes as Markdown: those of etcd's proxy, those of our own judge, and at the end what was not killed.
+// Table is the outcomes as Markdown: those of etcd's proxy, those of our own code, and at the end what was not killed.
 func Table(all []Outcome) string {
 	var etcds, ours strings.Builder
 	for _, o := range all {
-		if o.Test != "" {
+		if o.Ours() {
 			_, test, _ := strings.Cut(o.Test, " ")
 			fmt.Fprintf(&ours, "| %s | %s | %s | %s |\n", o.Name, o.What, test, o.Fate())
 			continue
@@ -132,7 +133,7 @@ func Table(all []Outcome) string {
 			"|---|---|---|---|---|---|---|---|\n" + etcds.String())
 	}
 	if ours.Len() > 0 {
-		b.WriteString("\n| of our own judge | what it does | the test | |\n|---|---|---|---|\n" + ours.String())
+		b.WriteString("\n| of our own code | what it does | the test | |\n|---|---|---|---|\n" + ours.String())
 	}
 	for _, fate := range []Fate{Survived, Otherwise, Equivalent} {
 		head := "\n" + strings.ToUpper(string(fate[:1])) + string(fate[1:]) + ":\n\n"
@@ -146,16 +147,39 @@ func Table(all []Outcome) string {
 	return b.String()
 }
 
-// WriteTable writes the table of a verb to the end of a file, below the line that names the verb.
+// WriteTables writes the tables of a run to a file: etcd's below the line that names the verb, if some were tried, and
+// ours below the one that names it with --ours.
+func WriteTables(file, verb string, all []Outcome) error {
+	var etcds, ours []Outcome
+	for _, o := range all {
+		if o.Ours() {
+			ours = append(ours, o)
+		} else {
+			etcds = append(etcds, o)
+		}
+	}
+	err := WriteTable(file, verb+" --ours", Table(ours))
+	if len(etcds) > 0 {
+		err = errors.Join(err, WriteTable(file, verb, Table(etcds)))
+	}
+	return err
+}
+
+// WriteTable writes the table of a verb to a file, between the line that names the verb and the next that names one, or
+// the end.
 func WriteTable(file, verb, table string) error {
-	begins := "<!-- ghostroute " + verb + " --write -->\n"
+	const comment = "<!-- ghostroute "
+	begins := comment + verb + " --write -->\n"
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	head, _, ok := strings.Cut(string(b), begins)
+	head, rest, ok := strings.Cut(string(b), begins)
 	if !ok {
 		return fmt.Errorf("%s has no line %q, below which the table stands", file, strings.TrimSpace(begins))
+	}
+	if _, others, ok := strings.Cut(rest, comment); ok {
+		table += "\n" + comment + others
 	}
 	return os.WriteFile(file, []byte(head+begins+table), 0o644)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func (c *command) mutants() *cobra.Command {
-	var resume, write, judge bool
+	var resume, write, ours bool
 	var from []string
 	var part shard
 	cmd := &cobra.Command{
@@ -23,8 +23,9 @@ func (c *command) mutants() *cobra.Command {
 		Short: "Change etcd's proxy a line at a time, and see that the matrix notices each",
 		Long: "Patch a copy of etcd's server module with each of fixtures/mutants, build ghostroute with it, and see what\n" +
 			"notices: the matrix, by exactly the cells that the mutant's file foretells, our tests, the model and the\n" +
-			"explorer. Then patch our own judge with each of fixtures/mutants/judge, and see that its test fails.",
-		Example: "  ghostroute mutants\n  ghostroute mutants put-clears-nothing\n  ghostroute mutants --judge\n" +
+			"explorer. Then patch our own code, the judge and the caches, with each of the folders in there, and see\n" +
+			"that its test fails.",
+		Example: "  ghostroute mutants\n  ghostroute mutants put-clears-nothing\n  ghostroute mutants --ours\n" +
 			"  ghostroute mutants --resume --write\n" +
 			"  ghostroute mutants --shard 2/4 --out parts/2\n  ghostroute mutants --from parts/1,parts/2,parts/3,parts/4",
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -36,12 +37,12 @@ func (c *command) mutants() *cobra.Command {
 			if err != nil {
 				return usage{err}
 			}
-			if write && (len(names) > 0 || judge || part.Of > 0) {
-				return usagef("--write writes the table of all mutants, and these are some of them")
+			if write && (len(names) > 0 || part.Of > 0) {
+				return usagef("--write writes the table of all mutants, or of all that are ours, and these are some of them")
 			}
 			var mine []mutant.Mutant
 			for i, m := range all {
-				if part.Has(i) && (m.Test != "" || !judge) {
+				if part.Has(i) && (m.Ours() || !ours) {
 					mine = append(mine, m)
 				}
 			}
@@ -58,10 +59,9 @@ func (c *command) mutants() *cobra.Command {
 				stopped := fmt.Sprintf("%d of %s were tried; --resume goes on", len(outcomes), text.Count(len(mine), "mutant"))
 				return ended(cmd.Context(), err, stopped)
 			}
-			table := mutant.Table(outcomes)
-			fmt.Fprint(c.out, "\n", table)
+			fmt.Fprint(c.out, "\n", mutant.Table(outcomes))
 			if write {
-				if err := mutant.WriteTable(filepath.Join(at, "README.md"), cmd.Name(), table); err != nil {
+				if err := mutant.WriteTables(filepath.Join(at, "README.md"), cmd.Name(), outcomes); err != nil {
 					return err
 				}
 			}
@@ -70,7 +70,7 @@ func (c *command) mutants() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&resume, "resume", false, "keep the results of an earlier run in the same folder")
 	cmd.Flags().BoolVar(&write, "write", false, "write the table to fixtures/mutants/README.md")
-	cmd.Flags().BoolVar(&judge, "judge", false, "try those of our own judge only")
+	cmd.Flags().BoolVar(&ours, "ours", false, "try those of our own code only")
 	cmd.Flags().StringSliceVar(&from, "from", nil, "try none, but take what shards left in these folders")
 	part.flag(cmd, "mutants")
 	return c.keeps(cmd, "the folder for the copy of etcd and what each mutant came to")
@@ -105,8 +105,8 @@ func (m *mutating) tryAll(
 				return outcomes, foundf("%s was tried in none of %s", mu.Name, text.And(from))
 			}
 		case m.resume && kept(m.dir):
-		case mu.Test != "":
-			err = m.judge(ctx, &o)
+		case mu.Ours():
+			err = m.ours(ctx, &o)
 		default:
 			if !copied {
 				err = m.copyModule(ctx)

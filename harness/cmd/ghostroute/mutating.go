@@ -166,9 +166,9 @@ func (m *mutating) logged(ctx context.Context, file string, command []string) er
 	return errors.Join(cmd.Run(), log.Close())
 }
 
-// judge changes our own judge by an overlay, which leaves the repository as it is, and runs the test that must fail. It
+// ours changes our own code by an overlay, which leaves the repository as it is, and runs the test that must fail. It
 // must pass where nothing is changed.
-func (m *mutating) judge(ctx context.Context, o *mutant.Outcome) error {
+func (m *mutating) ours(ctx context.Context, o *mutant.Outcome) error {
 	dir, err := m.empty(o)
 	if err != nil {
 		return err
