@@ -39,10 +39,11 @@ causes:   ## find every cause anew; writes fixtures/found
 versions: ## every cause on etcd 3.4 to 3.8 as processes, which are built first; writes fixtures/versions.md
 bench-cache: ## what a proxy's cache is worth: variants side by side; writes fixtures/bench-cache.md and .svg
 mutants:  ## change etcd's proxy, and our own code, a line at a time: each must be noticed (ARGS=--resume goes on)
+etcd:     ## an etcd whose grpc-proxy can have a cache that does not lie, in artifacts/bin; ARGS="--out FOLDER"
 patches:  ## apply our patches for etcd one by one, test each, and see which cells move; ARGS=--write keeps the table
 
 matrix verdicts: override ARGS += --parallel $(PARALLEL)
-incident matrix merge verdicts explore soak stress agree claims causes versions mutants patches bench-cache: build
+incident matrix merge verdicts explore soak stress agree claims causes versions mutants etcd patches bench-cache: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
 N ?= 1
@@ -92,5 +93,5 @@ lint: ## gofmt, lines of 120 columns, go vet, staticcheck
 bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
-.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes versions mutants \
+.PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes versions mutants etcd \
 	patches bench-cache notebook notebook-write notebook-help notebooks test race real page lint bench

@@ -129,7 +129,7 @@ func (t Topology) Validate() error {
 			"some of "+strings.Join(names("m", t.Members), ", "))
 	}
 	if t.Proxy != (program.Program{}) {
-		why := t.Variant.Internal()
+		why := t.Variant.Lacks(t.Proxy)
 		must(why == "", "Variant", t.Variant, "one that a proxy of its own can be: "+why)
 	}
 	must(!t.Direct || t.Variant.Name == "", "Variant", t.Variant, "stock where Direct leaves no proxy to vary")

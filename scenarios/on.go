@@ -48,5 +48,5 @@ func (o On) lacks(t harness.Topology) string {
 	if o.Proxy == (program.Program{}) || t.Direct {
 		return ""
 	}
-	return t.Variant.Internal()
+	return t.Variant.Lacks(o.Proxy)
 }

@@ -86,6 +86,9 @@ func (p Patch) Apply(ctx context.Context, module string, flags ...string) error 
 	return p.change(p.diff).Apply(ctx, module, flags...)
 }
 
+// Diff is what it changes, a unified diff against etcd's repository.
+func (p Patch) Diff() string { return p.diff }
+
 // HasSwitch says whether what the patch adds is off until it is turned on.
 func (p Patch) HasSwitch() bool { return p.on != "" }
 

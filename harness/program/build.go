@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -36,27 +37,55 @@ import (
 func main() { etcdmain.Main(os.Args) }
 `
 
-// built is the path of a release in the cache folder, where it is built unless it is there. A program that is there has
-// said once that it is that release; what was built and says otherwise is not kept.
-func built(ctx context.Context, r Release, say func(string)) (path string, err error) {
+// Patch is a change of the server module of a release.
+type Patch struct {
+	Name  string                                         // "drop-in"
+	Of    string                                         // the release's name, "3.7.3"
+	Is    []byte                                         // what it consists of: with other bytes it is another program
+	Apply func(ctx context.Context, module string) error // changes a copy of the module in that folder
+}
+
+// server is the module that a Patch changes.
+const server = "go.etcd.io/etcd/server/v3"
+
+// Patched finds a release with a patch, as Find finds one without. Its Git SHA is the patch's name and a digest.
+func Patched(ctx context.Context, p Patch, say func(string)) (Program, error) {
+	r, err := named(p.Of)
+	if err != nil {
+		return Program{}, err
+	}
+	path, err := built(ctx, r, &p, say)
+	if err != nil {
+		return Program{}, err
+	}
+	return r.at(ctx, path)
+}
+
+// built is the path of a release, patched if there is a patch, in the cache folder, where it is built unless it is
+// there. A program that is there has said once that it is that release; what was built and says otherwise is not kept.
+func built(ctx context.Context, r Release, p *Patch, say func(string)) (path string, err error) {
 	mod, merr := modules.ReadFile("modules/etcd-" + r.Name + ".mod")
 	sum, serr := modules.ReadFile("modules/etcd-" + r.Name + ".sum")
 	cache, cerr := os.UserCacheDir()
 	if err := errors.Join(merr, serr, cerr); err != nil {
 		return "", fmt.Errorf("etcd %s cannot be built: %w", r.Name, err)
 	}
-	digest := sha256.Sum256(slices.Concat(mod, sum, []byte(main)))
-	dir := filepath.Join(cache, "ghostroute", "etcd-"+r.Name)
-	path = filepath.Join(dir, fmt.Sprintf("etcd-%x", digest[:4])) // other dependencies are another program
+	name, bytes := r.Name, slices.Concat(mod, sum, []byte(main))
+	if p != nil {
+		name, bytes = r.Name+"-"+p.Name, slices.Concat(bytes, p.Is)
+	}
+	digest := fmt.Sprintf("%x", sha256.Sum256(bytes))[:8]
+	dir := filepath.Join(cache, "ghostroute", "etcd-"+name)
+	path = filepath.Join(dir, "etcd-"+digest) // other dependencies are another program
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("there is no folder for etcd %s: %w", r.Name, err)
+		return "", fmt.Errorf("there is no folder for etcd %s: %w", name, err)
 	}
 	work, err := os.MkdirTemp(dir, "build-")
 	if err != nil {
-		return "", fmt.Errorf("there is no folder to build etcd %s in: %w", r.Name, err)
+		return "", fmt.Errorf("there is no folder to build etcd %s in: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	for name, content := range map[string][]byte{"go.mod": mod, "go.sum": sum, "main.go": []byte(main)} {
@@ -65,11 +94,18 @@ func built(ctx context.Context, r Release, say func(string)) (path string, err e
 		}
 	}
 	if say != nil {
-		say(fmt.Sprintf("etcd %s is built, once: a minute or two", r.Name))
+		say(fmt.Sprintf("etcd %s is built, once: a minute or two", name))
+	}
+	flags := "-s -w"
+	if p != nil {
+		if err := p.into(ctx, work); err != nil {
+			return "", fmt.Errorf("etcd %s was not built: %w", name, err)
+		}
+		flags += " -X go.etcd.io/etcd/api/v3/version.GitSHA=" + p.Name + "-" + digest
 	}
 	made := filepath.Join(work, "etcd")
-	if err := compile(ctx, work, made); err != nil {
-		return "", fmt.Errorf("etcd %s was not built: %w", r.Name, err)
+	if _, err := goIn(ctx, work, "build", "-p", "2", "-trimpath", "-ldflags="+flags, "-o", made, "."); err != nil {
+		return "", fmt.Errorf("etcd %s was not built: %w", name, err)
 	}
 	if _, err := r.at(ctx, made); err != nil {
 		return "", fmt.Errorf("what was built is not kept: %w", err)
@@ -77,29 +113,50 @@ func built(ctx context.Context, r Release, say func(string)) (path string, err e
 	return path, os.Rename(made, path) // two builds at once are the same program twice
 }
 
-// compile builds the module in a folder.
-func compile(ctx context.Context, dir, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-p", "2", "-trimpath", "-ldflags=-s -w", "-o", out, ".")
+// into puts a copy of the server module with the patch into the folder of a build.
+func (p *Patch) into(ctx context.Context, work string) error {
+	at, err := goIn(ctx, work, "mod", "download", "-json", server)
+	var in struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal([]byte(at), &in)
+	}
+	module := filepath.Join(work, "server")
+	if err == nil {
+		err = os.CopyFS(module, os.DirFS(in.Dir))
+	}
+	if err == nil {
+		err = p.Apply(ctx, module)
+	}
+	if err == nil {
+		_, err = goIn(ctx, work, "mod", "edit", "-replace", server+"=./server")
+	}
+	return err
+}
+
+// goIn runs the go command on the module in a folder, and returns what it puts out.
+func goIn(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	// The caller's flags are about the caller's module.
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
+	said := out.String() + errs.String()
 	switch {
 	case err == nil:
-		return nil
+		return out.String(), nil
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return "", context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("it takes Go, and there is no command go: %w", err)
+		return "", fmt.Errorf("it takes Go, and there is no command go: %w", err)
 	}
 	hint := ""
 	for _, sign := range []string{"dial tcp", "no such host", "connection refused", "i/o timeout"} {
-		if strings.Contains(said.String(), sign) {
+		if strings.Contains(said, sign) {
 			hint = " (its modules are downloaded the first time, and the network did not answer)"
 			break
 		}
 	}
-	return fmt.Errorf("%w%s; the last that go build said:\n%s", err, hint, last(said.Bytes(), 20))
+	return "", fmt.Errorf("%w%s; the last that go %s said:\n%s", err, hint, args[0], last([]byte(said), 20))
 }

@@ -4,6 +4,7 @@
 package program
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type Program struct {
 	Path    string
 	Version string // what it says that it is, "3.7.3"
 	Release string // the name of the release that it is; "" where a path was meant
+	Caches  bool   // its grpc-proxy has the flag --experimental-kv-cache, see package dropin
 }
 
 // String is "etcd 3.7.3".
@@ -87,7 +89,7 @@ func Find(ctx context.Context, meant string, say func(string)) (Program, error) 
 	}
 	path := r.Path
 	if path == "" {
-		path, err = built(ctx, r, say)
+		path, err = built(ctx, r, nil, say)
 	} else if _, serr := os.Stat(path); serr != nil {
 		err = fmt.Errorf("etcd %s is not at %s: it is Debian 12's, apt-get install etcd-server brings it; "+
 			"or give the path of another", r.Name, path)
@@ -136,7 +138,11 @@ func ask(ctx context.Context, path string) (Program, error) {
 	cmd.WaitDelay = time.Second
 	said, err := cmd.CombinedOutput()
 	if m := versionLine.FindSubmatch(said); err == nil && m != nil {
-		return Program{Path: abs, Version: string(m[1])}, nil
+		help := exec.CommandContext(ctx, abs, "grpc-proxy", "start", "--help")
+		help.WaitDelay = time.Second
+		flags, err := help.CombinedOutput()
+		caches := bytes.Contains(flags, []byte("--experimental-kv-cache"))
+		return Program{Path: abs, Version: string(m[1]), Caches: caches}, err
 	}
 	why := "it says " + fmt.Sprintf("%q", last(said, 1))
 	if err != nil {

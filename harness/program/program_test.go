@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -112,6 +113,52 @@ func TestABuildThatFailsSaysWhy(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Find(t.Context(), "3.7.3", nil)
 	require.ErrorContains(t, err, "it takes Go, and there is no command go")
+}
+
+// A patched release is built of a copy of the server module, which the patch has changed; another patch is another
+// program.
+func TestAPatchedReleaseIsBuiltOnce(t *testing.T) {
+	server := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(server, "main.go"), []byte("stock\n"), 0o444))
+	cache := withGo(t, `:`) // and in its place:
+	fake := script(t, "go", `case "$1 $2" in
+"mod download") echo '{"Dir": "`+server+`"}';;
+"mod edit") echo "$@" >replaced;;
+build*) grep -q 'server/v3=./server' replaced && grep -q patched server/main.go || exit 9
+	case "$*" in *version.GitSHA=cure-*) ;; *) exit 8;; esac
+	while [ "$1" != -o ]; do shift; done
+	printf '#!/bin/sh\necho etcd Version: 3.6.16\n' >$2; chmod +x $2;;
+esac`)
+	t.Setenv("PATH", filepath.Dir(fake)+":"+os.Getenv("PATH"))
+	applied := 0
+	p := Patch{Name: "cure", Of: "3.6", Is: []byte("1"), Apply: func(_ context.Context, module string) error {
+		applied++
+		return os.WriteFile(filepath.Join(module, "main.go"), []byte("patched\n"), 0o644)
+	}}
+	one, err := Patched(t.Context(), p, nil)
+	require.NoError(t, err)
+	require.Contains(t, one.Path, filepath.Join(cache, "ghostroute", "etcd-3.6.16-cure"))
+	again, err := Patched(t.Context(), p, nil)
+	require.NoError(t, err)
+	require.Equal(t, one, again)
+	require.Equal(t, 1, applied)
+	p.Is = []byte("2")
+	other, err := Patched(t.Context(), p, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, one.Path, other.Path)
+	require.Len(t, files(t, filepath.Dir(one.Path)), 2, "nothing of the builds is left")
+	p.Is, p.Apply = []byte("3"), func(context.Context, string) error { return errors.New("it does not apply") }
+	_, err = Patched(t.Context(), p, nil)
+	require.EqualError(t, err, "etcd 3.6.16-cure was not built: it does not apply")
+	require.Len(t, files(t, filepath.Dir(one.Path)), 2)
+}
+
+// A program at a path is asked whether its proxy has the drop-in's flag.
+func TestAProgramIsAskedForItsCaches(t *testing.T) {
+	p, err := Find(t.Context(), script(t, "etcd", `echo etcd Version: 3.7.3
+case "$*" in "grpc-proxy start --help") echo "  --experimental-kv-cache string";; esac`), nil)
+	require.NoError(t, err)
+	require.True(t, p.Caches)
 }
 
 func files(t *testing.T, dir string) (names []string) {

@@ -27,7 +27,7 @@ import (
 
 // surround makes what stands around the process and stays when that restarts.
 func (p *Proxy) surround() (err error) {
-	if why := p.cfg.Variant.Internal(); why != "" {
+	if why := p.cfg.Variant.Lacks(p.cfg.Program); why != "" {
 		return fmt.Errorf("%s cannot be a process: %s", p.cfg.Variant, why)
 	}
 	p.outside = &outside{proxy: p, calls: map[int]*call{}, rears: map[string]*relay.Relay{}}
@@ -72,7 +72,7 @@ func (p *Proxy) spawn(ctx context.Context, r *running) error {
 	}
 	args := []string{"grpc-proxy", "start", "--endpoints", strings.Join(ways, ","), "--listen-addr",
 		p.outside.inner.Addr(), "--advertise-client-url", p.Addr(), "--data-dir", filepath.Join(p.cfg.Dir, p.cfg.Name)}
-	args = append(args, p.cfg.Variant.Flags...)
+	args = append(args, p.cfg.Variant.flags(p.cfg.Program)...)
 	listens := p.outside.inner.Addr()
 	if p.cfg.Variant.Relays {
 		args = []string{"gateway", "start", "--endpoints", strings.Join(ways, ","), "--listen-addr", p.Addr()}

@@ -33,3 +33,26 @@ func TestAProcessThatCannotBe(t *testing.T) {
 	_, err = proxy.Start(t.Context(), cfg)
 	require.ErrorContains(t, err, "unknown command gateway")
 }
+
+// The drop-in's caches are variants where it is the drop-in that runs, and cannot be where it is etcd's own.
+func TestADropInsProxyIsGivenItsMode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "etcd")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"$@\"; exit 1\n"), 0o755))
+	stock := program.Program{Path: path}
+	cfg := proxy.Config{Name: "p1", History: history.New(), Dir: dir, Program: program.Program{Path: path, Caches: true},
+		Upstream: []proxy.Upstream{{Name: "m1", Addr: "127.0.0.1:1"}}}
+	for v, mode := range map[string]string{"revalidate": "revalidate", "cache-off": "off"} {
+		variant, err := proxy.VariantNamed(v)
+		require.NoError(t, err)
+		cfg.Variant = variant
+		_, err = proxy.Start(t.Context(), cfg)
+		require.ErrorContains(t, err, "--experimental-kv-cache="+mode+"\n")
+		require.NotEmpty(t, variant.Lacks(stock))
+		require.Empty(t, variant.Lacks(cfg.Program))
+	}
+	require.NotEmpty(t, proxy.TTL(0).Lacks(cfg.Program))
+	require.NotEmpty(t, proxy.Consistent().Lacks(cfg.Program))
+	require.Empty(t, proxy.Stock().Lacks(stock))
+}

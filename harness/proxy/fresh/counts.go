@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
 // FencedStats says what a Fenced has done since it began, and how it stands.
@@ -76,4 +78,34 @@ func (c *counts) refuse(err error) {
 	if err != nil {
 		c.refused = err.Error()
 	}
+}
+
+// revalidated are what a NewRevalidate has done since it began.
+type revalidated struct {
+	found, confirmed, missed  atomic.Int64 // kept answers: that were there, that were still so, that were not there
+	linearizable, past, count atomic.Int64 // reads that were passed on
+	none                      atomic.Int64 // reads for which there was no quorum
+}
+
+// miss counts a read of what is not kept.
+func (c *revalidated) miss(read *pb.RangeRequest) {
+	switch {
+	case read.Revision > 0:
+		c.past.Add(1)
+	case read.CountOnly:
+		c.count.Add(1)
+	default:
+		c.missed.Add(1)
+	}
+}
+
+func (p *revalidate) stats() stats {
+	p.kept.mu.Lock()
+	answers, restored := len(p.kept.by), p.kept.past.restored
+	p.kept.mu.Unlock()
+	c := &p.counts
+	return stats{hits: c.found.Load(), confirmed: c.confirmed.Load(), misses: c.missed.Load(), answers: answers,
+		passed: map[string]int64{"linearizable": c.linearizable.Load(), "old revision": c.past.Load(),
+			"count only": c.count.Load(), "no quorum": c.none.Load()},
+		purges: map[string]int64{"another history": int64(restored)}}
 }

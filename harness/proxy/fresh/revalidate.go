@@ -1,5 +1,6 @@
-// Package fresh has KV servers for etcd's grpc-proxy that keep a cache and answer nothing stale from it. Each stands in
-// a file of its own, on etcd's client and API alone, so that the file can be put into etcd's server/proxy/grpcproxy.
+// Package fresh has KV servers for etcd's grpc-proxy that keep a cache and answer nothing stale from it. It stands on
+// what etcd's server stands on and on nothing of ours: the drop-in (package dropin) has it in server/proxy/grpcproxy as
+// it is. mode.go has the flags by which an operator chooses, metrics.go what is told of them.
 package fresh
 
 import (
@@ -19,7 +20,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
@@ -81,6 +81,7 @@ type revalidate struct {
 	unconfirmed time.Duration
 	overtake    time.Duration
 	kept        keptAnswers
+	counts      revalidated
 	work        sync.WaitGroup // the goroutines of flights
 
 	mu      sync.Mutex
@@ -124,6 +125,7 @@ func (p *revalidate) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRe
 	}
 	id := reader{request: string(bytes)}
 	if !r.Serializable {
+		p.counts.linearizable.Add(1)
 		return p.read(ctx, id.request, read)
 	}
 	if md, ok := metadata.FromIncomingContext(ctx); ok {
@@ -232,6 +234,7 @@ func (p *revalidate) answer(ctx context.Context, request string, read *pb.RangeR
 		return resp, "", err
 	}
 	mark = err.Error()
+	p.counts.none.Add(1)
 	local := proto.Clone(read).(*pb.RangeRequest)
 	local.Serializable = true
 	resp, err = p.passOn.Range(ctx, local)
@@ -256,8 +259,10 @@ func (p *revalidate) confirm(ctx context.Context, request string, read *pb.Range
 	before := p.kept.now()
 	kept := p.kept.get(request)
 	if kept == nil {
+		p.counts.miss(read)
 		return p.read(ctx, request, read)
 	}
+	p.counts.found.Add(1)
 	now, err := p.passOn.Range(ctx, &pb.RangeRequest{Key: read.Key, RangeEnd: read.RangeEnd,
 		MinModRevision: kept.Header.Revision + 1, KeysOnly: true, Limit: 1})
 	if err != nil {
@@ -267,6 +272,7 @@ func (p *revalidate) confirm(ctx context.Context, request string, read *pb.Range
 	// kept answer as here. So whatever is sorted, bounded or left out of it stays the same if the range does.
 	same := len(now.Kvs) == 0 && now.Count == kept.Count && now.Header.Revision >= kept.Header.Revision
 	if p.kept.passed(before, now.Header) && same {
+		p.counts.confirmed.Add(1)
 		return &pb.RangeResponse{Header: now.Header, Kvs: kept.Kvs, More: kept.More, Count: kept.Count}, nil
 	}
 	return p.read(ctx, request, read)
@@ -358,43 +364,4 @@ func (k *keptAnswers) add(request string, resp *pb.RangeResponse) {
 	if k.young.Len() > k.max {
 		delete(k.by, k.young.Remove(k.young.Back()).(keptAnswer).request)
 	}
-}
-
-// passOn is a KV server that keeps nothing.
-type passOn struct {
-	kv clientv3.KV
-	pb.UnsafeKVServer
-}
-
-func (p passOn) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
-	resp, err := p.kv.Do(ctx, grpcproxy.RangeRequestToOp(r))
-	return (*pb.RangeResponse)(resp.Get()), err
-}
-
-func (p passOn) RangeStream(*pb.RangeRequest, pb.KV_RangeStreamServer) error {
-	return status.Error(codes.Unimplemented, "RangeStream is not supported by the gRPC proxy")
-}
-
-func (p passOn) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
-	resp, err := p.kv.Do(ctx, grpcproxy.PutRequestToOp(r))
-	return (*pb.PutResponse)(resp.Put()), err
-}
-
-func (p passOn) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
-	resp, err := p.kv.Do(ctx, grpcproxy.DelRequestToOp(r))
-	return (*pb.DeleteRangeResponse)(resp.Del()), err
-}
-
-func (p passOn) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
-	resp, err := p.kv.Do(ctx, grpcproxy.TxnRequestToOp(r))
-	return (*pb.TxnResponse)(resp.Txn()), err
-}
-
-func (p passOn) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
-	var opts []clientv3.CompactOption
-	if r.Physical {
-		opts = append(opts, clientv3.WithCompactPhysical())
-	}
-	resp, err := p.kv.Compact(ctx, r.Revision, opts...)
-	return (*pb.CompactionResponse)(resp), err
 }
