@@ -75,7 +75,8 @@ CELLS ?= (deregister-elsewhere|crash|revoke-same|nested-txn|phantom-restart|read
 	proxy-restarted|from-key|identity-cached)/(none|ordering)
 real: export GHOSTROUTE_ETCD := $(ETCD)
 real: ## the parts, the incident, ten scenarios and every cause on processes of etcd: make real ETCD=3.5
-	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/stage ./harness/cmd/ghostroute
+	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/stage ./harness/cmd/ghostroute \
+		./harness/dropin
 	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestFoundPlans)$$'
 	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
 

@@ -80,8 +80,8 @@ func (s source) into(ctx context.Context, module string) error {
 	return err
 }
 
-// Build is the drop-in of the repository at top. It is built, unless it is there, in the user's cache folder, and say is
-// told so before.
+// Build is the drop-in of the repository at top. It is built, unless it is there, in the user's cache folder, which say
+// is told before.
 func Build(ctx context.Context, top string, say func(string)) (program.Program, error) {
 	s, err := read(top)
 	if err != nil {

@@ -8,6 +8,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -35,6 +36,7 @@ type Config struct {
 	Timeout   time.Duration // of each of go-micro's calls that has one; 5 s, as in go-micro, where it is 0
 	Username  string        // for a cluster with auth on; needs Password
 	Password  string
+	TLS       *tls.Config // nil for none
 	History   *history.History
 }
 
@@ -112,6 +114,7 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 		Endpoints: r.cfg.Addresses,
 		Username:  r.cfg.Username,
 		Password:  r.cfg.Password,
+		TLS:       r.cfg.TLS,
 		Context:   life,
 		Logger:    zap.NewNop(), // the default logs each retry to the terminal; errors are returned all the same
 	})
