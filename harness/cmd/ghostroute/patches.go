@@ -22,19 +22,26 @@ import (
 
 func (c *command) patches() *cobra.Command {
 	var list string
-	var write bool
+	var write, integration, resume bool
 	cmd := &cobra.Command{
 		Use:   "patches",
 		Short: "Apply our patches for etcd one by one, test each, and see which cells it moves",
 		Long: "Apply fixtures/patches to a copy of etcd's server module, one on top of another. After each the package's\n" +
 			"own tests are run, and ghostroute is built with it and tries every scenario, of watches and leases too, in\n" +
 			"the column none. What moved is what moved since the patch before; what a patch adds and leaves off is tried\n" +
-			"once more with that turned on.",
-		Example: "  ghostroute patches\n  ghostroute patches --scenarios some.txt\n  ghostroute patches --write",
-		Args:    noArgs,
+			"once more with that turned on. What moves is foretold by the table in fixtures/patches/README.md: where it\n" +
+			"differs the command ends with 1.",
+		Example: "  ghostroute patches\n  ghostroute patches --scenarios some.txt\n  ghostroute patches --write\n" +
+			"  ghostroute patches --integration",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if write && list != "" {
+			switch {
+			case write && list != "":
 				return usagef("--write writes the table of all scenarios, and these are some of them")
+			case integration && (write || list != ""):
+				return usagef("--integration runs etcd's tests and no scenario: it goes with neither --write nor --scenarios")
+			case resume && !integration:
+				return usagef("--resume goes on with --integration")
 			}
 			names, err := listed(list)
 			if err != nil {
@@ -56,20 +63,36 @@ func (c *command) patches() *cobra.Command {
 			if s.dir, err = filepath.Abs(out.Dir); err != nil {
 				return err
 			}
+			if integration {
+				return s.integrate(cmd.Context(), all, resume)
+			}
+			page := filepath.Join(at, "README.md")
+			b, err := os.ReadFile(page)
+			if err != nil {
+				return err
+			}
+			foretold, err := patch.ReadForetold(string(b))
+			if err != nil && !write {
+				return usagef("%s: %w", page, err)
+			}
 			steps, err := s.try(cmd.Context(), all)
 			if err != nil {
 				return ended(cmd.Context(), err, text.Count(len(steps), "step")+" were tried; nothing was written")
 			}
 			table := patch.Table(steps, s.differ)
 			fmt.Fprint(c.out, "\n", table)
-			if !write {
-				return nil
+			if write {
+				return mutant.WriteTable(page, cmd.Name(), "\n"+table)
 			}
-			return mutant.WriteTable(filepath.Join(at, "README.md"), cmd.Name(), "\n"+table)
+			return s.asForetold(steps, foretold)
 		},
 	}
 	cmd.Flags().StringVar(&list, "scenarios", "", "a file of the scenarios to try, a line each; all where it is not given")
 	cmd.Flags().BoolVar(&write, "write", false, "write the table to fixtures/patches/README.md")
+	cmd.Flags().BoolVar(&integration, "integration", false,
+		"run etcd's own integration tests through proxies instead, on stock, on the series and on what it turns on")
+	cmd.Flags().BoolVar(&resume, "resume", false,
+		"with --integration: what passed on the same series is not run again")
 	return c.keeps(cmd, "the folder for the copy of etcd and what each patch came to")
 }
 
@@ -153,6 +176,20 @@ func (s *series) try(ctx context.Context, all []patch.Patch) (steps []patch.Step
 		step(true, now)
 	}
 	return steps, nil
+}
+
+// asForetold is an error where a step moved other cells than its table says.
+func (s *series) asForetold(steps []patch.Step, foretold patch.Foretold) error {
+	var differs []string
+	for _, step := range steps {
+		if d := step.Differs(foretold, s.scenarios, s.differ); d != "" {
+			differs = append(differs, d)
+		}
+	}
+	if differs == nil {
+		return nil
+	}
+	return foundf("what moved is not what fixtures/patches/README.md foretells:\n  %s", strings.Join(differs, "\n  "))
 }
 
 // named is an outcome with nothing in it, of which the machinery of mutants wants the name.

@@ -3,6 +3,7 @@ package main_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,5 +26,13 @@ func TestPatchesOfAList(t *testing.T) {
 	got := run(t, "patches", "--scenarios", list, "--write", "--out", out)
 	require.Equal(t, 128, got.code)
 	require.Contains(t, got.errs, "--write writes the table of all scenarios")
+	for flags, says := range map[string]string{
+		"--integration --write": "it goes with neither --write nor --scenarios",
+		"--resume":              "--resume goes on with --integration",
+	} {
+		got := run(t, append([]string{"patches", "--out", out}, strings.Fields(flags)...)...)
+		require.Equal(t, 128, got.code)
+		require.Contains(t, got.errs, says)
+	}
 	require.NoDirExists(t, out)
 }
