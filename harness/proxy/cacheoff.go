@@ -5,8 +5,6 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
-
-	"ghostroute/harness/proxy/fresh"
 )
 
 // CacheOff is the flag of PR 15254: the proxy keeps no answers. Serializable reads are then as old as the member that
@@ -16,7 +14,6 @@ func CacheOff() Variant {
 		Name:   "cache-off",
 		Source: "etcd PR 15254",
 		Claim:  "serializable reads become eventually consistent, as they are on a member",
-		DropIn: string(fresh.Off),
 		kv:     func(w *Wiring) pb.KVServer { return oneCache(w, noCache{}) },
 	}
 }

@@ -15,7 +15,6 @@ func Revalidate() Variant {
 		Source: "ours: a conditional read, as HTTP's If-None-Match (harness/proxy/fresh/revalidate.go)",
 		Claim: "through the proxy every read is linearizable and permitted to its reader, and what has not changed is " +
 			"not sent again",
-		DropIn: string(fresh.Revalidate),
 		kv: func(w *Wiring) pb.KVServer {
 			kv, done := fresh.NewRevalidate(w.Ctx, w.Client, fresh.RevalidateOptions{})
 			w.After(func() { <-done })

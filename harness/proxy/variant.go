@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc"
 
 	patched "ghostroute/harness/grpcproxy"
-	"ghostroute/harness/program"
 	"ghostroute/harness/text"
 )
 
@@ -25,9 +24,6 @@ type Variant struct {
 	DeleteRPC string        // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
 	NeedsUser string        // why it does not work with authentication on, a proxy having no user; "" where it does
 	Flags     []string      // of etcd grpc-proxy start: how a process of its own comes to be it
-	// the drop-in's mode (fresh.Mode) that is it, "" for none. Its watched caches pass on whoever has a token, as everybody
-	// has behind the relays that stand around a process: they would be judged without their caches.
-	DropIn string
 
 	Cures patched.Cures // what of its watch and lease server is cured
 
@@ -47,20 +43,12 @@ func (v Variant) String() string {
 	return v.Name
 }
 
-// Lacks says why a proxy that is a process of this program cannot be this variant, "" where it can.
-func (v Variant) Lacks(p program.Program) string {
-	if v.client == nil && v.kv == nil && v.Cures == (patched.Cures{}) || v.flags(p) != nil {
+// Internal says why a proxy that is a process of its own cannot be this variant, "" where it can.
+func (v Variant) Internal() string {
+	if v.client == nil && v.kv == nil && v.Cures == (patched.Cures{}) || v.Flags != nil {
 		return ""
 	}
 	return "no flag of etcd's makes it: what it changes is changed inside this process"
-}
-
-// flags are those by which a process of this program comes to be it, nil where there are none.
-func (v Variant) flags(p program.Program) []string {
-	if v.DropIn != "" && p.Caches {
-		return []string{"--experimental-kv-cache=" + v.DropIn}
-	}
-	return v.Flags
 }
 
 // Wiring is what a variant may change while a proxy is put together.
