@@ -39,6 +39,15 @@ func TestItIsTheSeriesAndPackageFresh(t *testing.T) {
 	require.Empty(t, tests, "they stand on what is ours")
 }
 
+// It is of the etcd that everything else is tried on.
+func TestItIsOfThisEtcd(t *testing.T) {
+	t.Parallel()
+	version, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}",
+		"go.etcd.io/etcd/server/v3").Output()
+	require.NoError(t, err)
+	require.Equal(t, "v"+of, strings.TrimSpace(string(version)))
+}
+
 // What the drop-in is made of decides which program it is.
 func TestAnotherSourceIsAnotherProgram(t *testing.T) {
 	t.Parallel()
