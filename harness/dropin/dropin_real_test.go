@@ -5,6 +5,7 @@ package dropin_test
 import (
 	"context"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"ghostroute/harness/balancer"
 	"ghostroute/harness/history"
+	"ghostroute/harness/link"
 )
 
 // What cannot be is refused when it is started, with the reason.
@@ -129,6 +131,40 @@ func TestAMemberThatStandsStill(t *testing.T) {
 		require.Equal(t, []string{"v1-b"}, s.told(reader), mode)
 		require.NoError(t, writer.Deregister(instance("v1-b")))
 	}
+}
+
+// The way to the member goes black before an instance deregisters, so nothing tells the proxy. Until the bound is over
+// it may name the ghost; from then on it fails, and once the way is mended it tells the truth.
+func TestCoherentBehindABlackHole(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const bound = 500 * time.Millisecond
+	way, err := link.Listen("p→m1", link.To("tcp", s.etcd))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, way.Close()) }()
+	addr := s.port().Addr()
+	s.proxyOf(way.Addr(), s.dropIn, "p", addr, "--experimental-kv-cache=coherent",
+		"--experimental-kv-cache-max-staleness="+bound.String())
+	writer, reader := s.micro("writer", s.etcd), s.micro("reader", addr)
+	s.register(writer, "v1-a", "v1-b")
+	s.keeps(reader, addr, "v1-a", "v1-b")
+	way.Blackhole(link.Both)
+	require.NoError(t, writer.Deregister(instance("v1-a")))
+	acked := time.Now()
+	for failed := false; !failed; {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(s.ctx, time.Second)
+		got, err := reader.Client().Get(ctx, keys, clientv3.WithPrefix(), clientv3.WithSerializable())
+		cancel()
+		if failed = err != nil; !failed {
+			require.Less(t, began.Sub(acked), bound, "it answers what nobody can have told it: %v", got.Kvs)
+		}
+	}
+	way.Mend()
+	require.Eventually(t, func() bool {
+		ids, err := s.tells(reader)
+		return err == nil && slices.Equal(ids, []string{"v1-b"})
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // Stock and drop-in stand side by side behind one balancer. Whoever is behind the drop-in is told the truth whichever

@@ -106,7 +106,13 @@ func (s *stand) client(addr string) *clientv3.Client {
 // proxy starts a grpc-proxy with TLS on both sides.
 func (s *stand) proxy(p program.Program, name, addr string, flags ...string) *process.Process {
 	s.Helper()
-	args := []string{"grpc-proxy", "start", "--endpoints", s.etcd, "--listen-addr", addr, "--advertise-client-url", addr,
+	return s.proxyOf(s.etcd, p, name, addr, flags...)
+}
+
+// proxyOf is proxy where the way to the member is another.
+func (s *stand) proxyOf(member string, p program.Program, name, addr string, flags ...string) *process.Process {
+	s.Helper()
+	args := []string{"grpc-proxy", "start", "--endpoints", member, "--listen-addr", addr, "--advertise-client-url", addr,
 		"--data-dir", filepath.Join(s.dir, name),
 		"--cert", s.certs.cert, "--key", s.certs.key, "--cacert", s.certs.ca,
 		"--cert-file", s.certs.cert, "--key-file", s.certs.key, "--trusted-ca-file", s.certs.ca}
@@ -166,17 +172,22 @@ func (s *stand) register(r *registry.Registry, ids ...string) {
 }
 
 // told is which instances a reader is told of.
-func (s *stand) told(r *registry.Registry) (ids []string) {
+func (s *stand) told(r *registry.Registry) []string {
 	s.Helper()
-	all, err := r.GetService(service)
+	ids, err := s.tells(r)
 	require.NoError(s, err)
+	return ids
+}
+
+func (s *stand) tells(r *registry.Registry) (ids []string, err error) {
+	all, err := r.GetService(service)
 	for _, one := range all {
 		for _, n := range one.Nodes {
 			ids = append(ids, n.Id)
 		}
 	}
 	slices.Sort(ids)
-	return ids
+	return ids, err
 }
 
 // keeps has a reader read until its proxy has answered from what it keeps.
