@@ -7,8 +7,9 @@ export GOFLAGS
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Trials mostly wait: for leases, for a cache to lapse. More of them than there are cores may run at a time.
-PARALLEL ?= 20
+# Trials mostly wait: for leases, for a cache to lapse. This is the most at a time; fewer begin where the machine does not
+# keep up (harness/pace).
+PARALLEL ?= 48
 
 # A variable on the command line that does nothing is a typo.
 VARIABLES := ARGS N PACE IN PARALLEL ETCD CELLS GO GOFLAGS STATICCHECK
@@ -67,7 +68,7 @@ test: ## every test
 
 race: ## every test under the race detector
 	$(GO) test -race -timeout 20m ./harness/...
-	$(GO) test -race -parallel 3 -timeout 40m ./scenarios
+	$(GO) test -race -parallel 12 -timeout 40m ./scenarios
 
 # What members and proxies are in "make real", and the cells of the matrix that it tries.
 ETCD  ?= 3.7

@@ -186,7 +186,7 @@ func Fixes() []Fix {
 			Claims: "no answer is older than its bound, and none is older than what its proxy has told of before",
 			GivesUp: "answers while there is no quorum, the cache where authentication is on, and reads that see what " +
 				"another proxy has just told",
-			Apply:    variant(proxy.Coherent(proxyTTL)), // long enough for every trial to look before it is over
+			Apply:    variant(proxy.Coherent(2 * proxyTTL)), // every trial looks before half of it is over
 			Promises: []string{"bounded", "digest", "convergence", "identity"},
 			Lab:      func(c *lab.Config) { c.Topology.Variant, c.Heals = proxy.Coherent(0), 500*time.Millisecond }},
 

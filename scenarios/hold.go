@@ -47,7 +47,7 @@ func (t *Trial) holdEvents(at history.Point) (release func()) {
 	return func() {
 		// The change is acknowledged, so its event comes, but for a watch that broke off and was begun anew from the present.
 		// If none came, the judge says that nothing was held.
-		t.within(func(ctx context.Context) error {
+		_ = t.within(func(ctx context.Context) error {
 			for _, g := range gates {
 				_ = g.Caught(ctx)
 			}
@@ -91,11 +91,11 @@ func (t *Trial) refill() error {
 // inTime says whether entries that age were read before they could expire: what counts of a gateway is when it asked
 // the registry last.
 func (t *Trial) inTime() error {
-	age := t.Topology.Variant.Age
+	age := t.Topology.Variant.Misleads()
 	for _, g := range t.Gateways() {
 		read, ok := g.Registry().LastRead(t.Topology.Service)
 		if old := read.Began - t.filled; age > 0 && ok && old > age {
-			return &trial.Late{What: fmt.Sprintf("%s first read the proxies' entries when they were %s old, and they live %s",
+			return &trial.Late{What: fmt.Sprintf("%s first read the proxies' entries when they were %s old, and they mislead for %s",
 				g.Name(), old.Round(time.Millisecond), age)}
 		}
 	}
@@ -115,7 +115,7 @@ func (t *Trial) holdWatches() (func(), error) {
 	release := t.holdEvents(history.AfterMember)
 	return func() {
 		release()
-		t.within(func(ctx context.Context) error {
+		_ = t.within(func(ctx context.Context) error { // that it did not is for the gateways' answers to show
 			for _, p := range t.Proxies() {
 				if err := t.delivered(ctx, p.Name()); err != nil {
 					return err
@@ -141,15 +141,15 @@ func (t *Trial) holdScrub() (release func()) {
 	held := t.HoldScrub()
 	return func() {
 		held()
-		t.within(t.Scrubbed)
+		t.late = t.within(t.Scrubbed)
 	}
 }
 
-// within gives what was released a while to happen. That it did not is for the gateways' answers to show.
-func (t *Trial) within(f func(context.Context) error) {
+// within gives what was released a while to happen.
+func (t *Trial) within(f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(t.ctx, trial.Reconnecting)
 	defer cancel()
-	_ = f(ctx)
+	return f(ctx)
 }
 
 // delivered waits until a proxy that watches has cleared a key that it had cached and that has just been written on a

@@ -15,10 +15,12 @@ import (
 
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/pace"
 	"ghostroute/harness/report"
 	"ghostroute/harness/room"
 	"ghostroute/harness/stage"
 	"ghostroute/harness/text"
+	"ghostroute/harness/trial"
 	"ghostroute/harness/verdict"
 )
 
@@ -34,6 +36,7 @@ type Matrix struct {
 
 	on    On
 	pool  *stage.Pool
+	pace  *pace.Pace
 	alone sync.RWMutex // trials share it; one that has been late twice has it for itself
 
 	mu    sync.Mutex
@@ -47,7 +50,7 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 		expected = Verdicts{}
 	}
 	pool, err := stage.NewPool()
-	return &Matrix{Expected: expected, Dir: dir, pool: pool, found: Verdicts{}}, err
+	return &Matrix{Expected: expected, Dir: dir, pool: pool, pace: pace.New(few, many), found: Verdicts{}}, err
 }
 
 // RunOn has cells be tried on processes, or with the zero On in this one, as they are unless it is called. It is called
@@ -58,7 +61,10 @@ func (m *Matrix) RunOn(on On) { m.on, m.pool.Program = on, on.Etcd }
 func (m *Matrix) On() On { return m.on }
 
 // Close ends the clusters.
-func (m *Matrix) Close() error { return m.pool.Close() }
+func (m *Matrix) Close() error {
+	m.pace.Close()
+	return m.pool.Close()
+}
 
 // Cell tries one scenario against one fix. What it says is not as it was expected to be: with moved, the run fails.
 func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell, moved []string, err error) {
@@ -156,7 +162,14 @@ func (m *Matrix) whose(ctx context.Context, s Scenario, f Fix, reading gateway.K
 
 // attempts is how often a trial is made whose premises time breaks; the last of them alone, with no other of this
 // matrix beside it: what made it late may be their number.
-const attempts, together = 6, 2
+const attempts, together = 5, 2
+
+// few and many are how many trials there are at a time on a machine that hardly keeps up, and on one that is idle.
+const few, many = 6, 48
+
+// standstill is how long a goroutine that is ready may wait for its turn. A trial during which one waited longer says
+// nothing: what should have come first may have come second.
+const standstill = 400 * time.Millisecond
 
 // trial is a trial's result. It is made again where time broke a premise, which is told and counted; never for what it
 // came to.
@@ -168,7 +181,7 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 			beside = &m.alone
 		}
 		beside.Lock()
-		r, err = m.try(ctx, s, f, reading)
+		r, err = m.paced(ctx, s, f, reading)
 		beside.Unlock()
 		if err != nil {
 			return r, again, fmt.Errorf("%s against %s, read %s: %w", s.Name, f.Name, reading, err)
@@ -187,6 +200,21 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	return r, again, nil
 }
 
+// paced is a trial that begins when the machine keeps up with one more, and is void if it did not keep up with it.
+func (m *Matrix) paced(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
+	end, err := m.pace.Begin(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer end()
+	began := time.Now()
+	r, err := m.try(ctx, s, f, reading)
+	if stood := m.pace.Stood(began); err == nil && stood > standstill {
+		r.broke(&trial.Late{What: "the machine stood still for " + stood.Round(time.Millisecond).String()})
+	}
+	return r, err
+}
+
 // try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the
 // pool.
 func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
@@ -198,8 +226,11 @@ func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kin
 		fmt.Errorf("the trial was still running after %s", trialTimeout))
 	defer done()
 	r, err := Try(limited, c, m.on, s, f, reading)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return r, context.Cause(ctx)
+	case limited.Err() != nil && err == nil:
+		r.broke(&trial.Late{What: context.Cause(limited).Error()})
 	}
 	if err == nil {
 		err = r.Again(r.Verdict)

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"context"
 	"errors"
-	"slices"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -69,14 +68,14 @@ func members() []Scenario {
 			Needs: everyMember,
 			Text:  "A follower is killed, v1-a deregisters through p1, the follower is started again.",
 			Act: func(t *Trial) error {
-				m, err := t.leastWatched()
+				m, err := t.Follower(t.ctx)
 				if err != nil {
 					return err
 				}
-				if err := t.Kill(m); err != nil {
+				if err := t.Kill(m.Name); err != nil {
 					return err
 				}
-				return errors.Join(t.deregisterAgain("v1-a"), t.RestartMember(t.ctx, m))
+				return errors.Join(t.deregisterAgain("v1-a"), t.RestartMember(t.ctx, m.Name))
 			},
 		},
 		{
@@ -103,20 +102,6 @@ func members() []Scenario {
 func everyMember(t *harness.Topology) { t.Members = 3 }
 
 func (t *Trial) everyMember() []string { return t.others(nil) }
-
-// leastWatched is the follower at which the fewest proxies' own watches stand: whose watch breaks off has reason to
-// forget what it has, and misleads nobody.
-func (t *Trial) leastWatched() (string, error) {
-	lead, err := t.Cluster.Leader(t.ctx)
-	if err != nil {
-		return "", err
-	}
-	at := map[string]int{}
-	for _, p := range t.Proxies() {
-		at[p.WatchesAt()]++
-	}
-	return slices.MinFunc(t.others(lead), func(a, b string) int { return at[a] - at[b] }), nil
-}
 
 func (t *Trial) others(but *etcd.Member) (names []string) {
 	for _, m := range t.Cluster.Members {

@@ -22,6 +22,7 @@ type Trial struct {
 
 	ctx    context.Context
 	filled time.Duration // when entries that age were filled last
+	late   error         // why what heals the proxies has not been everywhere, though it was free to
 }
 
 // cacheTTL is go-micro's registry/cache.DefaultTTL in a trial: a minute as shipped, shortened so that a trial sees it
@@ -58,18 +59,26 @@ func Try(ctx context.Context, cluster *etcd.Cluster, on On, s Scenario, f Fix, r
 	}
 	t := newTrial(ctx, b, s, f)
 	failed := t.Run()
+	if failed == nil && t.late != nil {
+		failed = &trial.Late{What: t.late.Error()}
+	}
 	if failed == nil {
 		failed = t.uncrossed()
 	}
 	q, events := t.Question(), t.History.Events()
 	closed := b.Close()
 	r := Result{Saved: verdict.Saved{Question: &q, Events: events}}
+	r.broke(failed)
+	return r, closed
+}
+
+// broke judges a trial of which a premise broke, or with nil none.
+func (r *Result) broke(failed error) {
 	if failed != nil {
 		r.Failed, r.Late = failed.Error(), errors.As(failed, new(*trial.Late))
 	}
 	r.Verdict = r.Judge()
 	r.Label = r.Verdict.Label()
-	return r, closed
 }
 
 func newTrial(ctx context.Context, b *harness.Bench, s Scenario, f Fix) *Trial {

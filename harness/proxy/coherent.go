@@ -19,6 +19,7 @@ func Coherent(bound time.Duration) Variant {
 		Source: "ours: a watched cache whose barrier runs in the background (harness/proxy/fresh)",
 		Claim:  "no answer is older than " + bound.String() + ", and none is older than what its proxy has told of before",
 		Age:    bound,
+		Asks:   bound / 2,
 		kv: func(w *Wiring) pb.KVServer {
 			return fenced(w, fresh.FencedOptions{MaxStaleness: bound, Patience: barrierPatience})
 		},

@@ -1,15 +1,16 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -197,11 +198,12 @@ func (p *Proxy) tapStream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.C
 	if err != nil || !strings.HasSuffix(method, "/Watch") {
 		return s, err
 	}
-	return &watchStream{s, &watching{proxy: p, record: p.upstream.open(ctx, p)}}, nil
+	return &watchStream{s, ctx, &watching{proxy: p, record: p.upstream.open(ctx, p)}}, nil
 }
 
 type watchStream struct {
 	grpc.ClientStream
+	caller context.Context // of who opened it; the stream's own ends with the stream
 	*watching
 }
 
@@ -213,10 +215,11 @@ func (w *watchStream) SendMsg(m any) error {
 	return w.ClientStream.SendMsg(m)
 }
 
-// RecvMsg holds what a gate asks for.
+// RecvMsg holds what a gate asks for. To a proxy that watches of its own accord, that its watch broke off is as good as
+// an event, and may be as late: it is held as one would be, unless the proxy itself gives the stream up.
 func (w *watchStream) RecvMsg(m any) error {
 	if err := w.ClientStream.RecvMsg(m); err != nil {
-		return err
+		return cmp.Or(w.breaks(w.caller), err)
 	}
 	r, ok := m.(*pb.WatchResponse)
 	if !ok {
@@ -231,13 +234,8 @@ type watching struct {
 	record *upstreamStream // nil where it is not recorded
 
 	mu    sync.Mutex
-	asked []asked // that no Created has come for; they come in order
-}
-
-// asked is a watch that was asked for.
-type asked struct {
-	*pb.WatchCreateRequest
-	own bool // of the registry, by the proxy of its own accord
+	asked []*pb.WatchCreateRequest // that no Created has come for; they come in order
+	own   []*pb.WatchCreateRequest // of the registry, by the proxy of its own accord
 }
 
 // asks notes a watch of the registry that is the proxy's own: it is asked for while no client watches.
@@ -251,7 +249,10 @@ func (w *watching) asks(r *pb.WatchRequest) {
 		w.proxy.watches.Store(true)
 	}
 	w.mu.Lock()
-	w.asked = append(w.asked, asked{c, own})
+	w.asked = append(w.asked, c)
+	if own {
+		w.own = append(w.own, c)
+	}
 	w.mu.Unlock()
 	w.record.asks(c)
 }
@@ -271,14 +272,24 @@ func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 		c := w.asked[0]
 		w.asked = w.asked[1:]
 		w.mu.Unlock()
-		if at, ok := peer.FromContext(ctx); ok && c.own {
-			w.proxy.stands.Store(at.Addr.String())
-		}
-		if key, held := w.proxy.gates.watched(c.WatchCreateRequest); held && w.proxy.Watches() {
+		if key, held := w.proxy.gates.watched(c); held && w.proxy.Watches() {
 			return w.proxy.gates.pass(ctx, history.AfterMember, "Watch", key)
 		}
 	}
 	return w.proxy.passEvents(ctx, history.AfterMember, r)
+}
+
+// breaks holds that the stream broke off where a gate asks for events of one of the proxy's own watches.
+func (w *watching) breaks(ctx context.Context) error {
+	w.mu.Lock()
+	own := slices.Clone(w.own)
+	w.mu.Unlock()
+	for _, c := range own {
+		if key, held := w.proxy.gates.watched(c); held {
+			return w.proxy.gates.pass(ctx, history.AfterMember, "Watch", key)
+		}
+	}
+	return nil
 }
 
 // passEvents holds a watch's response at the gates that ask for one of its events.

@@ -77,7 +77,6 @@ type Proxy struct {
 
 	watchers atomic.Int64 // watch streams that clients have open
 	watches  atomic.Bool  // see Watches
-	stands   atomic.Value // a string, see WatchesAt
 	ranges   atomic.Int64 // see Ranges
 	upstream upstream
 }
@@ -153,18 +152,6 @@ func (p *Proxy) Link(member string) *link.Link { return p.links[member] }
 
 // Watches says whether the proxy has watched the registry of its own accord, whatever its variant says that it does.
 func (p *Proxy) Watches() bool { return p.watches.Load() }
-
-// WatchesAt is the member at which the proxy's own watch of the registry was last begun while no client watched. It is
-// "" where it has none, and where that is not seen: in front of a process.
-func (p *Proxy) WatchesAt() string {
-	addr, _ := p.stands.Load().(string)
-	for m, l := range p.links {
-		if l.Addr() == addr {
-			return m
-		}
-	}
-	return ""
-}
 
 // Ranges is how many Range requests the proxy has sent to its members, those of its own accord included.
 func (p *Proxy) Ranges() int64 { return p.ranges.Load() }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,6 +22,7 @@ type Variant struct {
 
 	Relays    bool          // it passes bytes on: it has no cache, no RPC to hold, and chooses its member by itself
 	Age       time.Duration // how long an entry of its cache is good for once it was confirmed; 0 is for ever
+	Asks      time.Duration // when a hit has it ask whether it is good still, in the background; 0 is never
 	DeleteRPC string        // what a client's DeleteRange is on its way to etcd; "" is "DeleteRange"
 	NeedsUser string        // why it does not work with authentication on, a proxy having no user; "" where it does
 	Flags     []string      // of etcd grpc-proxy start: how a process of its own comes to be it
@@ -42,6 +44,9 @@ func (v Variant) String() string {
 	}
 	return v.Name
 }
+
+// Misleads is for how long an entry of its cache is certain to be answered with once it was confirmed; 0 is for ever.
+func (v Variant) Misleads() time.Duration { return cmp.Or(v.Asks, v.Age) }
 
 // Internal says why a proxy that is a process of its own cannot be this variant, "" where it can.
 func (v Variant) Internal() string {

@@ -145,8 +145,9 @@ func (s *Stage) Reconnect(ctx context.Context, client string, c *clientv3.Client
 	return nil
 }
 
-// moment is how long a client that scatters waits for one proxy before it passes it over.
-const moment = 300 * time.Millisecond
+// moment is how long a client that scatters waits for a proxy that has no way to etcd before it passes it over. One that
+// has is given longer than it takes however busy the machine is.
+const moment, longer = 300 * time.Millisecond, 10 * time.Second
 
 // Scatter deletes a key, or with an option a range, through every proxy, one after another: one that cannot reach etcd
 // is passed over. It is what the fix "scatter" does.
@@ -160,7 +161,11 @@ func (s *Stage) Scatter(ctx context.Context, key string, opts ...clientv3.OpOpti
 }
 
 func (s *Stage) scatter(ctx context.Context, p *proxy.Proxy, key string, opts []clientv3.OpOption) error {
-	ctx, cancel := context.WithTimeout(ctx, moment)
+	limit := moment
+	if s.hasWay(p) {
+		limit = longer
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c, err := s.At(ctx, p.Name())
 	if err != nil {

@@ -136,6 +136,14 @@ func broken(l *link.Link) (kinds []history.FaultKind) {
 	return kinds
 }
 
+// hasWay says whether a proxy has an unbroken link to a member.
+func (s *Stage) hasWay(p *proxy.Proxy) bool {
+	return slices.ContainsFunc(s.Cluster.Members, func(m *etcd.Member) bool {
+		l := p.Link(m.Name)
+		return l != nil && m.Running() && !m.IsCut() && len(broken(l)) == 0
+	})
+}
+
 // CutOff cuts a member off from its peers. If it leads it hands over first: which member leads is chance, and what is
 // told of the others must not depend on it.
 func (s *Stage) CutOff(ctx context.Context, name string) error {

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -33,17 +34,35 @@ func Evicting(ctx context.Context, proxy *clientv3.Client, prefix string) error 
 // Scrub scrubs prefixes at every proxy, once.
 func (s *Stage) Scrub(ctx context.Context, how Scrubbing, prefixes ...string) error {
 	for _, p := range s.proxies {
-		c, err := s.At(ctx, p.Name())
-		if err != nil {
+		if err := s.scrub(ctx, p.Name(), how, prefixes); err != nil {
 			return err
-		}
-		for _, prefix := range prefixes {
-			if err := how(ctx, c, prefix); err != nil {
-				return fmt.Errorf("%s was not scrubbed: %w", p.Name(), err)
-			}
 		}
 	}
 	return nil
+}
+
+func (s *Stage) scrub(ctx context.Context, proxy string, how Scrubbing, prefixes []string) error {
+	c, err := s.At(ctx, proxy)
+	if err != nil {
+		return err
+	}
+	for _, prefix := range prefixes {
+		if err := how(ctx, c, prefix); err != nil {
+			return fmt.Errorf("%s was not scrubbed: %w", proxy, err)
+		}
+	}
+	return nil
+}
+
+// pass is what the scrubber does at a tick. A proxy that does not answer in time is passed over, so that it costs those
+// behind it nothing; then the error names it.
+func (s *Stage) pass(ctx context.Context, how Scrubbing, prefixes []string) (err error) {
+	for _, p := range s.proxies {
+		one, end := context.WithTimeout(ctx, time.Second)
+		err = errors.Join(err, s.scrub(one, p.Name(), how, prefixes))
+		end()
+	}
+	return err
 }
 
 // scrubber is what runs beside the proxies.
@@ -66,13 +85,11 @@ func (s *Stage) StartScrub(every time.Duration, how Scrubbing, prefixes ...strin
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				pass, end := context.WithTimeout(ctx, time.Second)
 				s.scrubber.mu.Lock()
-				if s.Scrub(pass, how, prefixes...) == nil {
+				if s.pass(ctx, how, prefixes) == nil {
 					s.scrubber.passes.Add(1)
 				}
 				s.scrubber.mu.Unlock()
-				end()
 			}
 		}
 	})

@@ -109,7 +109,7 @@ func (c *command) beyond() *cobra.Command {
 	name(cmd, &scenario, "scenario", "try this one only", scenarioNames)
 	name(cmd, &fix, "fix", "try this one only", fixNames)
 	cmd.Flags().BoolVar(&accept, "accept", false, "rewrite fixtures/beyond.txt and fixtures/beyond.md")
-	c.parallelFlag(cmd)
+	c.parallelFlag(cmd, 12)
 	return c.keeps(cmd, "the folder for the histories of what moved, and the list of that")
 }
 

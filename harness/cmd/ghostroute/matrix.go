@@ -72,15 +72,16 @@ func (c *command) matrix() *cobra.Command {
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
 	on.flags(cmd)
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
-	c.parallelFlag(cmd)
+	c.parallelFlag(cmd, 48)
 	c.junitFlag(cmd)
 	part.flag(cmd, "cells")
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
 }
 
-func (c *command) parallelFlag(cmd *cobra.Command) {
-	cmd.Flags().UintVar(&c.parallel, "parallel", 12,
-		"cells at a time; trials mostly wait, for leases or for a cache to lapse; with --on real one for each core")
+// parallelFlag is the flag --parallel, of what mostly waits: for leases, for a cache to lapse.
+func (c *command) parallelFlag(cmd *cobra.Command, most uint) {
+	cmd.Flags().UintVar(&c.parallel, "parallel", most,
+		"the most cells at a time; fewer where the machine does not keep up, and with --on real one for each core")
 }
 
 func (c *command) junitFlag(cmd *cobra.Command) {

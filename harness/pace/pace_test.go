@@ -1,0 +1,83 @@
+package pace
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAsManyBeginAsTheMachineKeepsUpWith: in a bubble a sleep is never late, so all may; what is late is said.
+func TestAsManyBeginAsTheMachineKeepsUpWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(2, 5)
+		defer p.Close()
+		begun := make(chan func(), 9)
+		for range 9 {
+			go func() {
+				end, err := p.Begin(t.Context())
+				require.NoError(t, err)
+				begun <- end
+			}()
+		}
+		synctest.Wait()
+		require.Len(t, begun, 2, "the least")
+		time.Sleep(window + tick)
+		synctest.Wait()
+		require.Len(t, begun, 3, "one more after a window that was on time")
+		time.Sleep(10 * window)
+		synctest.Wait()
+		require.Len(t, begun, 5, "the most")
+		(<-begun)()
+		synctest.Wait()
+		require.Len(t, begun, 5, "one ended, and another has begun")
+		for range 8 {
+			(<-begun)()
+			synctest.Wait()
+		}
+		require.Zero(t, p.running)
+		require.Zero(t, p.Stood(time.Now().Add(-time.Hour)))
+	})
+}
+
+func TestALateWindowHasFewerBegin(t *testing.T) {
+	p := &Pace{least: 4, most: 40, limit: 40}
+	began := time.Now()
+	p.think(began, slow+1, 100*time.Millisecond)
+	require.Equal(t, 35, p.Limit(), "an eighth fewer")
+	p.running = 36
+	p.think(began.Add(window), slow+1, 90*time.Millisecond)
+	require.Equal(t, 35, p.Limit(), "what is too many ends first")
+	p.running = 0
+	for n := range 100 {
+		p.think(began.Add(time.Duration(n)*window), slow+1, slow+1)
+	}
+	require.Equal(t, 4, p.Limit(), "the least")
+	p.think(began.Add(time.Minute), quick-1, quick)
+	require.Equal(t, 4, p.Limit(), "nobody waits for more")
+	p.think(began.Add(time.Minute), (slow+quick)/2, slow)
+	require.Equal(t, 100*time.Millisecond, p.Stood(began))
+	require.Equal(t, slow, p.Stood(began.Add(40*time.Second)))
+	p.think(began.Add(time.Hour), quick, quick)
+	require.Len(t, p.slept, 1, "what is long ago is forgotten")
+}
+
+func TestWhoGivesUpWaitingTakesNobodysTurn(t *testing.T) {
+	p := &Pace{least: 1, most: 1, limit: 1}
+	end, err := p.Begin(t.Context())
+	require.NoError(t, err)
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	_, err = p.Begin(ctx)
+	require.ErrorIs(t, err, why)
+	require.Empty(t, p.waiting)
+	end()
+	end, err = p.Begin(t.Context())
+	require.NoError(t, err)
+	end()
+	require.Zero(t, p.running)
+}
