@@ -74,7 +74,7 @@ type Fault struct {
 	RPC    string    `json:"rpc,omitempty"`   // of a hold: "Range", "Put", "DeleteRange", "Txn", "Watch" …
 	Key    string    `json:"key,omitempty"`   // of a hold: the prefix of the keys it is about
 	Point  Point     `json:"point,omitempty"` // of a hold: where
-	Met    int64     `json:"met,omitempty"`   // how much it has met, see FaultKind.Meets
+	Met    int64     `json:"met,omitempty"`   // see FaultKind.Meets; where a hold of a watch ends: responses behind it
 	Detail string    `json:"detail,omitempty"`
 }
 

@@ -37,6 +37,7 @@ type Gate struct {
 
 	mu     sync.Mutex
 	left   int
+	behind int64         // see Behind
 	caught chan struct{} // closed when the first RPC stands at the gate
 	open   chan struct{} // closed by Release and Lose
 	lost   bool          // set by Lose before open is closed
@@ -71,6 +72,31 @@ func (g *Gate) Caught(ctx context.Context) error {
 	}
 }
 
+// Behind is how many responses with events the proxy's watches were sent since the first stood at the gate: with one
+// client that watches one range, what waits behind it. It is counted for what is held on its way to a client.
+func (g *Gate) Behind() int64 {
+	if g == nil {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.behind
+}
+
+// comes counts a response that a member sent.
+func (g *Gate) comes() {
+	select {
+	case <-g.caught:
+	default:
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.hold.RPC == "Watch" && g.hold.Point == history.BeforeClient {
+		g.behind++
+	}
+}
+
 // Release releases what is held and holds nothing more.
 func (g *Gate) Release() { g.end(false) }
 
@@ -91,8 +117,13 @@ func (g *Gate) end(lost bool) {
 }
 
 func (g *Gate) tell(op history.FaultOp) {
+	var met int64
+	if op == history.End {
+		met = g.Behind()
+	}
 	g.proxy.cfg.History.Add(history.Event{Who: g.proxy.cfg.Name, Fault: &history.Fault{
-		Kind: history.Hold, Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Point: g.hold.Point}})
+		Kind: history.Hold, Op: op, Target: g.proxy.cfg.Name, RPC: g.hold.RPC, Key: g.hold.Key, Point: g.hold.Point,
+		Met: met}})
 }
 
 // take says whether the gate holds this RPC, and if so counts it.
@@ -148,6 +179,15 @@ func (s *gates) loseAll() {
 	s.mu.Unlock()
 	for _, g := range all {
 		g.Lose()
+	}
+}
+
+// comes counts a response with events that a member sent.
+func (s *gates) comes() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.all {
+		g.comes()
 	}
 }
 
@@ -267,6 +307,9 @@ func overlap(c *pb.WatchCreateRequest, prefix string) bool {
 // would behind a slow link.
 func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 	w.record.hears(r)
+	if len(r.Events) > 0 {
+		w.proxy.gates.comes()
+	}
 	if r.Created {
 		w.mu.Lock()
 		c := w.asked[0]
@@ -308,7 +351,9 @@ func (p *Proxy) deliver(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		p.watchers.Add(1)
 		defer p.watchers.Add(-1)
 		p.upstream.knows(ss.Context(), p)
-		ss = &deliveryStream{ServerStream: ss, proxy: p}
+		err := handler(srv, &deliveryStream{ServerStream: ss, proxy: p})
+		p.upstream.over(ss.Context(), p, err)
+		return err
 	}
 	return handler(srv, ss)
 }

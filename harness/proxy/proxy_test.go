@@ -246,8 +246,19 @@ func TestAClientsWatchIsHeld(t *testing.T) {
 			rev := f.put(f.Cluster.Client(), "k", "v")
 			require.NoError(t, gate.Caught(f.Ctx))
 			require.Empty(t, events)
+			want := int64(0)
+			if at == history.BeforeClient { // what is held before the proxy keeps what is behind it from coming
+				want = 2
+			}
+			f.put(f.Cluster.Client(), "k", "v")
+			f.put(f.Cluster.Client(), "k", "v")
+			require.Eventually(t, func() bool { return gate.Behind() == want }, time.Minute, time.Millisecond)
 			gate.Release()
 			require.Equal(t, rev, (<-events).Events[0].Kv.ModRevision)
+			_, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool {
+				return e.Fault != nil && e.Fault.Op == history.End && e.Fault.Met == want
+			})
+			require.NoError(t, err)
 			require.False(t, p.Watches(), "that it watches is its client's doing")
 		})
 	}

@@ -116,6 +116,19 @@ func (u *upstream) passes(ctx context.Context, p *Proxy, r *pb.WatchResponse) {
 		Compacted: r.CompactRevision, Reason: r.CancelReason}})
 }
 
+// over records that a client's whole stream is over, and what the proxy had to say to that.
+func (u *upstream) over(ctx context.Context, p *Proxy, err error) {
+	if !p.cfg.Watched {
+		return
+	}
+	reason := ""
+	if err != nil {
+		reason = err.Error()
+	}
+	p.cfg.History.Add(history.Event{Who: p.cfg.Name, Watch: &history.Watch{
+		Watch: p.cfg.Name + " to all of " + p.clientOf(callerOf(ctx)), Op: history.WatchEnd, Reason: reason}})
+}
+
 func (s *upstreamStream) add(of *pb.WatchCreateRequest, w history.Watch) {
 	w.Watch, w.As = s.name, s.as
 	w.Key, w.End, w.From = string(of.GetKey()), string(of.GetRangeEnd()), of.GetStartRevision()

@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -54,6 +53,7 @@ type Scenario struct {
 	Refused  []string           // those of them whom etcd itself denies what they ask for
 	Patience time.Duration      // 0 is the usual
 	Proofs   []promise.Proof
+	AtProxy  []promise.Proof  // what must show besides where there is a proxy that knows watches from bytes
 	Patch    string           // a patch of etcd's client that cures it: it stands in fixtures/patches
 	NA       func(Fix) string // why it makes no sense with a fix; nil and "" is that it does
 }
@@ -113,7 +113,11 @@ func Try(ctx context.Context, c *etcd.Cluster, s Scenario, f Fix) (Result, error
 	if err != nil {
 		return Result{}, err
 	}
-	q := promise.Question{Clients: s.Clients, Refused: s.Refused, Patience: max(s.Patience, patience), Proofs: s.Proofs}
+	q := promise.Question{Clients: s.Clients, Refused: s.Refused, Patience: max(s.Patience, patience),
+		Proofs: slices.Clone(s.Proofs)}
+	if b.relays() {
+		q.Proofs = append(q.Proofs, s.AtProxy...)
+	}
 	b.follow()
 	b.step(history.PhaseAct, s.Title)
 	failed := s.Act(b)
@@ -257,29 +261,6 @@ func (b *Bench) put(keys ...string) (revision int64, err error) {
 		revision = r.Header.Revision
 	}
 	return revision, nil
-}
-
-// putMany writes n keys on a member, so many at a time.
-func (b *Bench) putMany(prefix string, n, parallel int) error {
-	c, err := b.At(b.ctx, "m1")
-	if err != nil {
-		return err
-	}
-	var all sync.WaitGroup
-	errs := make(chan error, parallel)
-	for p := range parallel {
-		all.Go(func() {
-			for i := p; i < n; i += parallel {
-				if _, err := c.Put(b.ctx, fmt.Sprint(prefix, i), "v"); err != nil {
-					errs <- err
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	close(errs)
-	return <-errs
 }
 
 // relays says whether there is a proxy that knows watches from bytes.

@@ -2,6 +2,7 @@ package beyond
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,11 +34,37 @@ func TestEachDefectIsThereAndEachCureCures(t *testing.T) {
 	defer cancel()
 	require.NoError(t, table.Try(ctx, Pairs(Scenarios(), expected.Matters), 12, func(p Pair, cell Cell) {
 		assert.Empty(t, cell.News)
-		for _, proof := range p.Proofs { // without what proves the fault the same history proves nothing
+		for _, proof := range cell.Question.Proofs { // without what proves the fault the same history proves nothing
 			rest := slices.DeleteFunc(slices.Clone(cell.Events), proof.Shows)
 			assert.Equal(t, "unknown", promise.Judge(rest, cell.Question).Outcome, "%s: %s", p.Name, proof.What)
 		}
 	}))
+}
+
+// TestWhatIsUnknownIsTriedAgain has a scenario whose fault fails to show until its last attempt.
+func TestWhatIsUnknownIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	table, err := NewTable(Verdicts{{"late", "none"}: "kept"}, t.ArtifactDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, table.Close()) }()
+	tried := 0
+	s := Scenario{Name: "late", Clients: []string{"c1"}, Act: func(b *Bench) error {
+		if tried++; tried < attempts {
+			return fmt.Errorf("attempt %d was late", tried)
+		}
+		_, err := b.list("c1", "k/")
+		return err
+	}}
+	cell, err := table.Cell(t.Context(), s, Fixes()[0])
+	require.NoError(t, err)
+	require.Empty(t, cell.News)
+	require.Equal(t, []string{"the trial was not carried out: attempt 1 was late",
+		"the trial was not carried out: attempt 2 was late"}, cell.Again)
+	require.Contains(t, cell.String(), "late against none was tried again: the trial was not carried out: attempt 1")
+	tried = -1 // and not for ever
+	cell, err = table.Cell(t.Context(), s, Fixes()[0])
+	require.NoError(t, err)
+	require.Contains(t, cell.News, "it is    unknown: the trial was not carried out: attempt 2 was late")
 }
 
 // TestTheIncidentOfTheResolver runs every step of the story, each of which asserts what happened.

@@ -18,6 +18,10 @@ import (
 // trialTimeout is far beyond any trial.
 const trialTimeout = time.Minute
 
+// attempts is how often a trial is made that comes to unknown: its fault did not show, which a busy machine can do. What
+// a trial comes to is never tried away.
+const attempts = 3
+
 // Table tries scenarios against fixes, and compares each verdict with the expected one. Close it.
 type Table struct {
 	Expected Verdicts
@@ -39,28 +43,22 @@ func (t *Table) Close() error { return t.pool.Close() }
 type Cell struct {
 	Key
 	Result
-	Took time.Duration
-	News string // what is not as expected, "" where it is
+	Took  time.Duration
+	Again []string // why earlier trials came to unknown, each
+	News  string   // what is not as expected, "" where it is
 }
 
 // Cell tries one scenario against one fix.
 func (t *Table) Cell(ctx context.Context, s Scenario, f Fix) (Cell, error) {
 	cell := Cell{Key: Key{s.Name, f.Name}}
-	c, err := t.pool.Take(ctx, max(s.Needs.Members, 1))
-	if err != nil {
-		return cell, err
-	}
-	began := time.Now()
-	limited, cancel := context.WithTimeoutCause(ctx, trialTimeout,
-		fmt.Errorf("it was still running after %s", trialTimeout))
-	defer cancel()
-	cell.Result, err = Try(limited, c, s, f)
-	cell.Took = time.Since(began)
-	if ctx.Err() != nil {
-		return cell, context.Cause(ctx)
-	}
-	if err = errors.Join(err, t.pool.Give(ctx, c)); err != nil {
-		return cell, fmt.Errorf("%s against %s: %w", s.Name, f.Name, err)
+	for n := 1; ; n++ {
+		if err := t.try(ctx, &cell, s, f); err != nil {
+			return cell, err
+		}
+		if cell.Verdict.Outcome != "unknown" || n == attempts {
+			break
+		}
+		cell.Again = append(cell.Again, cell.Verdict.Why)
 	}
 	if was, is := t.Expected[cell.Key], cell.Verdict.Label(); was != is {
 		file, err := t.save(cell)
@@ -74,6 +72,27 @@ func (t *Table) Cell(ctx context.Context, s Scenario, f Fix) (Cell, error) {
 			"--scenario %s --fix %s", s.Name, f.Name, was, cell.Verdict, file, scenarios.Program, s.Name, f.Name)
 	}
 	return cell, nil
+}
+
+// try makes one trial.
+func (t *Table) try(ctx context.Context, cell *Cell, s Scenario, f Fix) error {
+	c, err := t.pool.Take(ctx, max(s.Needs.Members, 1))
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	limited, cancel := context.WithTimeoutCause(ctx, trialTimeout,
+		fmt.Errorf("it was still running after %s", trialTimeout))
+	defer cancel()
+	cell.Result, err = Try(limited, c, s, f)
+	cell.Took = time.Since(began)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err = errors.Join(err, t.pool.Give(ctx, c)); err != nil {
+		return fmt.Errorf("%s against %s: %w", s.Name, f.Name, err)
+	}
+	return nil
 }
 
 func (t *Table) save(c Cell) (file string, err error) {
@@ -154,6 +173,10 @@ func (v Verdicts) Matters(s Scenario) (fs []Fix) {
 
 // String is the cell in a line.
 func (c Cell) String() string {
-	return fmt.Sprintf("%-16s%-16s%s  %s", c.Scenario, c.Fix, c.Took.Round(10*time.Millisecond),
+	line := fmt.Sprintf("%-16s%-16s%s  %s", c.Scenario, c.Fix, c.Took.Round(10*time.Millisecond),
 		strings.ReplaceAll(c.Verdict.String(), "\n", " "))
+	for _, why := range c.Again {
+		line += fmt.Sprintf("\n  %s against %s was tried again: %s", c.Scenario, c.Fix, why)
+	}
+	return line
 }
