@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,30 +31,25 @@ func Fixture(name string) (string, error) {
 	}
 }
 
-// ReadExpected reads fixtures/verdicts.txt.
-func ReadExpected() (Verdicts, error) {
-	file, err := Fixture("verdicts.txt")
+// ReadFixture reads a file of the fixtures. An error of read's is told with the file's path.
+func ReadFixture[T any](name string, read func(io.Reader) (T, error)) (is T, err error) {
+	file, err := Fixture(name)
 	if err != nil {
-		return nil, err
+		return is, err
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return is, err
 	}
 	defer f.Close()
-	v, err := ReadVerdicts(f)
-	if err != nil {
-		return v, fmt.Errorf("%s, %w", file, err)
+	if is, err = read(f); err != nil {
+		return is, fmt.Errorf("%s, %w", file, err)
 	}
-	return v, nil
+	return is, nil
 }
 
-// WriteExpected writes fixtures/verdicts.txt and the tables made of it.
-func (v Verdicts) WriteExpected() error {
-	files, err := v.files()
-	if err != nil {
-		return err
-	}
+// WriteFixtures writes files of the fixtures, given by their names.
+func WriteFixtures(files map[string]string) error {
 	for name, text := range files {
 		file, err := Fixture(name)
 		if err != nil {
@@ -64,6 +60,18 @@ func (v Verdicts) WriteExpected() error {
 		}
 	}
 	return nil
+}
+
+// ReadExpected reads fixtures/verdicts.txt.
+func ReadExpected() (Verdicts, error) { return ReadFixture("verdicts.txt", ReadVerdicts) }
+
+// WriteExpected writes fixtures/verdicts.txt and the tables made of it.
+func (v Verdicts) WriteExpected() error {
+	files, err := v.files()
+	if err != nil {
+		return err
+	}
+	return WriteFixtures(files)
 }
 
 // files are the fixtures that are written from the verdicts.

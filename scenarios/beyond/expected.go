@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"ghostroute/scenarios"
@@ -66,22 +65,7 @@ func Read(r io.Reader) (Verdicts, error) {
 }
 
 // Expected reads fixtures/beyond.txt.
-func Expected() (Verdicts, error) {
-	file, err := scenarios.Fixture("beyond.txt")
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	v, err := Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s, %w", file, err)
-	}
-	return v, nil
-}
+func Expected() (Verdicts, error) { return scenarios.ReadFixture("beyond.txt", Read) }
 
 // Files are the fixtures that are written from the verdicts, by their names.
 func (v Verdicts) Files() (map[string]string, error) {
@@ -99,14 +83,5 @@ func (v Verdicts) Accept() error {
 	if err != nil {
 		return err
 	}
-	for name, text := range files {
-		file, err := scenarios.Fixture(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return scenarios.WriteFixtures(files)
 }

@@ -77,6 +77,14 @@ func (m *mutating) empty(o *mutant.Outcome) (dir string, err error) {
 	return dir, errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755))
 }
 
+// build builds ghostroute on the copy as it is.
+func (m *mutating) build(ctx context.Context) (binary string, err error) {
+	binary = filepath.Join(m.dir, ".etcd", "ghostroute")
+	_, err = m.goCommand(ctx, "build", "-modfile", m.modfile(), "-ldflags=-s -w", "-o", binary,
+		"./harness/cmd/ghostroute")
+	return binary, err
+}
+
 // try applies one mutant, builds, and sees what notices.
 func (m *mutating) try(ctx context.Context, o *mutant.Outcome) error {
 	dir, err := m.empty(o)
@@ -95,9 +103,8 @@ func (m *mutating) try(ctx context.Context, o *mutant.Outcome) error {
 // notice has every column look at a mutant that is applied.
 func (m *mutating) notice(ctx context.Context, dir string, o *mutant.Outcome) error {
 	began := time.Now()
-	binary := filepath.Join(m.dir, ".etcd", "ghostroute")
-	if _, err := m.goCommand(ctx, "build", "-modfile", m.modfile(), "-ldflags=-s -w", "-o", binary,
-		"./harness/cmd/ghostroute"); err != nil {
+	binary, err := m.build(ctx)
+	if err != nil {
 		return err
 	}
 	o.Built = time.Since(began)
@@ -211,18 +218,23 @@ func (m *mutating) ours(ctx context.Context, o *mutant.Outcome) error {
 
 // matrix runs the matrix of a mutated ghostroute, and returns what moved.
 func (m *mutating) matrix(ctx context.Context, binary, out string, args ...string) ([]mutant.Move, error) {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := m.tables(ctx, binary, "matrix", out, args...); err != nil {
 		return nil, err
 	}
-	log := filepath.Join(out, "log")
-	err := m.logged(ctx, log, append([]string{binary, "matrix", "--out", out}, args...))
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == codeFound {
-		err = nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the matrix did not run, see %s: %w", log, err)
-	}
 	return moves(filepath.Join(out, "matrix.json"))
+}
+
+// tables has a mutated ghostroute try a table, which writes what moved into a folder. That some did is no error.
+func (m *mutating) tables(ctx context.Context, binary, verb, out string, args ...string) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	log := filepath.Join(out, "log")
+	err := m.logged(ctx, log, append([]string{binary, verb, "--out", out}, args...))
+	if exit := (*exec.ExitError)(nil); err == nil || errors.As(err, &exit) && exit.ExitCode() == codeFound {
+		return nil
+	}
+	return fmt.Errorf("%s did not run, see %s: %w", verb, log, err)
 }
 
 // again tries once more, alone, what came to unknown and was not to: a premise was broken, which the machine may do.

@@ -211,9 +211,8 @@ func (s *series) unit(ctx context.Context, name string) error {
 
 // moved is all that differs from stock on the copy as it is.
 func (s *series) moved(ctx context.Context, name string) ([]mutant.Move, error) {
-	binary := filepath.Join(s.dir, ".etcd", "ghostroute")
-	if _, err := s.goCommand(ctx, "build", "-modfile", s.modfile(), "-ldflags=-s -w", "-o", binary,
-		"./harness/cmd/ghostroute"); err != nil {
+	binary, err := s.build(ctx)
+	if err != nil {
 		return nil, err
 	}
 	o := named(name)
@@ -258,13 +257,8 @@ func (s *series) moved(ctx context.Context, name string) ([]mutant.Move, error) 
 
 // beyondMoved tries what is about watches and leases, and returns what moved, by scenario.
 func (s *series) beyondMoved(ctx context.Context, binary, out string) (moved []mutant.Move, err error) {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := s.tables(ctx, binary, "beyond", out, "--fix", "none"); err != nil {
 		return nil, err
-	}
-	log := filepath.Join(out, "log")
-	err = s.logged(ctx, log, []string{binary, "beyond", "--fix", "none", "--out", out})
-	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != codeFound) {
-		return nil, fmt.Errorf("what is beyond the matrix did not run, see %s: %w", log, err)
 	}
 	b, err := os.ReadFile(filepath.Join(out, beyondMoved))
 	if err == nil {
