@@ -18,8 +18,8 @@ import (
 // trialTimeout is far beyond any trial.
 const trialTimeout = time.Minute
 
-// attempts is how often a trial is made that comes to unknown: its fault did not show, which a busy machine can do. What
-// a trial comes to is never tried away.
+// attempts is how often a trial is made that comes to unknown: its fault did not show, which a busy machine can do.
+// What a trial comes to is never tried away.
 const attempts = 3
 
 // Table tries scenarios against fixes, and compares each verdict with the expected one. Close it.
