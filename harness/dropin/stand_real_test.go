@@ -65,7 +65,7 @@ func start(t *testing.T) *stand {
 	s.server = s.run(s.release, "m1", s.etcd, "--name", "m1", "--data-dir", filepath.Join(s.dir, "m1"),
 		"--listen-client-urls", "https://"+s.etcd, "--advertise-client-urls", "https://"+s.etcd,
 		"--listen-peer-urls", "http://"+peer.Addr(), "--initial-advertise-peer-urls", "http://"+peer.Addr(),
-		"--initial-cluster", "m1=http://"+peer.Addr(), "--unsafe-no-fsync",
+		"--initial-cluster", "m1=http://"+peer.Addr(), "--unsafe-no-fsync", "--bcrypt-cost", "4",
 		"--cert-file", s.certs.cert, "--key-file", s.certs.key, "--trusted-ca-file", s.certs.ca, "--client-cert-auth")
 	s.member = s.client(s.etcd)
 	require.Eventually(t, func() bool {
@@ -97,7 +97,14 @@ func (s *stand) run(p program.Program, name, listens string, args ...string) *pr
 
 func (s *stand) client(addr string) *clientv3.Client {
 	s.Helper()
-	c, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, TLS: s.certs.client, Logger: zap.NewNop()})
+	return s.clientOf("", addr)
+}
+
+// clientOf is a client of a user, whose password is the same; "" is nobody.
+func (s *stand) clientOf(user, addr string) *clientv3.Client {
+	s.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, TLS: s.certs.client, Logger: zap.NewNop(),
+		Username: user, Password: user})
 	require.NoError(s, err)
 	s.Cleanup(func() { _ = c.Close() })
 	return c
