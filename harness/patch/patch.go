@@ -3,6 +3,7 @@ package patch
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -78,6 +79,15 @@ func ReadAll(dir string) (all []Patch, err error) {
 	return all, nil
 }
 
+// Digest names a series by all that is in it.
+func Digest(all []Patch) string {
+	sum := sha256.New()
+	for _, p := range all {
+		fmt.Fprintln(sum, p.diff, p.on)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))[:8]
+}
+
 // change is a diff as that which can be applied, and is in all its hunks or in none.
 func (p Patch) change(diff string) mutant.Mutant { return mutant.Mutant{Name: p.Name, Diff: diff} }
 
@@ -91,6 +101,18 @@ func (p Patch) Diff() string { return p.diff }
 
 // HasSwitch says whether what the patch adds is off until it is turned on.
 func (p Patch) HasSwitch() bool { return p.on != "" }
+
+// LeavesOut are tests of etcd's that what is turned on cannot pass, and why: the line "leaves out: TestA TestB, for …"
+// before the diff of what turns it on.
+func (p Patch) LeavesOut() (tests []string, why string) {
+	head, _, _ := strings.Cut(p.on, "\n--- ")
+	line, ok := strings.CutPrefix(head, "leaves out: ")
+	if !ok {
+		return nil, ""
+	}
+	names, why, _ := strings.Cut(line, ", ")
+	return strings.Fields(names), strings.TrimSpace(why)
+}
 
 // Turn turns it on in a copy of the server module to which it is applied, or with "-R" off again.
 func (p Patch) Turn(ctx context.Context, module string, flags ...string) error {

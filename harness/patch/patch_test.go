@@ -85,6 +85,28 @@ func TestASeriesAppliesWholeOrNotAtAll(t *testing.T) {
 	require.ErrorContains(t, err, "0004-f: the next of the series is 0003-")
 }
 
+// What turns a patch on may say which of etcd's tests it cannot pass.
+func TestWhatATurnedOnPatchLeavesOut(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "0001-c.patch"), whole)
+	const on = "--- a/server/x.go\n+++ b/server/x.go\n@@ -1 +1 @@\n-c\n+on\n"
+	digests := map[string]bool{}
+	for head, tests := range map[string][]string{"": nil,
+		"leaves out: TestA TestB, for they ask nobody\n": {"TestA", "TestB"}} {
+		write(t, filepath.Join(dir, "on", "0001-c.patch"), head+on)
+		all, err := patch.ReadAll(dir)
+		require.NoError(t, err)
+		got, why := all[0].LeavesOut()
+		require.Equal(t, tests, got)
+		require.Equal(t, tests != nil, why == "for they ask nobody")
+		module := t.TempDir()
+		write(t, filepath.Join(module, "x.go"), "c\n")
+		require.NoError(t, all[0].Turn(t.Context(), module))
+		digests[patch.Digest(all)] = true
+	}
+	require.Len(t, digests, 2)
+}
+
 // The repository's own series applies to the etcd of go.mod.
 func TestTheSeriesAppliesToEtcd(t *testing.T) {
 	all, err := patch.ReadAll(filepath.Join("..", "..", "fixtures", "patches"))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -35,15 +34,13 @@ func (s *series) integrate(ctx context.Context, all []patch.Patch, resume bool) 
 		return foundf("the series does not apply to %s, and nothing was applied: %w", serverModule, err)
 	}
 	i := integration{series: s, resume: resume, states: 2}
-	whole := sha256.New()
 	for _, p := range all {
-		whole.Write([]byte(p.Diff()))
 		if p.HasSwitch() {
 			i.states++
 		}
 	}
-	i.dir = filepath.Join(s.dir, "integration", fmt.Sprintf("%x", whole.Sum(nil))[:8])
-	err := i.on(ctx, "stock", "")
+	i.dir = filepath.Join(s.dir, "integration", patch.Digest(all))
+	err := i.on(ctx, "stock", "", nil)
 	for _, p := range all {
 		if err == nil {
 			err = p.Apply(ctx, s.module())
@@ -52,11 +49,16 @@ func (s *series) integrate(ctx context.Context, all []patch.Patch, resume bool) 
 			continue
 		}
 		if err = p.Turn(ctx, s.module()); err == nil {
-			err = errors.Join(i.on(ctx, p.Name+"-on", s.module()), p.Turn(context.WithoutCancel(ctx), s.module(), "-R"))
+			without, why := p.LeavesOut()
+			if without != nil {
+				fmt.Fprintf(i.out, "%s-on is tried without %s, %s\n", p.Name, text.And(without), why)
+			}
+			err = errors.Join(i.on(ctx, p.Name+"-on", s.module(), without),
+				p.Turn(context.WithoutCancel(ctx), s.module(), "-R"))
 		}
 	}
 	if err == nil {
-		err = i.on(ctx, "series", s.module())
+		err = i.on(ctx, "series", s.module(), nil)
 	}
 	if err != nil {
 		return ended(ctx, err, text.Count(i.done, "package")+" were tried; --resume goes on")
@@ -67,8 +69,8 @@ func (s *series) integrate(ctx context.Context, all []patch.Patch, resume bool) 
 	return nil
 }
 
-// on runs them on a state of the server module, "" being etcd's own.
-func (i *integration) on(ctx context.Context, state, module string) error {
+// on runs them, but for some, on a state of the server module, "" being etcd's own.
+func (i *integration) on(ctx context.Context, state, module string, without []string) error {
 	dir := filepath.Join(i.dir, state)
 	if err := patch.TestModule(dir, module); err != nil {
 		return err
@@ -77,8 +79,12 @@ func (i *integration) on(ctx context.Context, state, module string) error {
 		log, began := filepath.Join(dir, path.Base(path.Dir(pkg))+"-"+path.Base(pkg)+".log"), time.Now()
 		how := "passed before"
 		if !i.resume || !passed(log, pkg) {
-			err := i.logged(ctx, log, []string{"go", "-C", dir, "test", "-tags", "cluster_proxy", "-p", "1", "-count=1",
-				"-timeout", "20m", pkg})
+			// A test that hangs is named by the end of its time.
+			args := []string{"go", "-C", dir, "test", "-tags", "cluster_proxy", "-v", "-count=1", "-timeout", "10m"}
+			if without != nil {
+				args = append(args, "-skip", "^("+strings.Join(without, "|")+")$")
+			}
+			err := i.logged(ctx, log, append(args, pkg))
 			if exit := (*exec.ExitError)(nil); ctx.Err() != nil || err != nil && !errors.As(err, &exit) {
 				return errors.Join(ctx.Err(), err)
 			}
