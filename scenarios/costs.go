@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -136,6 +137,7 @@ func (t *Trial) proxyDeath(c *report.Costs) error {
 	defer cancel()
 	d := &c.ProxyDeath
 	d.Recovery = -1
+	last := ""
 	for ctx.Err() == nil {
 		bad := 0
 		for _, g := range t.Gateways() {
@@ -143,6 +145,10 @@ func (t *Trial) proxyDeath(c *report.Costs) error {
 			d.Requests++
 			if r.Status != 200 {
 				bad++
+			}
+			if r.Status != 200 && ctx.Err() == nil {
+				last = fmt.Sprintf("; after the death of %s, %s was answered %d to the end: %s", victim.Name(), g.Name(), r.Status,
+					cmp.Or(r.Log, r.Err))
 			}
 		}
 		d.Errors += bad
@@ -155,6 +161,7 @@ func (t *Trial) proxyDeath(c *report.Costs) error {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
+	c.Note += last
 	return nil
 }
 

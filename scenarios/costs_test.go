@@ -8,11 +8,11 @@ import (
 	"ghostroute/harness"
 )
 
+// TestCosts measures one after another: three members each, asked as fast as they answer.
 func TestCosts(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"none", "no-proxy", "cache-off", "coherent"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			ctx, cancel := harness.Context(t)
 			defer cancel()
 			f, err := FixNamed(name)

@@ -23,6 +23,7 @@ func TestWithoutItsFaultAScenarioProvesNothing(t *testing.T) {
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
+			begin(t)
 			ctx, cancel := harness.Context(t)
 			defer cancel()
 			reading := gateway.EachRequest

@@ -3,11 +3,31 @@ package scenarios
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/pace"
 )
 
 // What go-micro starts and nobody can end is named, with its reason, in gateway.KnownLeaks; everything else must be
 // gone.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(paced{m}, gateway.KnownLeaks()...) }
+
+// machine is what tests that are many share; the cells of a matrix are paced by the matrix.
+var machine *pace.Pace
+
+type paced struct{ *testing.M }
+
+func (p paced) Run() int {
+	machine = pace.New(4, 24)
+	defer machine.Close()
+	return p.M.Run()
+}
+
+// begin waits until the machine keeps up with one more test, which lasts until t ends.
+func begin(t *testing.T) {
+	end, err := machine.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(end)
+}

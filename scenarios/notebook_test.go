@@ -69,6 +69,7 @@ func eachChapter(
 	for _, c := range chapters {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
+			begin(t)
 			o := ForNotebooks(pool)
 			o.Dir, o.Write = t.ArtifactDir(), *update
 			test(t, c, o)
