@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -129,6 +131,77 @@ func TestAMemberThatStandsStill(t *testing.T) {
 		require.NoError(t, s.server.Signal(syscall.SIGCONT))
 		require.Error(t, err, "%s: who could have confirmed %v?", mode, got)
 		require.Equal(t, []string{"v1-b"}, s.told(reader), mode)
+		require.NoError(t, writer.Deregister(instance("v1-b")))
+	}
+}
+
+// A member is killed and started again, and an instance deregisters past the proxy before that has reached it again.
+// What was kept before is never told after.
+func TestAMemberThatIsRestarted(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, mode := range []string{"revalidate", "consistent"} {
+		b := s.port().Addr()
+		s.proxy(s.dropIn, "b"+mode, b, "--experimental-kv-cache="+mode)
+		writer, reader := s.micro("writer"+mode, s.etcd), s.micro("reader"+mode, b)
+		s.register(writer, "v1-a", "v1-b")
+		s.keeps(reader, b, "v1-a", "v1-b")
+		s.server.Kill()
+		s.boot()
+		require.Eventually(t, func() bool { return writer.Deregister(instance("v1-a")) == nil },
+			time.Minute, time.Millisecond)
+		for answered := false; !answered; {
+			ids, err := s.tells(reader)
+			require.NotContains(t, ids, "v1-a", mode)
+			require.NoError(t, s.ctx.Err(), err)
+			answered = err == nil
+		}
+		s.keeps(reader, b, "v1-b")
+		require.NoError(t, writer.Deregister(instance("v1-b")))
+	}
+}
+
+// A thousand readers read without a pause while an instance deregisters through another proxy. Whoever asks after that
+// was acknowledged is told so.
+func TestAThousandReaders(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, mode := range []string{"revalidate", "consistent"} {
+		a, b := s.port().Addr(), s.port().Addr()
+		s.proxy(s.dropIn, "a"+mode, a, "--experimental-kv-cache="+mode)
+		s.proxy(s.dropIn, "b"+mode, b, "--experimental-kv-cache="+mode)
+		writer := s.micro("writer"+mode, a)
+		s.register(writer, "v1-a", "v1-b")
+		s.keeps(s.micro("first"+mode, b), b, "v1-a", "v1-b")
+		var gone atomic.Bool
+		var reads, ghosts atomic.Int64
+		var all sync.WaitGroup
+		failed := make(chan error, 1000)
+		for range 20 { // connections
+			c := s.client(b)
+			for range 50 {
+				all.Go(func() {
+					for asked := false; !asked; {
+						asked = gone.Load()
+						r, err := c.Get(s.ctx, keys, clientv3.WithPrefix(), clientv3.WithSerializable())
+						if err != nil {
+							failed <- err
+							return
+						}
+						reads.Add(1)
+						if asked && len(r.Kvs) != 1 {
+							ghosts.Add(1)
+						}
+					}
+				})
+			}
+		}
+		require.Eventually(t, func() bool { return reads.Load() > 1000 }, time.Minute, time.Millisecond)
+		require.NoError(t, writer.Deregister(instance("v1-a")))
+		gone.Store(true)
+		all.Wait()
+		require.Empty(t, failed, mode)
+		require.Zero(t, ghosts.Load(), mode)
 		require.NoError(t, writer.Deregister(instance("v1-b")))
 	}
 }

@@ -4,7 +4,6 @@ package dropin_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -45,6 +44,7 @@ type stand struct {
 	dropIn  program.Program
 	release program.Program
 	etcd    string // the member's address
+	peer    string // and for members that it does not have
 	member  *clientv3.Client
 	server  *process.Process
 }
@@ -60,21 +60,26 @@ func start(t *testing.T) *stand {
 	require.NoError(t, err)
 	s.release, err = program.Find(ctx, "3.7.3", nil)
 	require.NoError(t, err)
-	p, peer := s.port(), s.port()
-	s.etcd = p.Addr()
+	s.etcd, s.peer = s.port().Addr(), s.port().Addr()
+	s.member = s.client(s.etcd)
+	s.boot()
+	return s
+}
+
+// boot starts the member, or starts it again.
+func (s *stand) boot() {
+	s.Helper()
 	s.server = s.run(s.release, "m1", s.etcd, "--name", "m1", "--data-dir", filepath.Join(s.dir, "m1"),
 		"--listen-client-urls", "https://"+s.etcd, "--advertise-client-urls", "https://"+s.etcd,
-		"--listen-peer-urls", "http://"+peer.Addr(), "--initial-advertise-peer-urls", "http://"+peer.Addr(),
-		"--initial-cluster", "m1=http://"+peer.Addr(), "--unsafe-no-fsync", "--bcrypt-cost", "4",
+		"--listen-peer-urls", "http://"+s.peer, "--initial-advertise-peer-urls", "http://"+s.peer,
+		"--initial-cluster", "m1=http://"+s.peer, "--unsafe-no-fsync", "--bcrypt-cost", "4",
 		"--cert-file", s.certs.cert, "--key-file", s.certs.key, "--trusted-ca-file", s.certs.ca, "--client-cert-auth")
-	s.member = s.client(s.etcd)
-	require.Eventually(t, func() bool {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
+	require.Eventually(s, func() bool {
+		ctx, cancel := context.WithTimeout(s.ctx, time.Second)
 		defer cancel()
 		_, err := s.member.Get(ctx, "none")
 		return err == nil
 	}, time.Minute, 10*time.Millisecond)
-	return s
 }
 
 func (s *stand) port() *port.Port {
@@ -201,9 +206,8 @@ func (s *stand) tells(r *registry.Registry) (ids []string, err error) {
 func (s *stand) keeps(r *registry.Registry, addr string, want ...string) {
 	s.Helper()
 	require.Equal(s, want, s.told(r))
-	was := s.metrics(addr)["hits_total"]
-	require.Eventually(s, func() bool {
+	for was := s.metrics(addr)["hits_total"]; s.metrics(addr)["hits_total"] <= was; {
 		require.Equal(s, want, s.told(r))
-		return s.metrics(addr)["hits_total"] > was
-	}, time.Minute, time.Millisecond, fmt.Sprint(s.metrics(addr)))
+		require.NoError(s, s.ctx.Err(), s.metrics(addr))
+	}
 }
