@@ -45,6 +45,7 @@ const (
 	Hammered   Name = "hammered"
 	Astray     Name = "astray"
 	Misled     Name = "misled"
+	Overwrites Name = "overwrites"
 )
 
 // Promises are what the breaches break, in the order in which they are told.
@@ -71,6 +72,7 @@ var Promises = []struct {
 	{Early, "who reads upon an event comes to see it"},
 	{Astray, "a client goes on asking where it was told to ask"},
 	{Misled, "who resolves a service that runs comes to call it"},
+	{Overwrites, "who adds to a counter alone adds to what it is"},
 }
 
 // silences are breaches that time alone shows.
@@ -133,8 +135,8 @@ func Judge(events []history.Event, q Question) Verdict {
 			return Verdict{Outcome: "unknown", Why: "the fault does not show: there was to be " + p.What}
 		}
 	}
-	all := slices.Concat(j.watches(), j.leaderless(), j.lists(), j.early(), j.misled(), j.sessions(), j.leases(),
-		j.hammered())
+	all := slices.Concat(j.watches(), j.leaderless(), j.lists(), j.early(), j.misled(), j.overwrites(), j.sessions(),
+		j.leases(), j.hammered())
 	switch {
 	case len(all) == 0:
 		return Verdict{Outcome: "kept", Why: fmt.Sprintf("to %s every promise was kept", text.And(q.Clients))}

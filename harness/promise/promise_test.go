@@ -123,6 +123,25 @@ func ahead(revision int64) story {
 		watch(history.Watch{Op: history.WatchCreated, Revision: revision})
 }
 
+func TestACounterIsAddedTo(t *testing.T) {
+	t.Parallel()
+	count := func(s story, revision int64, value string) story {
+		c := &history.Commit{Revision: revision, Op: "put", Key: "count/1", Value: value}
+		return append(slices.Clip(s), history.Event{Who: "m1", Commit: c})
+	}
+	adds := func(s story, revision int64) story {
+		return append(slices.Clip(s), history.Event{Who: "c1", Write: &history.Write{Op: "txn", Revision: revision}})
+	}
+	right := adds(count(count(stands(), 2, "1"), 3, "2"), 3)
+	require.Equal(t, "kept", right.judged(Question{}).Label())
+	wrong := adds(count(count(right, 4, "3"), 5, "2"), 5)
+	v := wrong.judged(Question{})
+	require.Equal(t, "broken overwrites", v.Label())
+	require.Contains(t, v.String(), "c1 added one to count/1, which was 3 since revision 4, and made it 2")
+	operators := count(count(right, 4, "3"), 5, "2") // which nobody who is asked about wrote
+	require.Equal(t, "kept", operators.judged(Question{}).Label())
+}
+
 func TestWhoRequiresALeaderIsHeldAgainstAWitness(t *testing.T) {
 	t.Parallel()
 	noLeader := &history.Watch{Watch: "w0", Op: history.WatchEnd, Reason: "etcdserver: no leader"}

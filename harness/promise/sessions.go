@@ -2,6 +2,9 @@ package promise
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"ghostroute/harness/history"
@@ -43,6 +46,35 @@ func (j *judge) misled() (all []Breach) {
 		if last != "" && 2*len(failed.Events) >= n {
 			failed.Why = fmt.Sprintf("%d of %d calls of %s failed, the last with: %s", len(failed.Events), n, who, last)
 			all = append(all, failed)
+		}
+	}
+	return all
+}
+
+// counters are keys that hold a number, which each write is to make one more.
+const counters = "count/"
+
+// overwrites looks for transactions that made of a counter anything but one more than it was.
+func (j *judge) overwrites() (all []Breach) {
+	was := map[string]history.Event{}
+	for _, c := range j.commits {
+		key := c.Commit.Key
+		if !strings.HasPrefix(key, counters) {
+			continue
+		}
+		before, known := was[key]
+		was[key] = c
+		at := slices.IndexFunc(j.events, func(e history.Event) bool {
+			return e.Write != nil && e.Write.Err == "" && e.Write.Op == "txn" && e.Write.Revision == c.Commit.Revision
+		})
+		if !known || at < 0 || !j.asks(j.events[at].Who) {
+			continue
+		}
+		from, _ := strconv.Atoi(before.Commit.Value)
+		if to, err := strconv.Atoi(c.Commit.Value); err != nil || to != from+1 {
+			all = append(all, Breach{Promise: Overwrites, Client: j.events[at].Who, Why: fmt.Sprintf("%s added one to %s, "+
+				"which was %s since revision %d, and made it %s", j.events[at].Who, key, before.Commit.Value,
+				before.Commit.Revision, c.Commit.Value)}.by(before, j.events[at], c))
 		}
 	}
 	return all

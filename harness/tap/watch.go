@@ -49,29 +49,36 @@ func (t *Tap) Watch(ctx context.Context, w clientv3.Watcher, name, key string, i
 func (x *Watched) record(ctx context.Context, ch clientv3.WatchChan) {
 	told := false
 	for r := range ch {
-		at := history.Watch{Revision: r.Header.GetRevision(), Compacted: r.CompactRevision}
-		switch {
-		case r.Err() != nil:
-			at.Op, at.Reason, told = history.WatchEnd, r.Err().Error(), true
-		case r.Created:
-			at.Op = history.WatchCreated
-		case len(r.Events) > 0:
-			at.Op = history.WatchEvents
-			for _, ev := range r.Events {
-				c := history.Commit{Revision: ev.Kv.ModRevision, Op: "put", Key: string(ev.Kv.Key)}
-				if ev.Type == clientv3.EventTypeDelete {
-					c.Op = "delete"
-				}
-				at.Events = append(at.Events, c)
-			}
-		default:
-			at.Op = history.WatchProgress
-		}
+		at := word(r)
+		told = told || at.Op == history.WatchEnd
 		x.add(at)
 	}
 	if ctx.Err() == nil && !told {
 		x.add(history.Watch{Op: history.WatchEnd})
 	}
+}
+
+// word is what a response says.
+func word(r clientv3.WatchResponse) history.Watch {
+	at := history.Watch{Revision: r.Header.GetRevision(), Compacted: r.CompactRevision}
+	switch {
+	case r.Err() != nil:
+		at.Op, at.Reason = history.WatchEnd, r.Err().Error()
+	case r.Created:
+		at.Op = history.WatchCreated
+	case len(r.Events) > 0:
+		at.Op = history.WatchEvents
+		for _, ev := range r.Events {
+			c := history.Commit{Revision: ev.Kv.ModRevision, Op: "put", Key: string(ev.Kv.Key)}
+			if ev.Type == clientv3.EventTypeDelete {
+				c.Op = "delete"
+			}
+			at.Events = append(at.Events, c)
+		}
+	default:
+		at.Op = history.WatchProgress
+	}
+	return at
 }
 
 func (x *Watched) add(w history.Watch) {

@@ -294,7 +294,7 @@ func NotApplicable(s Scenario, f Fix) string {
 
 // Scenarios lists them in the order of their numbers.
 func Scenarios() []Scenario {
-	return slices.Concat(watching(), identities(), leases(), others(), naming())
+	return slices.Concat(watching(), identities(), leases(), others(), naming(), concurrent())
 }
 
 // Named finds a scenario.

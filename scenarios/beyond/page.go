@@ -82,6 +82,9 @@ What was read from the source and did not come true when it was run, on etcd v3.
   v3.6.8 did not. So with authentication on no lease outlives its time behind a proxy: lease-auth.
 - *One lease that ended takes every other lease of its client along.* With authentication on none is renewed in the
   first place, and without it the question that would be refused is answered.
+- *A transaction in memory (concurrency.NewSTM) is answered from the cache, and heals itself by a failed compare.* It
+  reads serializably, but in a transaction, and a proxy passes each on: not even the level that compares nothing is
+  fooled by the cache. stm was kept with every fix and without.
 - *A client that was slow loses its stream, and resumes.* It does not resume: slow-client.
 
 ## Try the patch of the client
