@@ -51,7 +51,7 @@ func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mod
 		cfg.Username, cfg.Password = b.Topology.Users[at], b.Topology.Users[at]
 	}
 	g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg,
-		CacheTTL: b.Topology.CacheTTL,
+		Library: b.Topology.Library, CacheTTL: b.Topology.CacheTTL,
 		Retry:    b.Topology.Retry, History: b.History, Target: b.targetAt})
 	if err != nil {
 		b.gateways = slices.Delete(b.gateways, at, at+1)

@@ -41,6 +41,7 @@ type Topology struct {
 
 	Gateways int             // 1 to 9; 0 means 3
 	Reading  gateway.Kind    // which gateway; "" means gateway.EachRequest
+	Library  gateway.Library // of gateways of the reading go-micro: what they remember with; "" is go-micro's own
 	Mode     registry.Mode   // how gateways and instances read the registry; "" means registry.Serializable
 	Modes    []registry.Mode // for g1, g2 …: the mode of that gateway in place of Mode; "" keeps Mode
 	CacheTTL time.Duration   // go-micro's registry/cache.DefaultTTL for its gateway; 0 means 60 s, as shipped
@@ -124,6 +125,8 @@ func (t Topology) Validate() error {
 		must(m == "" || slices.Contains(registry.Modes(), m), "Mode", fmt.Sprintf("%q", m), quoted(registry.Modes()))
 	}
 	must(slices.Contains(kinds, t.Reading), "Reading", fmt.Sprintf("%q", t.Reading), quoted(kinds))
+	must(slices.Contains(gateway.Libraries(), t.Library) && (t.Library == "" || t.Reading == gateway.GoMicro), "Library",
+		fmt.Sprintf("%q", t.Library), quoted(gateway.Libraries())+", of gateways of the reading go-micro")
 	for _, m := range t.Upstream {
 		must(slices.Contains(names("m", t.Members), m), "Upstream", t.Upstream,
 			"some of "+strings.Join(names("m", t.Members), ", "))

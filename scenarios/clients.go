@@ -88,7 +88,7 @@ func (t *Trial) cutOffGateways(f func() error) error {
 func (t *Trial) hear() error { return t.hearSince(t.History.Now()) }
 
 func (t *Trial) hearSince(since time.Duration) error {
-	if t.Topology.Reading != gateway.GoMicro {
+	if t.Topology.Reading != gateway.GoMicro || t.holdsClients() {
 		return nil
 	}
 	truth, err := t.Truth(t.ctx)

@@ -65,6 +65,8 @@ func (t *Trial) worst() (release func(), err error) {
 	switch {
 	case t.Topology.Direct:
 		return nil, nil
+	case t.holdsClients():
+		return t.holdEvents(history.BeforeClient), nil
 	case t.Topology.Scrub > 0:
 		release = t.holdScrub()
 		if t.Topology.Evict { // what has just been evicted misleads nobody
@@ -80,6 +82,11 @@ func (t *Trial) worst() (release func(), err error) {
 		return release, t.refill()
 	}
 	return release, nil
+}
+
+// holdsClients says whether what proxies deliver to clients is held: what gateways that do not read again live by.
+func (t *Trial) holdsClients() bool {
+	return !t.Topology.Library.Reads() && t.through() && !t.Scenario.Unheld && !t.Scenario.Unchanged
 }
 
 // refill makes every proxy's entries as young as they can be, and has it have them.
@@ -130,7 +137,7 @@ func (t *Trial) holdWatches() (func(), error) {
 // of the change reads in the background, and what it reads would come between what the scenario puts in order.
 func (t *Trial) deafen() (hear func()) {
 	further := t.watch() && !t.Scenario.Unheld // it is held further up already
-	if t.Topology.Reading != gateway.GoMicro || !t.through() || further {
+	if t.Topology.Reading != gateway.GoMicro || !t.through() || further || t.holdsClients() {
 		return func() {}
 	}
 	return t.holdEvents(history.BeforeClient)

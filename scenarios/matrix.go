@@ -215,6 +215,11 @@ func (m *Matrix) paced(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	return r, err
 }
 
+// Trial is one trial, of a fix that need not be one of Fixes, and why it was made again, where it was.
+func (m *Matrix) Trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, []string, error) {
+	return m.trial(ctx, s, f, reading)
+}
+
 // try runs one trial on a cluster of the pool. When ctx has ended the trial is void, and its cluster ends with the
 // pool.
 func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {

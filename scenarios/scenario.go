@@ -68,6 +68,23 @@ func always(p ...verdict.Proof) func(harness.Topology) []verdict.Proof {
 	return func(harness.Topology) []verdict.Proof { return p }
 }
 
+// StartedAfter is the scenario, with every gateway started anew once the change is acknowledged.
+func (s Scenario) StartedAfter() Scenario {
+	act := s.Act
+	s.Act = func(t *Trial) error {
+		if err := act(t); err != nil {
+			return err
+		}
+		for _, g := range t.Gateways() {
+			if err := g.Restart(t.ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return s
+}
+
 // Ask is how a gateway reads when it does not call GetService. It records the read as a Resolve of that gateway.
 type Ask func(t *Trial, g *gateway.Gateway) history.Resolve
 

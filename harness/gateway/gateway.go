@@ -18,6 +18,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ const (
 type Config struct {
 	Name     string          // "g1"
 	Kind     Kind            // EachRequest where it is empty
+	Library  Library         // of a GoMicro gateway: what it remembers with
 	Registry registry.Config // how to read; Client and History are the gateway's where they are empty
 	CacheTTL time.Duration   // of go-micro's registry/cache; go-micro's own, a minute, where it is 0
 	Retry    int             // how many other instances to try when one cannot be dialled
@@ -60,6 +62,10 @@ func (c *Config) complete() error {
 	}
 	if c.Kind != EachRequest && c.Kind != GoMicro {
 		errs = append(errs, fmt.Errorf("kind is %q; it may be %q or %q", c.Kind, EachRequest, GoMicro))
+	}
+	if !slices.Contains(Libraries(), c.Library) || c.Library != Shipped && c.Kind != GoMicro {
+		errs = append(errs, fmt.Errorf("library is %q; it may be one of %q, of a gateway of kind %q", c.Library,
+			Libraries(), GoMicro))
 	}
 	if c.CacheTTL < 0 {
 		errs = append(errs, fmt.Errorf("cache ttl is %s; it may be 0 (go-micro's minute) or more", c.CacheTTL))

@@ -37,6 +37,10 @@ func newRoute(cfg *Config, reg *registry.Registry) *route {
 		return &route{cfg: cfg, reg: reg, Router: &eachRequest{reg: reg, names: names},
 			awaitWatching: func(context.Context) error { return nil }}
 	}
+	if cfg.Library != Shipped {
+		m := remember(cfg, reg)
+		return &route{cfg: cfg, reg: reg, Router: &remembering{names: names, memory: m}, awaitWatching: m.awaitWatching}
+	}
 	watched := &watchedRegistry{Registry: reg, changed: make(chan struct{}), asked: map[string]bool{},
 		listed: map[string]bool{}}
 	r := withCacheTTL(cfg.CacheTTL, func() router.Router {
@@ -92,7 +96,7 @@ func (r *route) ask(req *http.Request) *answer {
 	if n := len(reads); n > 0 {
 		reads[n-1].Provenance(out)
 	}
-	if len(out.Endpoints) > 0 && (len(reads) == 0 || reads[len(reads)-1].Found == 0) {
+	if (len(out.Endpoints) > 0 || !r.cfg.Library.Reads()) && (len(reads) == 0 || reads[len(reads)-1].Found == 0) {
 		// No read, or one that found nothing or failed, and go-micro's cache gave what it had: registry/cache keeps
 		// its expired copy whatever the error, "not found" included. Via stays, where a proxy was asked.
 		out.Source, out.Revision = history.ClientCache, 0

@@ -60,7 +60,12 @@ func (f *watchedRegistry) GetService(name string, opts ...micro.GetOption) ([]*m
 }
 
 func (f *watchedRegistry) Watch(opts ...micro.WatchOption) (micro.Watcher, error) {
-	w, err := f.Registry.Watch(opts...)
+	return f.watch(func() (micro.Watcher, error) { return f.Registry.Watch(opts...) })
+}
+
+// watch counts a watch.
+func (f *watchedRegistry) watch(begin func() (micro.Watcher, error)) (micro.Watcher, error) {
+	w, err := begin()
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +89,15 @@ func (c *countedWatcher) Next() (*micro.Result, error) {
 
 // awaitWatching waits until the router has listed the services and read each, and until its own watch and, when
 // anything was read, its cache's are established.
-func (f *watchedRegistry) awaitWatching(ctx context.Context) error {
+func (f *watchedRegistry) awaitWatching(ctx context.Context) error { return f.awaitWatches(ctx, 1) }
+
+// awaitWatches is awaitWatching, of a router that has so many watches of its own.
+func (f *watchedRegistry) awaitWatches(ctx context.Context, own int) error {
 	for {
 		f.mu.Lock()
-		want := 1
+		want := own
 		if len(f.asked) > 0 {
-			want = 2
+			want++
 		}
 		missing := ""
 		switch {

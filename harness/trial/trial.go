@@ -164,7 +164,7 @@ func (t *Trial) Reread(ctx context.Context, since time.Duration) error {
 }
 
 func (t *Trial) reread(ctx context.Context, g *gateway.Gateway, since time.Duration) error {
-	if g.Kind() != gateway.GoMicro {
+	if g.Kind() != gateway.GoMicro || !g.Config().Library.Reads() {
 		return nil
 	}
 	return wait.Until(ctx, g.Name()+" never asked the registry again", func() bool {
@@ -176,7 +176,12 @@ func (t *Trial) reread(ctx context.Context, g *gateway.Gateway, since time.Durat
 
 // Read has a gateway ask the registry once, past any copy of its own.
 func (t *Trial) Read(ctx context.Context, g *gateway.Gateway) error {
-	if g.Kind() == gateway.GoMicro {
+	switch {
+	case !g.Config().Library.Reads(): // it asks when it starts
+		if err := g.Restart(ctx); err != nil {
+			return err
+		}
+	case g.Kind() == gateway.GoMicro:
 		return t.reread(ctx, g, t.History.Now())
 	}
 	g.Resolve(ctx, t.Topology.Service)

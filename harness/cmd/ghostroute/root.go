@@ -53,8 +53,8 @@ func (c *command) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return unknownFlag(cmd, err) })
 	root.SetHelpCommand(helpOf(root))
 	root.AddCommand(c.incident(), c.matrix(), c.merge(), c.verdicts(), c.notebook(), c.explore(), c.soak(), c.agree(),
-		c.stress(), c.claims(), c.causes(), c.versions(), c.mutants(), c.patches(), c.etcd(), c.beyond(), c.benchCache(),
-		c.judge(), c.draw(), c.probe(), c.record(), c.checkClient(), c.version(), c.completion(root))
+		c.stress(), c.claims(), c.causes(), c.versions(), c.mutants(), c.patches(), c.etcd(), c.beyond(), c.clients(),
+		c.benchCache(), c.judge(), c.draw(), c.probe(), c.record(), c.checkClient(), c.version(), c.completion(root))
 	return root
 }
 
