@@ -43,8 +43,9 @@ func Clients() []Client {
 				"Nothing that is done to this client alone helps while it reads serializably."},
 		{Name: "go-micro", Title: "go-micro's gateway as shipped, with its cache and its watch", Reading: gateway.GoMicro,
 			Reads: "watches, and lists serializably when a copy is a minute old",
-			Advice: "A cured proxy is not enough: a last instance that left while the watch was broken, what a user who lost a " +
-				"right had read, and a range that is deleted in one go stay in its cache. Take the mended cache and watcher along."},
+			Advice: "A cured proxy is not enough: a last instance that left while the watch was broken, what a user " +
+				"who lost a right had read, and a range that is deleted in one go stay in its cache. Take the mended " +
+				"cache and watcher along."},
 		{Name: "go-micro-mended", Title: "go-micro's cache and watcher, mended", Reading: gateway.GoMicro,
 			Reads: "does as go-micro does", Change: with(gateway.Mended),
 			Advice: "It does not cure a lying proxy, and reads its ghosts as the shipped one does. Behind a cured proxy " +

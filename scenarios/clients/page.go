@@ -37,8 +37,8 @@ dash makes no sense, and the end of the page says why.
 // tables are the two tables' titles, by proxies.
 var tables = map[string]string{
 	"none": "Behind stock proxies",
-	"revalidate": "Behind proxies that revalidate\n\nThese are fresh in every row of the matrix ([fixes](fixes.md)): what " +
-		"is wrong here is the client's own.",
+	"revalidate": "Behind proxies that revalidate\n\nThese are fresh in every row of the matrix ([fixes](fixes.md)): " +
+		"what is wrong here is the client's own.",
 }
 
 // Write writes the page.
@@ -101,13 +101,13 @@ its time (lease-auth). Have them ask the members, or etcd's L4 gateway.
 
 ## What was mended
 
-[harness/mended](../harness/mended/mended.go) is go-micro v2.9.1's own cache and watcher, token for token, with the lines
-marked that differ: %d cures, of a few lines each. Behind proxies that revalidate it is fresh in every row of the matrix,
-which a test holds. As shipped, %s are not.
+[harness/mended](../harness/mended/mended.go) is go-micro v2.9.1's own cache and watcher, token for token, with the
+lines marked that differ: %d cures, of a few lines each. Behind proxies that revalidate it is fresh in every row of the
+matrix, which a test holds. As shipped, %s are not.
 
 - Its router, which never drops the endpoints of a last node, is not among them: instances here register no endpoints.
-- *One error state for the whole cache: after one service's outage every service's last-node delete is ignored until some
-  read succeeds.* Said, and not so: an event ends that state before it is looked at (registry/cache/cache.go, watch).
+- *One error state for the whole cache: after one service's outage every service's last-node delete is ignored until
+  some read succeeds.* Said, and not so: an event ends that state before it is looked at (registry/cache/cache.go).
   TestAnOutageOfOneServiceKeepsNoOther has both caches do it.
 
 grpc-resolver-new is fresh in crash because nobody listed while the instance that crashes was there.
