@@ -184,6 +184,7 @@ func (c *cache) run() {
 		// cured
 
 		// watch for events
+		//lint:ignore SA4023 upstream's line
 		if err := c.watch(w); err != nil {
 			if c.quit() {
 				return
@@ -284,6 +285,7 @@ func (c *cache) String() string {
 
 // New returns a new cache
 func New(r registry.Registry, opts ...Option) Cache {
+	//lint:ignore SA1019 upstream's line
 	rand.Seed(time.Now().UnixNano())
 	options := Options{
 		TTL: DefaultTTL,
