@@ -48,6 +48,7 @@ func asker() kind { return anyOf(aGateway(), anInstance(), aClient(), aProxy(), 
 func aVariant() kind {
 	return ofNames("a proxy variant", text.Each(proxy.Variants(), proxy.Variant.String)...)
 }
+func aLibrary() kind { return oneOf(string(gateway.Mended), string(gateway.Resolver)) }
 func aReading() kind { return oneOf(string(gateway.EachRequest), string(gateway.GoMicro)) }
 func aMode() kind {
 	return oneOf(text.Each(registry.Modes(), func(m registry.Mode) string { return string(m) })...)

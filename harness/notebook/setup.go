@@ -39,6 +39,7 @@ func setupCommands() []Command {
 			{"[mode=…]", aMode(), "how gateways and instances read the registry"},
 			{"[modes=(…)]", aMode(), "the same, for g1, g2 …"},
 			{"[reading=…]", aReading(), "which gateway: one that reads on each request, or go-micro's own with its cache"},
+			{"[library=…]", aLibrary(), "with reading=go-micro: its cache, mended, or etcd's own gRPC resolver in its place"},
 			{"[cache-ttl=…]", aDuration(), "how long go-micro's own cache keeps an answer"},
 			{"[retry=…]", aNumber(), "how many more instances a gateway tries when one refuses"},
 			{"[ttl=…]", aDuration(), "an instance's lease, in whole seconds"},
@@ -122,7 +123,8 @@ func (c *call) topology() (harness.Topology, error) {
 	top := harness.Topology{
 		Members: c.number("members"), Proxies: c.number("proxies"), Gateways: c.number("gateways"),
 		Service: c.one("service"), Direct: c.has("direct"), Upstream: c.all("upstream"), Sticky: c.has("sticky"),
-		Mode: registry.Mode(c.one("mode")), Reading: gateway.Kind(c.one("reading")), Retry: c.number("retry"),
+		Mode: registry.Mode(c.one("mode")), Reading: gateway.Kind(c.one("reading")),
+		Library: gateway.Library(c.one("library")), Retry: c.number("retry"),
 		CacheTTL: c.duration("cache-ttl"), TTL: c.duration("ttl"), Interval: c.duration("interval"),
 		Scatter: c.has("scatter"), Scrub: c.duration("scrub"), Evict: c.has("evict"), Auth: c.has("auth"),
 	}
@@ -167,7 +169,10 @@ func readings(top harness.Topology) string {
 	if len(modes) > 1 || modes[0] != string(registry.Serializable) {
 		says = "  " + strings.Join(modes, " ")
 	}
-	if top.Reading != gateway.EachRequest {
+	switch {
+	case top.Library != gateway.Shipped:
+		says += "  " + string(top.Library)
+	case top.Reading != gateway.EachRequest:
 		says += "  " + string(top.Reading)
 	}
 	return says
