@@ -122,8 +122,8 @@ func (m Mutant) check() error {
 	return nil
 }
 
-// ReadAll reads the mutants in a folder, which are etcd's, and in the folders in it, which are ours, by name, or these of
-// them.
+// ReadAll reads the mutants in a folder, which are etcd's, and those in the folders in it, which are ours, by name, or
+// these of them.
 func ReadAll(dir string, names ...string) (all []Mutant, err error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.patch"))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // FencedStats says what a Fenced has done since it began, and how it stands.
 type FencedStats struct {
-	Hits     int64            // reads answered from what is kept
+	Hits     int64            // reads answered from what is kept, or by what another reader was told at the time
 	Misses   int64            // reads of what was not kept, made linearizably to be kept
 	Passed   map[string]int64 // reads made linearizably whose answer is not kept, by what kept it from being
 	Barriers int64            // how often the members were asked for the present

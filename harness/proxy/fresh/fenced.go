@@ -16,6 +16,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/pkg/v3/adt"
 )
 
 // FencedOptions are what an operator may choose.
@@ -25,8 +26,8 @@ type FencedOptions struct {
 	MaxStaleness time.Duration
 	// MaxBytes bounds what is kept, as an estimate of the memory it takes. 0 is 64 MiB.
 	MaxBytes int64
-	// Patience is how long a read waits for the watch to deliver what its barrier named before it is read from the
-	// members, and how long a barrier may take. 0 is 250 ms.
+	// Patience is how long a read waits for the watch to deliver what its barrier named, or for another reader's answer,
+	// before it is read from the members, and how long a barrier may take. 0 is 250 ms.
 	Patience time.Duration
 	// Stall is how long the watch may be behind before it is given up and begun anew, and how long a new one has to
 	// begin. 0 is a second.
@@ -44,6 +45,9 @@ type FencedOptions struct {
 // returns the present revision and nothing else, shared by all who wait for it. An answer that is kept is given once
 // the watch has delivered every revision up to the barrier's, or if it was itself read at that revision or later. With
 // a MaxStaleness the barrier's last word is good for that long, and is renewed in the background.
+//
+// What is not kept one reader asks for, and whoever else wants it meanwhile waits for a barrier and for that answer: he
+// is told it if it is not older than the barrier. So a change costs the members one read, not one by each reader.
 //
 // It asks for no progress and believes none: each revision has an event, so a watch on every key comes to each (etcd
 // issue 15220 and kine issue 577 are about progress that lied). Nothing is resumed: whatever ends the watch, or makes
@@ -140,70 +144,81 @@ func (f *Fenced) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRespon
 	if r.Serializable {
 		within = f.o.MaxStaleness
 	}
-	resp, o, why := f.fromKept(ctx, request, within)
+	got, why := f.fromKept(ctx, request, keys, within)
 	switch {
+	case got.outcome == absent: // others may be waiting for it
+		f.counts.misses.Add(1)
+		resp, err := f.read(ctx, read, got.before)
+		f.kept.settle(got, request, keys, resp)
+		return resp, err
 	case ctx.Err() != nil:
 		return nil, status.FromContextError(ctx.Err()).Err()
-	case o == present:
+	case got.outcome == present:
 		f.counts.hits.Add(1)
-		return resp, nil
-	case o == absent:
-		f.counts.misses.Add(1)
-		before := f.kept.expect(request, keys)
-		resp, err := f.read(ctx, read, before)
-		if err == nil {
-			f.kept.file(before, request, keys, resp)
-		}
-		return resp, err
+		return got.resp, nil
 	}
 	return f.pass(ctx, read, why)
 }
 
-// fromKept is a kept answer that is proven not to be older than within. Otherwise why says what kept it from being.
-func (f *Fenced) fromKept(ctx context.Context, request string, within time.Duration) (resp *pb.RangeResponse,
-	o outcome, why string) {
+// fromKept is a kept answer that is proven not to be older than within, or what another reads at the time. Otherwise
+// why says what kept it from being, but where nothing was.
+func (f *Fenced) fromKept(ctx context.Context, request string, keys adt.Interval, within time.Duration) (got found,
+	why string) {
 	now := time.Now()
-	resp, o = f.kept.recent(request, now.Add(-within))
+	got = f.kept.recent(request, keys, now.Add(-within))
 	switch {
-	case o == unwatched:
-		return nil, o, "no watch"
-	case o == absent:
-		return nil, o, ""
-	case o == present && within > 0: // there is no fence of this very moment
+	case got.outcome == unwatched:
+		return got, "no watch"
+	case got.outcome == absent:
+		return got, ""
+	case got.outcome == present:
 		if f.kept.fencedBefore(now.Add(-within / 2)) {
 			f.barrier.join()
 		}
-		return resp, o, ""
+		return got, ""
 	}
 	if f.silent.Load() {
 		f.barrier.join() // the next one may be answered
-		return nil, unproven, "no barrier"
+		return got, "no barrier"
 	}
 	if f.behind.Load() {
 		f.barrier.join()
-		return nil, unproven, "watch behind"
+		return got, "watch behind"
 	}
 	h, err := f.barrier.wait(ctx)
 	if err != nil {
-		return nil, unproven, "no barrier"
+		return got, "no barrier"
 	}
 	patience := time.NewTimer(f.o.Patience)
 	defer patience.Stop()
 	for {
-		resp, o, moved := f.kept.at(request, h)
-		switch o {
+		got = f.kept.at(request, keys, h)
+		more := got.moved
+		switch got.outcome {
 		case unwatched:
-			return nil, o, "no watch"
+			return got, "no watch"
 		case present, absent:
-			return resp, o, ""
+			return got, ""
+		case awaited:
+			more = got.question.done
 		}
 		select {
-		case <-moved:
+		case <-more:
 		case <-ctx.Done():
-			return nil, o, ""
+			return got, ""
 		case <-patience.C:
+			if got.outcome == awaited {
+				f.kept.overtake(request, got.question)
+				return got, "slow read"
+			}
 			f.behind.Store(true)
-			return nil, o, "watch behind"
+			return got, "watch behind"
+		}
+		if got.outcome == awaited {
+			if got.resp = got.question.since(h); got.resp != nil {
+				got.outcome = present
+				return got, ""
+			}
 		}
 	}
 }

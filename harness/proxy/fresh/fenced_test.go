@@ -2,6 +2,7 @@ package fresh
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,6 +117,72 @@ func TestAFenceIsAsOldAsItsQuestion(t *testing.T) {
 		require.True(t, fence().After(before), what)
 		require.True(t, fence().Before(<-asked), what)
 	}
+}
+
+// gate holds the answer to the next read that is no barrier until free is closed, which the test's end does at last.
+func (m *member) gate() (held chan struct{}, free func()) {
+	held, open := make(chan struct{}), make(chan struct{})
+	free = sync.OnceFunc(func() { close(open) })
+	m.t.Cleanup(free) // before the server is stopped, which waits
+	m.set(func() {
+		m.delay = func(r *pb.RangeRequest) {
+			if !isBarrier(r) {
+				m.set(func() { m.delay = nil })
+				close(held)
+				<-open
+			}
+		}
+	})
+	return held, free
+}
+
+// reading reads keys in a goroutine.
+func (m *member) reading(f *Fenced, key string) <-chan string {
+	told := make(chan string, 1)
+	go func() { told <- m.look(f, key, "") }()
+	return told
+}
+
+// Who comes while another reads the same waits for that, and is told it unless it is older than what was acknowledged
+// before he came.
+func TestWhoWaitsIsNotToldOfThePast(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[bool]string{false: "a=11 ", true: "a=12 "} {
+		m := newMember(t)
+		m.put("a")
+		f := m.fenced(FencedOptions{Patience: 20 * time.Second, Stall: time.Hour})
+		before, barriers := m.counted()
+		held, free := m.gate()
+		first := m.reading(f, "a")
+		<-held
+		if written {
+			m.put("a")
+		}
+		late := m.reading(f, "a")
+		m.eventually("who came late asks for the present", func() bool { _, b := m.counted(); return b > barriers })
+		free()
+		require.Equal(t, "a=11 ", <-first)
+		require.Equal(t, want, <-late)
+		after, _ := m.counted()
+		require.Equal(t, written, after == before+2, "%d reads, one of them the first", after-before)
+	}
+}
+
+// Who has waited too long for another's read makes his own, and who comes then does not wait for it.
+func TestAReadThatTakesLongIsOvertaken(t *testing.T) {
+	t.Parallel()
+	m := newMember(t)
+	m.put("a")
+	f := m.fenced(FencedOptions{Patience: time.Second, Stall: time.Hour})
+	held, free := m.gate()
+	first := m.reading(f, "a")
+	<-held
+	require.Equal(t, "a=11 ", m.look(f, "a", ""))
+	require.EqualValues(t, 1, f.Stats().Passed["slow read"])
+	require.Equal(t, "a=11 ", m.hit(f, "a", ""))
+	free()
+	require.Equal(t, "a=11 ", <-first)
+	require.Equal(t, "a=11 ", m.hit(f, "a", ""))
 }
 
 // An answer that a write overtook is not kept, whoever wrote.

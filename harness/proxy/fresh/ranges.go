@@ -48,13 +48,15 @@ type span struct {
 	answers []*answer
 }
 
-// answer is what a request came to; resp is nil where it came to something else since.
+// answer is what a request came to; resp is nil where it came to something else since, and question where nobody
+// is asking.
 type answer struct {
-	request string
-	span    *span
-	resp    *pb.RangeResponse
-	bytes   int64
-	place   *list.Element
+	request  string
+	span     *span
+	resp     *pb.RangeResponse
+	question *question
+	bytes    int64
+	place    *list.Element
 }
 
 // bounds are the key and the end that a request for the span names.
@@ -200,6 +202,7 @@ func (s *ranges) now() asked {
 	return s.asked()
 }
 
+// asked is now. s.mu is held.
 func (s *ranges) asked() asked {
 	if !s.live {
 		return asked{}
@@ -207,17 +210,8 @@ func (s *ranges) asked() asked {
 	return asked{s.watch, s.known.Revision, s.known.RaftTerm}
 }
 
-// expect is now, for a request whose answer is to be filed: from here on events that touch its keys are noted.
-func (s *ranges) expect(request string, keys adt.Interval) asked {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.live {
-		s.find(request, keys)
-	}
-	return s.asked()
-}
-
-// find is where the answer to a request is kept, made if need be. s.mu is held.
+// find is where the answer to a request is kept, made if need be: from there on events that touch its keys are noted.
+// s.mu is held.
 func (s *ranges) find(request string, keys adt.Interval) *answer {
 	a := s.byRequest[request]
 	if a == nil {
@@ -255,21 +249,25 @@ func (s *ranges) trim() {
 	}
 }
 
-// file keeps the answer to a request that was expected, unless the watch has passed it.
-func (s *ranges) file(before asked, request string, keys adt.Interval, resp *pb.RangeResponse) {
+// file keeps the answer to a question that was put after before, unless the watch has passed it, or it is so big that
+// it would push out what is asked for more often. It is false where the answer is of no use to this watch.
+func (s *ranges) file(before asked, request string, keys adt.Interval, resp *pb.RangeResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.live || before.watch != s.watch || resp.Header.ClusterId != s.known.ClusterId ||
-		size(request, resp) > s.max/4 { // it would push out what is asked for more often
-		return
+	if !s.live || before.watch != s.watch || resp.Header.ClusterId != s.known.ClusterId {
+		return false
+	}
+	if size(request, resp) > s.max/4 {
+		return true
 	}
 	a := s.find(request, keys)
 	if resp.Header.Revision < a.span.floor || a.resp != nil && resp.Header.Revision < a.resp.Header.Revision {
 		s.rejected++
-		return
+		return true
 	}
 	s.resize(a, resp)
 	s.trim()
+	return true
 }
 
 // note says whether a header fits what was known when its question was put: the same cluster, and where it is fence's
@@ -313,69 +311,4 @@ func (s *ranges) fencedBefore(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fence.Before(t)
-}
-
-// outcome is what a look came to.
-type outcome int
-
-const (
-	unwatched outcome = iota // no watch stands
-	absent                   // there is no such answer
-	present                  // there is, and it is the answer
-	unproven                 // there is, but it may be too old
-)
-
-// recent is the answer to a request if everything is in it that this proxy has told of, and that was acknowledged
-// before since. It is told as of the highest revision known.
-func (s *ranges) recent(request string, since time.Time) (*pb.RangeResponse, outcome) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, o := s.look(request)
-	if o != present {
-		return nil, o
-	}
-	if s.fence.Before(since) || max(s.seen, a.resp.Header.Revision) < s.known.Revision {
-		return nil, unproven
-	}
-	return told(a.resp, &s.known), present
-}
-
-// at is the answer to a request if it is true at revision h.Revision or is newer. Where it is not known yet to be,
-// moved is closed when that may have changed.
-func (s *ranges) at(request string, h *pb.ResponseHeader) (r *pb.RangeResponse, o outcome, moved <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, o := s.look(request)
-	if o != present {
-		return nil, o, nil
-	}
-	if max(s.seen, a.resp.Header.Revision) < h.Revision {
-		if s.moved == nil {
-			s.moved = make(chan struct{})
-		}
-		return nil, unproven, s.moved
-	}
-	return told(a.resp, h), present, nil
-}
-
-// look finds an answer, and makes it young. s.mu is held.
-func (s *ranges) look(request string) (*answer, outcome) {
-	a := s.byRequest[request]
-	switch {
-	case !s.live:
-		return nil, unwatched
-	case a == nil || a.resp == nil:
-		return nil, absent
-	}
-	s.young.MoveToFront(a.place)
-	return a, present
-}
-
-// told is a kept answer under the header of a moment at which it is as true. Its keys are shared: nobody may change
-// them.
-func told(kept *pb.RangeResponse, h *pb.ResponseHeader) *pb.RangeResponse {
-	return &pb.RangeResponse{
-		Header: &pb.ResponseHeader{ClusterId: h.ClusterId, MemberId: h.MemberId, RaftTerm: h.RaftTerm,
-			Revision: max(h.Revision, kept.Header.Revision)},
-		Kvs: kept.Kvs, More: kept.More, Count: kept.Count}
 }
