@@ -2,12 +2,15 @@ package scenarios
 
 import (
 	"errors"
+	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
+	"ghostroute/harness/registry"
 	"ghostroute/harness/verdict"
 )
 
@@ -30,7 +33,54 @@ func lost() []Scenario {
 				})
 			},
 		},
+		{
+			Name: "many-changes", Theme: theme, Title: "an instance comes and goes a hundred times and more",
+			Seen: "grpcproxy/cache/store.go, Invalidate: a proxy that lost one in a hundred would pass every other scenario",
+			Text: "There is one proxy. v1-b deregisters; then an operator writes and deletes the key of v1-a through that " +
+				"proxy, 130 times, and reads after each as the gateways do, until an answer is not what was just written.",
+			Needs: oneProxy, Only: gateway.EachRequest,
+			Act: func(t *Trial) error {
+				if err := t.Leave(t.ctx, "v1-b"); err != nil {
+					return err
+				}
+				return t.comeAndGo(t.ServiceKey("v1-a"), 130)
+			},
+		},
 	}
+}
+
+// comeAndGo writes a key as it is and deletes it, again and again, and reads after each what gateways read. It is over
+// when an answer is wrong: so the cache stays as it is then.
+func (t *Trial) comeAndGo(key string, times int) error {
+	was, err := t.Cluster.Truth(t.ctx, key)
+	if err != nil {
+		return err
+	}
+	if len(was.Kvs) == 0 {
+		return fmt.Errorf("%s is not there to come and go", key)
+	}
+	put := clientv3.OpPut(key, string(was.Kvs[0].Value), clientv3.WithLease(clientv3.LeaseID(was.Kvs[0].Lease)))
+	read := []clientv3.OpOption{clientv3.WithPrefix()}
+	if t.Topology.Mode == registry.Serializable {
+		read = append(read, clientv3.WithSerializable())
+	}
+	return t.as(func(c *clientv3.Client) error {
+		for n := range 2 * times {
+			op, there := clientv3.OpDelete(key), 0
+			if n%2 > 0 {
+				op, there = put, 1
+			}
+			if _, err := c.Do(t.ctx, op); err != nil {
+				return err
+			}
+			t.filled = t.History.Now() // what was cached has just been cleared
+			r, err := c.Get(t.ctx, t.ServicePrefix(), read...)
+			if err != nil || len(r.Kvs) != there {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // lose does something at p1 whose answer is lost on its way from etcd. It fails if that does not fail.

@@ -254,9 +254,16 @@ func (s *Stage) Narrow(ctx context.Context, name string, members ...string) erro
 	return s.asks(ctx, p, members)
 }
 
-// asks waits until a proxy's connection is to one of these members.
+// asks waits until a proxy's connection is to one of these members, unless no new one can come about: a black hole
+// swallows what it is made of.
 func (s *Stage) asks(ctx context.Context, p *proxy.Proxy, members []string) error {
-	reachable := func(l *link.Link) bool { return l != nil && !slices.Contains(broken(l), history.Cut) }
+	reachable := func(l *link.Link) bool {
+		if l == nil {
+			return false
+		}
+		cut, hole, _ := l.Broken()
+		return !cut && !hole
+	}
 	if !slices.ContainsFunc(members, func(m string) bool { return reachable(p.Link(m)) }) {
 		return nil
 	}

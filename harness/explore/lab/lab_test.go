@@ -152,20 +152,34 @@ func TestALeaseThatEndsIsRecorded(t *testing.T) {
 	require.Equal(t, gone, revoked)
 }
 
-// What goes into a black hole is lost without a word: a cached answer is still told, a miss is given up, and once it is
-// mended all is as before.
-func TestABlackholeIsASilentCut(t *testing.T) {
-	p, err := plan.Parse("plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 |" +
-		"read g1 p1 k1 | put g1 p1 k1 | put g1 m1 k1 | read g1 p1 k1 | mend p1-m1 | read g1 p1 k1")
+func observed(t *testing.T, text string) []plan.Observation {
+	t.Helper()
+	p, err := plan.Parse(text)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	seen, err := lab.Take(ctx, newLab(t, lab.Config{}), p)
 	require.NoError(t, err)
+	return seen
+}
+
+// What goes into a black hole is lost without a word: a cached answer is still told, a miss is given up, and once it is
+// mended all is as before.
+func TestABlackholeIsASilentCut(t *testing.T) {
+	seen := observed(t, "plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 |" +
+		"read g1 p1 k1 | put g1 p1 k1 | put g1 m1 k1 | read g1 p1 k1 | mend p1-m1 | read g1 p1 k1")
 	require.Equal(t, history.Hit, seen[3].Answers[0].Source)
 	require.Equal(t, plan.ErrUnavailable, seen[4].Err, "the put clears the entry and comes nowhere")
 	require.Equal(t, plan.ErrUnavailable, seen[6].Err)
 	require.Equal(t, "6", seen[8].Answers[0].KVs[0].Value)
+}
+
+// A proxy is told to ask a member that it has no connection to, and gets none: there is a black hole between them.
+func TestAProxyIsNarrowedToAMemberBehindABlackhole(t *testing.T) {
+	seen := observed(t, "plan members=3 proxies=1 clients=1 | narrow p1 m1 | blackhole p1-m2 | narrow p1 m2 | read g1 p1 k1 |"+
+		"mend p1-m2 | read g1 p1 k1")
+	require.Equal(t, plan.ErrUnavailable, seen[3].Err)
+	require.Empty(t, seen[5].Err)
 }
 
 // A member stops and starts behind a black hole, however far the connection was that the hole caught.
