@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 )
 
@@ -30,4 +31,31 @@ func TestAHeldWatchDeliversOnRelease(t *testing.T) {
 	require.Equal(t, []any{"old", "hit"}, []any{got, s})
 	gate.Release()
 	require.Eventually(t, func() bool { got, _, _ := f.get(c, "k"); return got == "new" }, 5*time.Second, time.Millisecond)
+}
+
+// TestThatAWatchBrokeOffIsHeldToo: a proxy that watches the registry empties its cache when its watch breaks off, as
+// soon as it hears of that.
+func TestThatAWatchBrokeOffIsHeldToo(t *testing.T) {
+	const key = keys.Registry + "hello/a"
+	f := start(t)
+	p := f.Proxy("p1", proxy.Watching())
+	c := f.client(p)
+	f.put(c, key, "old")
+	require.Eventually(t, func() bool {
+		f.get(c, key)
+		_, _, s := f.get(c, key)
+		return s == "hit"
+	}, 5*time.Second, time.Millisecond)
+
+	gate := p.Hold(proxy.Hold{RPC: "Watch", Key: key})
+	require.NoError(t, p.Link("m1").Cut())
+	require.NoError(t, gate.Caught(f.Ctx))
+	_, err := f.Cluster.Client().Put(f.Ctx, key, "new")
+	require.NoError(t, err)
+	p.Link("m1").Mend()
+	require.NoError(t, p.Reach(f.Ctx, true))
+	got, _, s := f.get(c, key)
+	require.Equal(t, []any{"old", "hit"}, []any{got, s})
+	gate.Release()
+	require.Eventually(t, func() bool { got, _, _ := f.get(c, key); return got == "new" }, 5*time.Second, time.Millisecond)
 }
