@@ -269,3 +269,26 @@ func TestEvictingReachesWhatReadingDoesNot(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, put.Header.Revision, now.Header.Revision)
 }
+
+// A proxy that does not answer is passed over, and those behind it are scrubbed all the same; but the scrubber has not
+// been everywhere.
+func TestAScrubberPassesOverAProxyThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	ctx, s := started(t, 1)
+	first, err := s.At(ctx, "p1")
+	require.NoError(t, err)
+	second := make(chan struct{}, 100)
+	s.StartScrub(10*time.Millisecond, func(ctx context.Context, c *clientv3.Client, _ string) error {
+		if c == first {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		second <- struct{}{}
+		return nil
+	}, "k")
+	<-second
+	<-second
+	soon, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	require.ErrorContains(t, s.Scrubbed(soon), "the scrubber did not get through every proxy")
+}
