@@ -143,7 +143,7 @@ func (b *Bench) startCluster(ctx context.Context, h *history.History, cluster *e
 		return fmt.Errorf("this topology cannot be on a cluster that runs %s: Etcd is %s", is, b.Topology.Etcd)
 	}
 	b.Stage = stage.New(h, cluster, b.Topology.Upstream...)
-	b.Stage.Program = b.Topology.Proxy
+	b.Stage.Program, b.Stage.Balances = b.Topology.Proxy, b.Topology.Balancer
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (b *Bench) startProxies(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.StartBalancer(b.Topology.Weights, b.Topology.Sticky)
+	return b.StartBalancer(ctx, b.Topology.Weights, b.Topology.Sticky)
 }
 
 func (b *Bench) startInstances(ctx context.Context) error {

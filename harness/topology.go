@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"ghostroute/harness/balancer"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
@@ -30,6 +31,9 @@ type Topology struct {
 
 	// what members and proxies run, each as a process of its own; the zero Program is that they are in this process
 	Etcd, Proxy program.Program
+
+	// what balances; the zero Program is our own balancer, in this process
+	Balancer balancer.Program
 
 	Proxies  int           // grpc-proxies, 1 to 9; 0 means 3
 	Variant  proxy.Variant // how they differ from stock

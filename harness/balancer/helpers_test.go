@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,8 +75,11 @@ func (p *proxy) start(t require.TestingT) {
 	})
 }
 
-// stop has new connections refused; those that exist live on.
+// stop has new connections refused; those that exist live on. A process that is just being started has every listener
+// of this one until its program runs: one that is closed meanwhile would go on taking connections.
 func (p *proxy) stop() {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listener != nil {
@@ -93,7 +97,7 @@ func backends(proxies []*proxy, weights ...int) []balancer.Backend {
 	return all
 }
 
-// begin is a balancer before as many proxies as there are weights. All of it ends with the test.
+// begin is our own balancer before as many proxies as there are weights. All of it ends with the test.
 func begin(t testing.TB, weights ...int) (*balancer.Balancer, *history.History, []*proxy) {
 	t.Helper()
 	behind, end := proxies(t, len(weights))
@@ -103,6 +107,19 @@ func begin(t testing.TB, weights ...int) (*balancer.Balancer, *history.History, 
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	return b, h, behind
+}
+
+// begins begins a balancer as begin does.
+type begins func(t testing.TB, weights ...int) (*balancer.Balancer, *history.History, []*proxy)
+
+// onEach runs a test on each balancer there is.
+func onEach(t *testing.T, test func(t *testing.T, begin begins)) {
+	for name, begin := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, begin)
+		})
+	}
 }
 
 // greeting is what a proxy says first, as long for every proxy: "p1 127.0.0.1:40000      ".
@@ -143,7 +160,7 @@ func tryConnect(b *balancer.Balancer, client string) (*given, error) {
 	said := make([]byte, greetingSize)
 	if _, err := io.ReadFull(conn, said); err != nil {
 		_ = conn.Close()
-		if errors.Is(err, syscall.ECONNRESET) {
+		if errors.Is(err, syscall.ECONNRESET) || err == io.EOF { // HAProxy's drain ends it by FIN
 			return nil, nil
 		}
 		return nil, err
@@ -181,10 +198,31 @@ func requireReset(t require.TestingT, conn net.Conn) {
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
+// requireEnded holds when conn ends, by FIN too: HAProxy ends connections so.
+func requireEnded(t require.TestingT, conn net.Conn) {
+	_, err := conn.Read(make([]byte, 1))
+	if !errors.Is(err, io.EOF) {
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	}
+}
+
 // until waits for a condition.
 func until(t require.TestingT, promise string, holds func() bool) {
 	require.Eventually(t, holds, patience, time.Millisecond, promise)
 }
+
+// vaguely are Conn events without the words in which a balancer says why a proxy refused.
+func vaguely(all []history.Conn) []history.Conn {
+	for i, c := range all {
+		if c.Op == "refuse" && c.Detail != "" {
+			all[i].Detail = "why"
+		}
+		all[i].Detail = because.ReplaceAllString(all[i].Detail, "refused (why)")
+	}
+	return all
+}
+
+var because = regexp.MustCompile(`refused \([^)]+\)`)
 
 // conns are the Conn events so far.
 func conns(h *history.History) []history.Conn {

@@ -178,7 +178,7 @@ func (m *machine) start(t *rapid.T) {
 
 func (m *machine) setSticky(t *rapid.T) {
 	m.sticky = rapid.Bool().Draw(t, "on")
-	m.balancer.SetSticky(m.sticky)
+	require.NoError(t, m.balancer.SetSticky(m.sticky))
 	if !m.sticky {
 		clear(m.homes)
 	}

@@ -14,18 +14,20 @@ type pinned struct {
 	*net.TCPConn
 	balancer      *Balancer
 	client, proxy string
+	backend       int
 	n             int // its ordinal among all connections, from 1
 	once          sync.Once
 }
 
 // pin takes note of a new connection before anything passes over it.
-func (b *Balancer) pin(conn *net.TCPConn, client, proxy string, n int) *pinned {
-	p := &pinned{TCPConn: conn, balancer: b, client: client, proxy: proxy, n: n}
+func (b *Balancer) pin(to placed, client string, n int) *pinned {
+	p := &pinned{TCPConn: to.TCPConn, balancer: b, client: client, proxy: b.backends[to.backend].Name,
+		backend: to.backend, n: n}
 	b.mu.Lock()
 	b.live[p] = struct{}{}
-	b.whose[way{proxy, conn.LocalAddr().String()}] = client
+	b.whose[way{p.proxy, to.from}] = client
 	b.mu.Unlock()
-	b.record(history.Conn{Op: "open", Client: client, Proxy: proxy, N: n, Detail: "from " + conn.LocalAddr().String()})
+	b.record(history.Conn{Op: "open", Client: client, Proxy: p.proxy, N: n, Detail: "from " + to.from})
 	return p
 }
 

@@ -33,6 +33,9 @@ type Stage struct {
 	// Program is what proxies run, each as a process of its own; the zero Program is a proxy inside this process.
 	Program program.Program
 
+	// Balances is what balances from StartBalancer on; the zero Program is our own.
+	Balances balancer.Program
+
 	// ClientOf is the client whose connection to a proxy comes from an address, where it did not come by way of the
 	// balancer; nil knows of none.
 	ClientOf func(addr string) string
@@ -129,7 +132,7 @@ func (s *Stage) StartProxy(ctx context.Context, name string, v proxy.Variant, me
 }
 
 // StartBalancer starts the balancer in front of every proxy there is, with these weights; nil gives each 1.
-func (s *Stage) StartBalancer(weights []int, sticky bool) error {
+func (s *Stage) StartBalancer(ctx context.Context, weights []int, sticky bool) (err error) {
 	var backends []balancer.Backend
 	for i, p := range s.proxies {
 		b := balancer.Backend{Name: p.Name(), Addr: p.Addr(), Weight: 1}
@@ -138,14 +141,17 @@ func (s *Stage) StartBalancer(weights []int, sticky bool) error {
 		}
 		backends = append(backends, b)
 	}
-	lb, err := balancer.New(s.History, backends)
+	if s.Balances == (balancer.Program{}) {
+		s.Balancer, err = balancer.New(s.History, backends)
+	} else {
+		s.Balancer, err = balancer.NewHAProxy(ctx, s.History, backends,
+			balancer.HAProxy{Program: s.Balances, Dir: s.Cluster.Dir(), Sticky: sticky})
+	}
 	if err != nil {
 		return err
 	}
-	s.Balancer = lb
-	s.Ends(lb.Close)
-	lb.SetSticky(sticky)
-	return nil
+	s.Ends(s.Balancer.Close)
+	return s.Balancer.SetSticky(sticky)
 }
 
 // Proxies are the proxies in the order in which they were started.

@@ -36,7 +36,7 @@ func started(t *testing.T, members int) (context.Context, *stage.Stage) {
 		_, err := s.StartProxy(ctx, name, proxy.Stock())
 		require.NoError(t, err)
 	}
-	require.NoError(t, s.StartBalancer(nil, false))
+	require.NoError(t, s.StartBalancer(ctx, nil, false))
 	return ctx, s
 }
 

@@ -155,7 +155,7 @@ func open(ctx context.Context, c *etcd.Cluster, s Scenario, f Fix) (*Bench, erro
 	if _, err := b.StartProxy(ctx, "p1", f.Variant); err != nil {
 		return fail(err)
 	}
-	if err := b.StartBalancer(nil, false); err != nil {
+	if err := b.StartBalancer(ctx, nil, false); err != nil {
 		return fail(err)
 	}
 	return b, b.Reached(ctx, "p1")

@@ -96,7 +96,7 @@ func (m *Machine) startBalancer() error {
 		return nil
 	}
 	m.weights = slices.Repeat([]int{1}, m.plan.Proxies)
-	return m.stage.StartBalancer(m.weights, m.lab.cfg.Topology.Sticky)
+	return m.stage.StartBalancer(m.ctx, m.weights, m.lab.cfg.Topology.Sticky)
 }
 
 // place has the client come to its VIP, if it can, and says where it was led.
