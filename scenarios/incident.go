@@ -18,8 +18,8 @@ import (
 // Incident tells the incident, step by step, as the team that had it lived through it. Every step asserts what happened
 // and why: the error is the first assertion that did not hold.
 func Incident(ctx context.Context, out Output, on On) error {
-	if on.Real() {
-		fmt.Fprintf(out, "Members and proxies are etcd %s.\n\n", on.versions())
+	if on != (On{}) {
+		fmt.Fprintf(out, "Members and proxies are etcd %s.\n\n", on.about(BuiltWith().Etcd))
 	}
 	err := tell(ctx, out, on.topology(harness.Topology{}), incident)
 	if _, full := room.Short(err); out.Dir != "" && !full {

@@ -285,10 +285,7 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	began := time.Now()
 	built := BuiltWith()
 	run := report.Run{Title: "Ghostroute: every scenario against every fix",
-		Etcd: built.Etcd, GoMicro: built.GoMicro, Go: built.Go}
-	if m.on.Real() {
-		run.Etcd = m.on.versions()
-	}
+		Etcd: m.on.about(built.Etcd), GoMicro: built.GoMicro, Go: built.Go}
 	run.Scenarios, run.Fixes, run.Shard = rows(scenarios), columns(fixes), m.Shard.String()
 	mine, err := m.Shard.cells(scenarios, fixes)
 	if err != nil {

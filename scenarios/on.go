@@ -2,19 +2,34 @@ package scenarios
 
 import (
 	"ghostroute/harness"
+	"ghostroute/harness/balancer"
 	"ghostroute/harness/program"
 	"ghostroute/harness/text"
 )
 
-// On is what trials run on: members and proxies that are processes of their own. The zero On is that both are embedded
-// in this process.
+// On is what trials run on: members, proxies and a balancer that are processes of their own. The zero On is that all
+// are in this process.
 type On struct {
-	Etcd  program.Program // the members'
-	Proxy program.Program // the proxies'
+	Etcd     program.Program  // the members'
+	Proxy    program.Program  // the proxies'
+	Balancer balancer.Program // HAProxy, or our own
 }
 
-// Real says whether anything is a process of its own.
-func (o On) Real() bool { return o != On{} }
+// Real says whether members and proxies are processes.
+func (o On) Real() bool { return o.Etcd != program.Program{} }
+
+// about is the etcd and what is not in this process: "3.7.3, as processes, behind HAProxy 2.6.12". The embedded etcd
+// goes by its version.
+func (o On) about(embedded string) string {
+	s := embedded
+	if o.Real() {
+		s = o.versions()
+	}
+	if o.Balancer != (balancer.Program{}) {
+		s += ", behind " + o.Balancer.String()
+	}
+	return s
+}
 
 // versions are the etcds in a word or two: "3.7.3, as processes", "3.7.3, proxies of 3.5.35, as processes".
 func (o On) versions() string {
@@ -26,20 +41,22 @@ func (o On) versions() string {
 }
 
 // flags are those of the command line that mean it.
-func (o On) flags() string {
-	if !o.Real() {
-		return ""
+func (o On) flags() (s string) {
+	if o.Real() {
+		s = " --on real --etcd " + text.Quote(o.Etcd.Path)
+		if o.Proxy != o.Etcd {
+			s += " --proxy " + text.Quote(o.Proxy.Path)
+		}
 	}
-	s := " --on real --etcd " + text.Quote(o.Etcd.Path)
-	if o.Proxy != o.Etcd {
-		s += " --proxy " + text.Quote(o.Proxy.Path)
+	if o.Balancer != (balancer.Program{}) {
+		s += " --balancer haproxy"
 	}
 	return s
 }
 
 // topology is t on it.
 func (o On) topology(t harness.Topology) harness.Topology {
-	t.Etcd, t.Proxy = o.Etcd, o.Proxy
+	t.Etcd, t.Proxy, t.Balancer = o.Etcd, o.Proxy, o.Balancer
 	return t
 }
 

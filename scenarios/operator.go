@@ -90,6 +90,17 @@ func (t *Trial) movedOff(such func(at []string) bool) error {
 	return nil
 }
 
+// swap gives new connections to one proxy, closes those of another, and waits until every gateway is connected again.
+func (t *Trial) swap(from, to string) error {
+	if err := t.Only(to); err != nil {
+		return err
+	}
+	if _, err := t.Balancer.Drain(from); err != nil {
+		return err
+	}
+	return t.Connected(t.ctx)
+}
+
 // steer gives new connections to one proxy, or with "" to all again. A fix that has its own idea of the balancer keeps
 // it.
 func (t *Trial) steer(to string) error {

@@ -56,5 +56,23 @@ func proxies() []Scenario {
 				})
 			},
 		},
+		{
+			Where: AtProxy, Proofs: always(verdict.Proof{Conn: "drain", At: "p1"}),
+			Name: "moved-back", Theme: theme, Title: "clients that were cured are moved back to a stale proxy",
+			Seen: "HAProxy's \"shutdown sessions server\", tried on two grpc-proxies of 3.4 and of 3.7",
+			Text: "v1-a deregisters through p1. p2 is given weight 0 and its clients are moved to p1: each is right. " +
+				"Later p2 has its weight back, and p1 is drained as p2 was: all are moved to p2, which has forgotten nothing.",
+			Needs: two,
+			Act:   func(t *Trial) error { return t.Leave(t.ctx, "v1-a") },
+			After: func(t *Trial) error {
+				return t.Inflict(func() error {
+					if err := t.swap("p2", "p1"); err != nil {
+						return err
+					}
+					t.Look(t.ctx, "g2") // is right, if its new proxy is
+					return t.swap("p1", "p2")
+				})
+			},
+		},
 	}
 }

@@ -27,8 +27,8 @@ func (c *command) incident() *cobra.Command {
 				return err
 			}
 			switch naming := client.value == "naming"; {
-			case naming && runs.Real():
-				return usagef("the incident of naming is told in this process: not with --on %s", real)
+			case naming && runs != (scenarios.On{}):
+				return usagef("the incident of naming is told in this process: not with --on %s or --balancer", real)
 			case naming:
 				err = beyond.Incident(cmd.Context(), out)
 			default:
@@ -40,6 +40,7 @@ func (c *command) incident() *cobra.Command {
 			return ended(cmd.Context(), err, "the story was not told to its end")
 		},
 	})
+	on.balancerFlag(cmd)
 	cmd.Flags().Var(&client, "client", "whose: go-micro's, or naming's: etcd's own gRPC resolver, told in this process")
 	return c.keeps(cmd, "the folder for its history")
 }

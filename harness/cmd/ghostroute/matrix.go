@@ -35,7 +35,7 @@ func (c *command) matrix() *cobra.Command {
 			"proxy cured?), and by go-micro's own, with its cache and its watch (are the users cured?). Each verdict is\n" +
 			"compared with fixtures/verdicts.txt.\n" +
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
-		Example: "  ghostroute matrix\n  ghostroute matrix --scenario crash --fix ttl -o json\n" +
+		Example: "  ghostroute matrix\n  ghostroute matrix --balancer haproxy --scenario proxy-drained\n  ghostroute matrix --scenario crash --fix ttl -o json\n" +
 			"  ghostroute matrix --on real --etcd 3.5 --fix none\n" +
 			"  ghostroute matrix --shard 2/4 --out shards/2 --junit shards/2/matrix.xml",
 		Args: noArgs,
@@ -71,6 +71,7 @@ func (c *command) matrix() *cobra.Command {
 	}
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
 	on.flags(cmd)
+	on.balancerFlag(cmd)
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd, 48)
 	c.junitFlag(cmd)
@@ -143,7 +144,7 @@ func (c *command) tryAll(ctx context.Context, out scenarios.Output, m *scenarios
 		return err
 	}
 	// Costs are those of a whole column, compared on one machine.
-	if len(run.Cells) > 1 && m.Shard.Index <= 1 && !m.On().Real() {
+	if len(run.Cells) > 1 && m.Shard.Index <= 1 && m.On() == (scenarios.On{}) {
 		if err := scenarios.Measure(ctx, run.Fixes); err != nil {
 			return ended(ctx, err, "every cell was tried, the costs were not measured; no report was written")
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ghostroute/harness/balancer"
 	"ghostroute/harness/program"
 	"ghostroute/scenarios"
 )
@@ -16,6 +17,7 @@ import (
 type on struct {
 	where       choice
 	etcd, proxy string
+	balancer    choice // without the flag, our own
 }
 
 // flags gives a verb the flags --on, --etcd and --proxy.
@@ -29,10 +31,23 @@ func (o *on) flags(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// balancerFlag gives a verb the flag --balancer.
+func (o *on) balancerFlag(cmd *cobra.Command) {
+	kinds := balancer.Kinds()
+	o.balancer = choice{value: kinds[0], may: kinds}
+	cmd.Flags().Var(&o.balancer, "balancer", "what balances: our own, in this process; HAProxy, a process; "+
+		"or the kernel's IPVS, of which it says how")
+}
+
 const embedded, real = "embedded", "real"
 
 // find finds the programs. One that is to be built is, which standard error is told.
 func (o *on) find(ctx context.Context) (found scenarios.On, err error) {
+	if kind := o.balancer.value; kind != "" {
+		if found.Balancer, err = balancer.Find(ctx, kind); err != nil {
+			return found, err
+		}
+	}
 	if o.where.value == embedded {
 		if given := cmp.Or(o.etcd, o.proxy); given != "" {
 			return found, usagef("%s is an etcd that runs as a process: it is given with --on real", given)
