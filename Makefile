@@ -79,10 +79,10 @@ ETCD  ?= 3.7
 CELLS ?= (deregister-elsewhere|crash|revoke-same|nested-txn|phantom-restart|read-during-write|lagging-member|$\
 	proxy-restarted|from-key|identity-cached)/(none|ordering)
 real: export GHOSTROUTE_ETCD := $(ETCD)
-real: build ## the parts, the incident, ten scenarios, every cause and the drop-in on processes of etcd: make real ETCD=3.5
-	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/stage ./harness/cmd/ghostroute \
-		./harness/dropin
-	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestFoundPlans)$$'
+real: build ## the parts, the incident, ten scenarios, every cause and the drop-in on processes of etcd, and behind HAProxy: make real ETCD=3.5
+	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/balancer ./harness/stage \
+		./harness/cmd/ghostroute ./harness/dropin
+	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestFoundPlans)$$'
 	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
 	$(GHOSTROUTE) etcd
 	$(GHOSTROUTE) matrix --on real --etcd $(ETCD) --proxy artifacts/bin/etcd --fix revalidate --out artifacts/drop-in

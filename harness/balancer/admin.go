@@ -21,8 +21,8 @@ func (x *haproxy) config() string {
 	fmt.Fprintf(&s, `global
   nbthread 1
   maxconn 400
-  stats socket %s mode 600 level admin
-  log %s format raw local0
+  stats socket unix@admin mode 600 level admin
+  log unix@log format raw local0
 defaults
   mode tcp
   log global
@@ -36,7 +36,7 @@ defaults
 listen px
   bind %s
   balance roundrobin
-`, x.file("admin"), x.file("log"), max(0, len(x.backends)-1), dialTimeout, x.front.Addr())
+`, max(0, len(x.backends)-1), dialTimeout, x.front.Addr())
 	if x.cfg.Sticky {
 		s.WriteString("  stick-table type ip size 10k\n  stick on src\n")
 	}

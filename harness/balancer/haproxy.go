@@ -35,7 +35,7 @@ type HAProxy struct {
 type haproxy struct {
 	cfg      HAProxy
 	backends []Backend
-	folder   string
+	folder   *os.File
 	front    *port.Port    // where it listens
 	log      *net.UnixConn // where it says what became of a connection
 	process  *process.Process
@@ -61,20 +61,24 @@ func NewHAProxy(ctx context.Context, h *history.History, backends []Backend, cfg
 
 // start starts the process, and returns when it takes connections.
 func (x *haproxy) start(ctx context.Context) (err error) {
-	if x.folder, err = os.MkdirTemp(x.cfg.Dir, "lb-"); err != nil {
+	folder, err := os.MkdirTemp(x.cfg.Dir, "lb-")
+	if err != nil {
 		return err
+	}
+	if x.folder, err = os.Open(folder); err != nil {
+		return errors.Join(err, os.RemoveAll(folder))
 	}
 	if x.front, err = port.ReserveForProcess(); err != nil {
 		return err
 	}
 	if x.log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: x.file("log"), Net: "unixgram"}); err != nil {
-		return fmt.Errorf("a unix socket's path has at most 107 bytes, see TMPDIR: %w", err)
+		return err
 	}
 	if err = os.WriteFile(x.file("cfg"), []byte(x.config()), 0o600); err != nil {
 		return err
 	}
 	x.process, err = process.Start(process.Config{Name: "haproxy", Path: x.cfg.Program.Path,
-		Args: []string{"-db", "-f", x.file("cfg")}, Log: filepath.Join(x.cfg.Dir, "lb.log"), Run: x.cfg.Dir})
+		Args: []string{"-db", "-C", folder, "-f", "cfg"}, Log: filepath.Join(x.cfg.Dir, "lb.log"), Run: x.cfg.Dir})
 	if err != nil {
 		return err
 	}
@@ -86,7 +90,9 @@ func (x *haproxy) start(ctx context.Context) (err error) {
 	})
 }
 
-func (x *haproxy) file(name string) string { return filepath.Join(x.folder, name) }
+// file is a file in the folder, by a path that is short: a unix socket's has 107 bytes, and a folder's may have more.
+// HAProxy goes by its working directory.
+func (x *haproxy) file(name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", x.folder.Fd(), name) }
 
 func (x *haproxy) end() error {
 	var errs []error
@@ -100,8 +106,9 @@ func (x *haproxy) end() error {
 	if x.front != nil {
 		errs = append(errs, x.front.Close())
 	}
-	if x.folder != "" {
-		errs = append(errs, os.RemoveAll(x.folder))
+	if x.folder != nil {
+		errs = append(errs, os.RemoveAll(x.folder.Name()))
+		_ = x.folder.Close()
 	}
 	return errors.Join(errs...)
 }

@@ -22,16 +22,17 @@ func (c *command) incident() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			naming := client.value == "naming"
+			if naming && on.elsewhere() {
+				return usagef("the incident of naming is told in this process: not with --on %s or --balancer", real)
+			}
 			runs, err := on.find(cmd.Context())
 			if err != nil {
 				return err
 			}
-			switch naming := client.value == "naming"; {
-			case naming && runs != (scenarios.On{}):
-				return usagef("the incident of naming is told in this process: not with --on %s or --balancer", real)
-			case naming:
+			if naming {
 				err = beyond.Incident(cmd.Context(), out)
-			default:
+			} else {
 				err = scenarios.Incident(cmd.Context(), out, runs)
 			}
 			if err != nil {

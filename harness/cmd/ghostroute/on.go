@@ -39,6 +39,11 @@ func (o *on) balancerFlag(cmd *cobra.Command) {
 		"or the kernel's IPVS, of which it says how")
 }
 
+// elsewhere says whether anything is to be outside of this process.
+func (o *on) elsewhere() bool {
+	return o.where.value != embedded || o.balancer.value != "" && o.balancer.value != balancer.Kinds()[0]
+}
+
 const embedded, real = "embedded", "real"
 
 // find finds the programs. One that is to be built is, which standard error is told.

@@ -18,7 +18,8 @@ import (
 // onReal are the arguments of an incident on processes.
 func onReal(t *testing.T) []string {
 	t.Helper()
-	return []string{"incident", "--on", "real", "--etcd", os.Getenv("GHOSTROUTE_ETCD"), "--out", t.TempDir()}
+	return []string{"incident", "--on", "real", "--etcd", os.Getenv("GHOSTROUTE_ETCD"), "--balancer", "haproxy", "--out",
+		t.TempDir()}
 }
 
 // processesOf counts the processes that belong to a run of the program.
@@ -36,12 +37,12 @@ func processesOf(t *testing.T, cmd *exec.Cmd) (n int) {
 	return n
 }
 
-// begun is an incident whose members and proxies run.
+// begun is an incident whose members, proxies and balancer run.
 func begun(t *testing.T) (cmd *exec.Cmd, end func(error) ended) {
 	t.Helper()
 	cmd, end = program(t, onReal(t)...)
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return processesOf(t, cmd) == 6 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return processesOf(t, cmd) == 7 }, 30*time.Second, time.Millisecond)
 	return cmd, end
 }
 
