@@ -92,7 +92,9 @@ func (x *haproxy) start(ctx context.Context) (err error) {
 
 // file is a file in the folder, by a path that is short: a unix socket's has 107 bytes, and a folder's may have more.
 // HAProxy goes by its working directory.
-func (x *haproxy) file(name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", x.folder.Fd(), name) }
+func (x *haproxy) file(name string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", x.folder.Fd(), name)
+}
 
 func (x *haproxy) end() error {
 	var errs []error
