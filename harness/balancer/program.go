@@ -33,8 +33,8 @@ func Kinds() []string { return []string{own, haproxyKind, ipvs} }
 // errIPVS says how one would do what we do not.
 var errIPVS = errors.New("ghostroute does not drive the kernel's IPVS, which needs root, a kernel with ip_vs and an " +
 	"address that is not on loopback; by hand it is \"ipvsadm -A -t VIP:2379 -s wrr\", for each proxy " +
-	"\"ipvsadm -a -t VIP:2379 -r PROXY:2379 -m -w 1\", for a drain \"ipvsadm -e -t VIP:2379 -r PROXY:2379 -m -w 0\", and " +
-	"\"ghostroute probe\" then says which proxy lies; our own balancer has its schedule, ip_vs_wrr: --balancer own")
+	"\"ipvsadm -a -t VIP:2379 -r PROXY:2379 -m -w 1\", for a drain \"ipvsadm -e -t VIP:2379 -r PROXY:2379 -m -w 0\", " +
+	"and \"ghostroute probe\" then says which proxy lies; our own balancer has its schedule, ip_vs_wrr: --balancer own")
 
 // Find finds the program of that kind, and asks it what it is.
 func Find(ctx context.Context, kind string) (Program, error) {

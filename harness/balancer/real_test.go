@@ -3,8 +3,11 @@
 package balancer_test
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,6 +86,21 @@ func TestWhatIsPinnedIsWhatHAProxySays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	require.Equal(t, map[string]int{"p1": 1}, sessions())
+}
+
+// TestWhatHAProxySaidBeforeIsForgotten: each change of weights has it say that no server is left, more lines than its
+// socket holds; the line that is waited for is not lost for it.
+func TestWhatHAProxySaidBeforeIsForgotten(t *testing.T) {
+	t.Parallel()
+	b, _, _ := haproxy(t, false, 1, 1)
+	most, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
+	require.NoError(t, err)
+	n, err := strconv.Atoi(strings.TrimSpace(string(most)))
+	require.NoError(t, err)
+	for range n + 2 {
+		require.NoError(t, b.SetWeights(map[string]int{"p1": 1}))
+	}
+	goes(t, b, "g1", "p1")
 }
 
 // TestHAProxyThatDies ends its connections, takes no new ones, and is told of when the balancer closes.

@@ -53,11 +53,19 @@ func (a *asked) weights(w ...int) {
 	require.NoError(a, a.SetWeights(change))
 }
 
-// tell has HAProxy told as its operator would, a line for each of the proxies.
-func (a *asked) tell(line string, values ...any) {
-	for i, v := range values {
-		require.NoError(a, a.Tell(fmt.Sprintf(line, fmt.Sprintf("px/p%d", i+1), v)))
+// each gives each proxy weight 0 for a while, in a way that is to be seen, and returns who comes then.
+func (a *asked) each(weights func(...int)) string {
+	weights(1, 1, 1)
+	for _, alone := range []struct {
+		before, came int
+		weights      []int
+	}{{7, 2, []int{0, 0, 1}}, {4, 2, []int{1, 0, 0}}, {4, 1, []int{0, 1, 0}}} {
+		a.next("g1", alone.before)
+		weights(alone.weights...)
+		a.next("g1", alone.came)
+		weights(1, 1, 1)
 	}
+	return a.next("g1", 8)
 }
 
 // questions are what balancers are asked, each at its start, with weights of 1 where nothing else is said.
@@ -117,33 +125,36 @@ var questions = []struct {
 	}},
 	{what: "the same, and `clear table` was forgotten", sticky: true, alone: true, ask: func(a *asked) string {
 		a.next("g1", 1)
-		a.tell("set weight %s %v", 0)
+		require.NoError(a, a.Tell("set weight px/p1 0"))
 		return a.next("g1", 3)
 	}},
 	{what: "`set server px/p1 state maint`: who is connected", alone: true, ask: func(a *asked) string {
 		a.next("g1", 3)
-		a.tell("set server %s state %v", "maint")
+		require.NoError(a, a.Tell("set server px/p1 state maint"))
 		return a.whoWas()
 	}},
 	{what: "who comes then goes to", alone: true, ask: func(a *asked) string {
 		a.next("g1", 3)
-		a.tell("set server %s state %v", "maint")
+		require.NoError(a, a.Tell("set server px/p1 state maint"))
 		return a.next("g1", 4)
 	}},
-	{what: "weights of 1, not scaled, each 0 for a while: who comes then goes to", alone: true,
-		ask: func(a *asked) string {
-			a.tell("set weight %s %v", 1, 1, 1)
-			for _, alone := range []struct {
-				before, came int
-				weights      []any
-			}{{7, 2, []any{0, 0, 1}}, {4, 2, []any{1, 0, 0}}, {4, 1, []any{0, 1, 0}}} {
-				a.next("g1", alone.before)
-				a.tell("set weight %s %v", alone.weights...)
-				a.next("g1", alone.came)
-				a.tell("set weight %s %v", 1, 1, 1)
+	{what: "each had weight 0 for a while: who comes then goes to", ask: func(a *asked) string {
+		return a.each(a.weights)
+	}},
+	{what: "weights are set to what they are, now and then: who comes goes to", ask: func(a *asked) string {
+		for _, before := range []int{2, 9, 5} {
+			a.next("g1", before)
+			a.weights(1, 1, 1)
+		}
+		return a.next("g1", 4)
+	}},
+	{what: "each had weight 0, by `set weight px/p1 1` and no more", alone: true, ask: func(a *asked) string {
+		return a.each(func(w ...int) {
+			for i, weight := range w {
+				require.NoError(a, a.Tell(fmt.Sprintf("set weight px/p%d %d", i+1, weight)))
 			}
-			return a.next("g1", 8)
-		}},
+		})
+	}},
 }
 
 // TestTheTable asks both balancers, and compares what they do with the table of README.md, which -update writes anew.

@@ -35,7 +35,8 @@ func (c *command) matrix() *cobra.Command {
 			"proxy cured?), and by go-micro's own, with its cache and its watch (are the users cured?). Each verdict is\n" +
 			"compared with fixtures/verdicts.txt.\n" +
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
-		Example: "  ghostroute matrix\n  ghostroute matrix --balancer haproxy --scenario proxy-drained\n  ghostroute matrix --scenario crash --fix ttl -o json\n" +
+		Example: "  ghostroute matrix\n  ghostroute matrix --balancer haproxy --scenario proxy-drained\n" +
+			"  ghostroute matrix --scenario crash --fix ttl -o json\n" +
 			"  ghostroute matrix --on real --etcd 3.5 --fix none\n" +
 			"  ghostroute matrix --shard 2/4 --out shards/2 --junit shards/2/matrix.xml",
 		Args: noArgs,
