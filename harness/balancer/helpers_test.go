@@ -75,11 +75,14 @@ func (p *proxy) start(t require.TestingT) {
 	})
 }
 
-// stop has new connections refused; those that exist live on. A process that is just being started has every listener
-// of this one until its program runs: one that is closed meanwhile would go on taking connections.
+// forking is held while a process is started, which has every listener of this one until its program runs: one that is
+// closed meanwhile would go on taking connections.
+var forking sync.RWMutex
+
+// stop has new connections refused; those that exist live on.
 func (p *proxy) stop() {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+	forking.RLock()
+	defer forking.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listener != nil {

@@ -27,16 +27,24 @@ var kinds = map[string]begins{
 // haproxy is an HAProxy before as many proxies as there are weights.
 func haproxy(t testing.TB, sticky bool, weights ...int) (*balancer.Balancer, *history.History, []*proxy) {
 	t.Helper()
-	program, err := balancer.Find(t.Context(), "haproxy")
-	require.NoError(t, err)
 	behind, end := proxies(t, len(weights))
 	t.Cleanup(end)
 	h := history.New()
-	b, err := balancer.NewHAProxy(t.Context(), h, backends(behind, weights...),
-		balancer.HAProxy{Program: program, Dir: t.TempDir(), Sticky: sticky})
+	b, err := started(t, h, backends(behind, weights...), t.TempDir(), sticky)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	return b, h, behind
+}
+
+// started is an HAProxy before backends, while nothing else closes a listener.
+func started(t testing.TB, h *history.History, behind []balancer.Backend, dir string, sticky bool) (*balancer.Balancer,
+	error) {
+	t.Helper()
+	forking.Lock()
+	defer forking.Unlock()
+	program, err := balancer.Find(t.Context(), "haproxy")
+	require.NoError(t, err)
+	return balancer.NewHAProxy(t.Context(), h, behind, balancer.HAProxy{Program: program, Dir: dir, Sticky: sticky})
 }
 
 // TestHAProxyIsSticky: as TestSticky, for which ours is told while it runs.
@@ -106,12 +114,10 @@ func TestWhatHAProxySaidBeforeIsForgotten(t *testing.T) {
 // TestHAProxyThatDies ends its connections, takes no new ones, and is told of when the balancer closes.
 func TestHAProxyThatDies(t *testing.T) {
 	t.Parallel()
-	program, err := balancer.Find(t.Context(), "haproxy")
-	require.NoError(t, err)
 	behind, end := proxies(t, 1)
 	t.Cleanup(end)
 	h, dir := history.New(), t.TempDir()
-	b, err := balancer.NewHAProxy(t.Context(), h, backends(behind, 1), balancer.HAProxy{Program: program, Dir: dir})
+	b, err := started(t, h, backends(behind, 1), dir, false)
 	require.NoError(t, err)
 	conn := goes(t, b, "g1", "p1")
 	b.Kill()
@@ -123,9 +129,8 @@ func TestHAProxyThatDies(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{filepath.Join(dir, "lb.log")}, left)
 
-	_, err = balancer.NewHAProxy(t.Context(), h, []balancer.Backend{{Name: "p 1", Addr: "127.0.0.1:1", Weight: 1}},
-		balancer.HAProxy{Program: program, Dir: dir})
+	_, err = started(t, h, []balancer.Backend{{Name: "p 1", Addr: "127.0.0.1:1", Weight: 1}}, dir, false)
 	require.ErrorContains(t, err, "does not balance: haproxy ended by itself, exit status 1: ")
-	_, err = balancer.NewHAProxy(t.Context(), h, backends(behind, 257), balancer.HAProxy{Program: program, Dir: dir})
+	_, err = started(t, h, backends(behind, 257), dir, false)
 	require.ErrorContains(t, err, "the weight of p1 cannot be 257: it may be 0 to 256")
 }
