@@ -52,7 +52,7 @@ func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mod
 	}
 	g, err := gateway.Start(ctx, gateway.Config{Name: name, Kind: b.Topology.Reading, Registry: cfg,
 		Library: b.Topology.Library, CacheTTL: b.Topology.CacheTTL,
-		Retry:    b.Topology.Retry, History: b.History, Target: b.targetAt})
+		Retry: b.Topology.Retry, History: b.History, Target: b.targetAt})
 	if err != nil {
 		b.gateways = slices.Delete(b.gateways, at, at+1)
 		return nil, err

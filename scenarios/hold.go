@@ -102,8 +102,8 @@ func (t *Trial) inTime() error {
 	for _, g := range t.Gateways() {
 		read, ok := g.Registry().LastRead(t.Topology.Service)
 		if old := read.Began - t.filled; age > 0 && ok && old > age {
-			return &trial.Late{What: fmt.Sprintf("%s first read the proxies' entries when they were %s old, and they mislead for %s",
-				g.Name(), old.Round(time.Millisecond), age)}
+			return &trial.Late{What: fmt.Sprintf("%s first read the proxies' entries when they were %s old, and they mislead "+
+				"for %s", g.Name(), old.Round(time.Millisecond), age)}
 		}
 	}
 	return nil

@@ -145,8 +145,8 @@ func (s *Stage) Reconnect(ctx context.Context, client string, c *clientv3.Client
 	return nil
 }
 
-// moment is how long a client that scatters waits for a proxy that has no way to etcd before it passes it over. One that
-// has is given longer than it takes however busy the machine is.
+// moment is how long a client that scatters waits for a proxy that has no way to etcd before it passes it over. One
+// that has is given longer than it takes however busy the machine is.
 const moment, longer = 300 * time.Millisecond, 10 * time.Second
 
 // Scatter deletes a key, or with an option a range, through every proxy, one after another: one that cannot reach etcd

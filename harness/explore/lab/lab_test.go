@@ -166,7 +166,7 @@ func observed(t *testing.T, text string) []plan.Observation {
 // What goes into a black hole is lost without a word: a cached answer is still told, a miss is given up, and once it is
 // mended all is as before.
 func TestABlackholeIsASilentCut(t *testing.T) {
-	seen := observed(t, "plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 |" +
+	seen := observed(t, "plan members=1 proxies=1 clients=1 | put g1 p1 k1 | read g1 p1 k1 | blackhole p1-m1 |"+
 		"read g1 p1 k1 | put g1 p1 k1 | put g1 m1 k1 | read g1 p1 k1 | mend p1-m1 | read g1 p1 k1")
 	require.Equal(t, history.Hit, seen[3].Answers[0].Source)
 	require.Equal(t, plan.ErrUnavailable, seen[4].Err, "the put clears the entry and comes nowhere")
@@ -176,8 +176,8 @@ func TestABlackholeIsASilentCut(t *testing.T) {
 
 // A proxy is told to ask a member that it has no connection to, and gets none: there is a black hole between them.
 func TestAProxyIsNarrowedToAMemberBehindABlackhole(t *testing.T) {
-	seen := observed(t, "plan members=3 proxies=1 clients=1 | narrow p1 m1 | blackhole p1-m2 | narrow p1 m2 | read g1 p1 k1 |"+
-		"mend p1-m2 | read g1 p1 k1")
+	seen := observed(t, "plan members=3 proxies=1 clients=1 | narrow p1 m1 | blackhole p1-m2 | narrow p1 m2 |"+
+		"read g1 p1 k1 | mend p1-m2 | read g1 p1 k1")
 	require.Equal(t, plan.ErrUnavailable, seen[3].Err)
 	require.Empty(t, seen[5].Err)
 }

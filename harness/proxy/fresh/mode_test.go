@@ -35,13 +35,13 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 	t.Parallel()
 	const mode, staleness = "--experimental-kv-cache=", " --experimental-kv-cache-max-staleness="
 	for args, want := range map[string]string{
-		mode + "fresh":                               `invalid experimental-kv-cache "fresh": it may be stock, off, revalidate, consist`,
+		mode + "fresh":                               `invalid experimental-kv-cache "fresh": it may be stock, off`,
 		mode + "":                                    `invalid experimental-kv-cache "": it may be`,
 		mode + "coherent" + staleness + "-1s":        "max-staleness -1s: no answer is newer than its request",
 		mode + "coherent" + staleness + "0":          "max-staleness 0s: experimental-kv-cache=consistent is",
-		mode + "consistent" + staleness + "1s":       "it is given with experimental-kv-cache=coherent, and consistent has no staleness",
+		mode + "consistent" + staleness + "1s":       "and consistent has no staleness",
 		staleness + "250ms":                          "and stock has no staleness to bound",
-		mode + "off --experimental-leasing-prefix=x": `cache "off": experimental-leasing-prefix answers in the members' place`,
+		mode + "off --experimental-leasing-prefix=x": `cache "off": experimental-leasing-prefix answers`,
 		mode + "revalidate --enable-kv-cache=false":  `cache "revalidate": enable-kv-cache is about the stock cache`,
 		mode + "coherent --confirm-kv-cache":         `cache "coherent": confirm-kv-cache is about the stock cache`,
 	} {
