@@ -29,7 +29,7 @@ func TestOtherClients(t *testing.T) {
 			others = append(others, c)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	tried := 0
 	require.NoError(t, Try(ctx, t.ArtifactDir(), ss, others, Proxies(), 16, func(cell Cell) {
@@ -44,7 +44,7 @@ func TestOtherClients(t *testing.T) {
 func TestUsersAreFreshInEveryRow(t *testing.T) {
 	mended, err := Named("go-micro-mended")
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	tried := 0
 	behind := []string{"revalidate"}
