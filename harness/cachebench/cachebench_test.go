@@ -44,6 +44,13 @@ func TestEveryCaseIsMeasuredAndCounted(t *testing.T) {
 	}
 	require.Less(t, bytes["revalidate"], bytes["upgrade"], "a confirmation brings no values")
 
+	for i := range all {
+		require.Zero(t, all[i].CPU, "an embedded member has none of its own")
+		all[i].CPU = time.Duration(1+i%3) * time.Second // as of processes
+	}
+	require.Contains(t, Advice(all, "stock"), "With 1 clients at 1×3, in CPU of the members as multiples of *stock*:\n"+
+		"*upgrade* 2.0, *revalidate* 3.0.")
+	require.Contains(t, MembersMarkdown(all), "| 1×3 | 1 | revalidate | 3000 ms |")
 	table := Markdown(all, "upgrade")
 	require.Contains(t, table, "| 1×3 | 1 | stock |")
 	require.Equal(t, len(all)+2, strings.Count(table, "\n"))

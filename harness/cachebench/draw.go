@@ -23,6 +23,42 @@ func Markdown(all []Figures, base string) string {
 	return b.String()
 }
 
+// MembersMarkdown is the table of what members worked for a thousand reads, and how many a second there were.
+func MembersMarkdown(all []Figures) string {
+	var b strings.Builder
+	b.WriteString("| ranges × keys | clients | variant | members' CPU of 1,000 reads | reads/s | p50 | asked/read |\n" +
+		"|---|---|---|---|---|---|---|\n")
+	for _, f := range all {
+		fmt.Fprintf(&b, "| %s | %d | %s | %d ms | %.0f | %s | %.2f |\n", f.Layout, f.Clients, f.Variant,
+			f.CPU.Milliseconds(), f.Reads, short(f.P50), f.Asked)
+	}
+	return b.String()
+}
+
+// Advice says what each variant's reads take of the members' CPU in the first case, as multiples of base's, and what
+// follows for who takes the cache away.
+func Advice(all []Figures, base string) string {
+	var of []string
+	var first, is Figures
+	for _, f := range all {
+		if first == (Figures{}) {
+			first = f
+		}
+		if f.Variant == base && is == (Figures{}) {
+			is = f
+		}
+	}
+	for _, f := range all {
+		if f.Variant != base && f.Layout == first.Layout && f.Clients == first.Clients && is.CPU > 0 {
+			of = append(of, fmt.Sprintf("*%s* %.1f", f.Variant, float64(f.CPU)/float64(is.CPU)))
+		}
+	}
+	return fmt.Sprintf("With %d clients at %s, in CPU of the members as multiples of *%s*:\n%s.\nWho takes the cache "+
+		"away needs so much more of it for reads. Where members have that to spare, nothing is stale\nbut what is read of a "+
+		"member that lags.\n\n",
+		first.Clients, first.Layout, base, strings.Join(of, ", "))
+}
+
 // baseOf is how many reads a second the variant base made in f's case.
 func baseOf(all []Figures, f Figures, base string) float64 {
 	for _, g := range all {

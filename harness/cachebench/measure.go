@@ -22,6 +22,7 @@ import (
 
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 )
 
@@ -33,6 +34,10 @@ type Config struct {
 	For      time.Duration // how long each variant is read in each case
 	Dir      string        // the members' scratch folder
 	Tell     func(string)  // is told of each case that is done
+
+	// Program is what members run as processes of their own, so that what they work is counted; the zero Program is
+	// embedded servers.
+	Program program.Program
 }
 
 // Layout is what is read: so many ranges of so many keys, 100 bytes each.
@@ -60,6 +65,7 @@ type Figures struct {
 	P50, P99         time.Duration // of a read, hit or not
 	MissP50, MissP99 time.Duration // of the first read after a write through the same proxy, with nobody else reading
 	Asked, Bytes     float64       // requests to the members and bytes from them, a read
+	CPU              time.Duration // of all members, a thousand reads; 0 where they are embedded
 }
 
 // writeEvery is how many reads a client makes for each put into what it reads.
@@ -74,7 +80,7 @@ const misses = 60
 // Run measures every case, the variants in turn.
 func Run(ctx context.Context, cfg Config) (all []Figures, err error) {
 	h := history.New()
-	cluster, err := etcd.Start(ctx, etcd.Config{Members: 3, Dir: cfg.Dir, History: h})
+	cluster, err := etcd.Start(ctx, etcd.Config{Members: 3, Dir: cfg.Dir, History: h, Program: cfg.Program})
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +114,15 @@ func Run(ctx context.Context, cfg Config) (all []Figures, err error) {
 			took := make([]work, len(sides))
 			for range rounds {
 				for i, s := range sides {
-					if err := took[i].add(s.read(ctx, l, clients, cfg.For/rounds)); err != nil {
+					before, err := cpu(cluster)
+					if err == nil {
+						err = took[i].add(s.read(ctx, l, clients, cfg.For/rounds))
+					}
+					after, err2 := cpu(cluster)
+					if err = errors.Join(err, err2); err != nil {
 						return nil, fmt.Errorf("%s, %d clients at %s: %w", s.variant, clients, l, err)
 					}
+					took[i].cpu += after - before
 				}
 			}
 			for i, s := range sides {
@@ -120,6 +132,14 @@ func Run(ctx context.Context, cfg Config) (all []Figures, err error) {
 		}
 	}
 	return all, nil
+}
+
+// cpu is what members that are processes have worked.
+func cpu(c *etcd.Cluster) (time.Duration, error) {
+	if c.Program() == (program.Program{}) {
+		return 0, nil
+	}
+	return c.CPU()
 }
 
 // fill writes a layout, in transactions of as many puts as etcd allows.
@@ -195,7 +215,7 @@ func (s *side) miss(ctx context.Context, l Layout) (took []time.Duration, err er
 // work is what clients did, and what it took.
 type work struct {
 	reads        []time.Duration
-	lasted       time.Duration
+	lasted, cpu  time.Duration
 	asked, bytes int64
 }
 
@@ -231,8 +251,8 @@ func (s *side) read(ctx context.Context, l Layout, clients int, lasts time.Durat
 		})
 	}
 	group.Wait()
-	return work{slices.Concat(took...), time.Since(began), s.up.asked.Load() - asked, s.up.bytes.Load() - bytes},
-		context.Cause(ctx)
+	return work{reads: slices.Concat(took...), lasted: time.Since(began), asked: s.up.asked.Load() - asked,
+		bytes: s.up.bytes.Load() - bytes}, context.Cause(ctx)
 }
 
 func (w *work) add(more work, err error) error {
@@ -245,7 +265,8 @@ func (w *work) figures(variant string, clients int, l Layout, miss []time.Durati
 	reads := float64(len(w.reads))
 	return Figures{Variant: variant, Clients: clients, Layout: l, Reads: reads / w.lasted.Seconds(),
 		P50: quantile(w.reads, 50), P99: quantile(w.reads, 99), MissP50: quantile(miss, 50), MissP99: quantile(miss, 99),
-		Asked: float64(w.asked) / reads, Bytes: float64(w.bytes) / reads}
+		Asked: float64(w.asked) / reads, Bytes: float64(w.bytes) / reads,
+		CPU: time.Duration(float64(w.cpu) * 1000 / reads)}
 }
 
 // quantile is the time within which so many of a hundred were done. It sorts them.

@@ -183,3 +183,17 @@ func TestAProcessOwnsItsConnections(t *testing.T) {
 	require.False(t, one.Owns("nowhere", l.Addr().String()))
 	require.False(t, one.Owns(l.Addr().String(), mine.RemoteAddr().String()), "the other end is ours")
 }
+
+// What a process has worked is counted, and what one has slept is not.
+func TestCPUIsWhatWasWorked(t *testing.T) {
+	t.Parallel()
+	busy, idle := shell(t, "while :; do :; done"), shell(t, "sleep 600")
+	require.Eventually(t, func() bool {
+		worked, err := busy.CPU()
+		require.NoError(t, err)
+		return worked > 50*time.Millisecond
+	}, 20*time.Second, time.Millisecond)
+	slept, err := idle.CPU()
+	require.NoError(t, err)
+	require.Less(t, slept, 50*time.Millisecond)
+}
