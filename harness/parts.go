@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
@@ -65,7 +63,8 @@ func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mod
 // registryOf is how a client of that name reaches the registry.
 func (b *Bench) registryOf(client string, mode registry.Mode) (registry.Config, error) {
 	addrs, err := b.Addresses(client)
-	cfg := registry.Config{Client: client, Addresses: addrs, Mode: mode, History: b.History}
+	cfg := registry.Config{Client: client, Addresses: addrs, Mode: mode, History: b.History,
+		Program: b.Topology.Client, Dir: b.Cluster.Dir()}
 	if b.Topology.Auth {
 		cfg.Username, cfg.Password = stage.Root, stage.Root
 	}
@@ -160,23 +159,24 @@ func (b *Bench) Expire(ctx context.Context, ids ...string) error {
 	return nil
 }
 
-// clientOf is the etcd client under an instance or a gateway; nil for a client of the stage's own.
-func (b *Bench) clientOf(name string) *clientv3.Client {
+// connectOf is how the client under an instance or a gateway is waited for that it has a connection; nil for a client
+// of the stage's own.
+func (b *Bench) connectOf(name string) func(context.Context) error {
 	b.mu.Lock()
 	i := b.instances[name]
 	b.mu.Unlock()
 	switch {
 	case i != nil:
-		return i.Registry().Client()
+		return i.Registry().Connect
 	case b.gatewayAt(name) >= 0:
-		return b.Gateway(name).Registry().Client()
+		return b.Gateway(name).Registry().Connect
 	}
 	return nil
 }
 
 // Reconnect drops a client's connections and waits until the balancer has given it another.
 func (b *Bench) Reconnect(ctx context.Context, client string) error {
-	return b.Stage.Reconnect(ctx, client, b.clientOf(client))
+	return b.Stage.Reconnect(ctx, client, b.connectOf(client))
 }
 
 // Connected waits until every gateway has a connection, after something closed them.

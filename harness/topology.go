@@ -31,6 +31,9 @@ type Topology struct {
 
 	// what members and proxies run, each as a process of its own; the zero Program is that they are in this process
 	Etcd, Proxy program.Program
+	// the client of the incident, which instances' and gateways' registries then are, each as a process of its own (see
+	// program.Period); the zero Program is today's etcd client in this process
+	Client program.Program
 
 	// what balances; the zero Program is our own balancer, in this process
 	Balancer balancer.Program
@@ -140,6 +143,13 @@ func (t Topology) Validate() error {
 		must(why == "", "Variant", t.Variant, "one that a proxy of its own can be: "+why)
 	}
 	must(!t.Direct || t.Variant.Name == "", "Variant", t.Variant, "stock where Direct leaves no proxy to vary")
+	if t.Client != (program.Program{}) {
+		const may = "that of go-micro as shipped, where Client is a process"
+		must(!t.Auth, "Auth", t.Auth, "false where Client is a process")
+		for _, m := range append([]registry.Mode{t.Mode}, t.Modes...) {
+			must(m == "" || m == registry.Serializable, "Mode", fmt.Sprintf("%q", m), may)
+		}
+	}
 	must(len(t.Users) == 0 || t.Auth, "Users", t.Users, "given with Auth only")
 	must(len(t.Users) <= t.Gateways, "Users", t.Users, fmt.Sprintf("at most %d, one for each gateway", t.Gateways))
 	must(t.TTL >= time.Second && t.TTL%time.Second == 0, "TTL", t.TTL,

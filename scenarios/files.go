@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ghostroute/harness/program"
 	"ghostroute/harness/report"
 )
 
@@ -16,19 +17,11 @@ const Program = "go run ./harness/cmd/ghostroute"
 
 // Fixture is where a file of the fixtures is: in the repository that the working directory is in.
 func Fixture(name string) (string, error) {
-	dir, err := os.Getwd()
+	top, err := program.Repository()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: fixtures/%s is there", err, name)
 	}
-	for at := dir; ; at = filepath.Dir(at) {
-		mod, err := os.ReadFile(filepath.Join(at, "go.mod"))
-		if err == nil && strings.HasPrefix(string(mod), "module ghostroute\n") {
-			return filepath.Join(at, "fixtures", name), nil
-		}
-		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("%s is not in Ghostroute's repository: fixtures/%s is there", dir, name)
-		}
-	}
+	return filepath.Join(top, "fixtures", name), nil
 }
 
 // ReadFixture reads a file of the fixtures. An error of read's is told with the file's path.

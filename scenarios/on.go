@@ -7,12 +7,13 @@ import (
 	"ghostroute/harness/text"
 )
 
-// On is what trials run on: members, proxies and a balancer that are processes of their own. The zero On is that all
-// are in this process.
+// On is what trials run on: members, proxies, a balancer and clients that are processes of their own. The zero On is
+// that all are in this process.
 type On struct {
 	Etcd     program.Program  // the members'
 	Proxy    program.Program  // the proxies'
 	Balancer balancer.Program // HAProxy, or our own
+	Client   program.Program  // instances' and gateways': today's, or the client of the incident
 }
 
 // Real says whether members and proxies are processes.
@@ -56,7 +57,7 @@ func (o On) flags() (s string) {
 
 // topology is t on it.
 func (o On) topology(t harness.Topology) harness.Topology {
-	t.Etcd, t.Proxy, t.Balancer = o.Etcd, o.Proxy, o.Balancer
+	t.Etcd, t.Proxy, t.Balancer, t.Client = o.Etcd, o.Proxy, o.Balancer, o.Client
 	return t
 }
 

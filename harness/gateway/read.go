@@ -20,6 +20,10 @@ func (g *Gateway) Read(
 	r = history.Resolve{Began: g.cfg.History.Now(), Service: service, List: true, Reading: string(g.cfg.Kind),
 		Mode: string(reg.Config().Mode), Endpoints: []history.Endpoint{}}
 	reads := reg.Trace(ctx, func() {
+		if reg.Client() == nil {
+			r.Err = "a registry that is a process reads what go-micro reads, and nothing else"
+			return
+		}
 		resp, err := reg.Client().Get(ctx, key, append(opts, clientv3.WithSerializable())...)
 		if err != nil {
 			r.Err = err.Error()

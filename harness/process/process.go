@@ -23,7 +23,7 @@ import (
 	"ghostroute/harness/wait"
 )
 
-// Config is a program to run. All but Args and Env are required.
+// Config is a program to run. All but Args, Env, In and Out are required.
 type Config struct {
 	Name string   // "m1": in errors
 	Path string   // the program
@@ -31,6 +31,10 @@ type Config struct {
 	Env  []string // nil is this process's own
 	Log  string   // the file that what it says is appended to
 	Run  string   // the folder of the run that it belongs to: its mark
+
+	// In and Out are its standard input and output, which stay the caller's to close; where they are nil it reads nothing,
+	// and its output goes to Log, as what it says on standard error always does.
+	In, Out *os.File
 }
 
 // Process is a program that was started. It is safe for use by many goroutines.
@@ -56,6 +60,12 @@ func Start(cfg Config) (*Process, error) {
 	defer log.Close() // the process has its own
 	p := &Process{cfg: cfg, cmd: exec.Command(cfg.Path, cfg.Args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if cfg.In != nil {
+		p.cmd.Stdin = cfg.In
+	}
+	if cfg.Out != nil {
+		p.cmd.Stdout = cfg.Out
+	}
 	if cfg.Env == nil {
 		cfg.Env = os.Environ()
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,60 +55,94 @@ func Patched(ctx context.Context, p Patch, say func(string)) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	path, err := built(ctx, r, &p, say)
+	s, err := ofEtcd(r, &p)
+	if err != nil {
+		return Program{}, err
+	}
+	path, err := s.built(ctx, say)
 	if err != nil {
 		return Program{}, err
 	}
 	return r.at(ctx, path)
 }
 
-// built is the path of a release, patched if there is a patch, in the cache folder, where it is built unless it is
-// there. A program that is there has said once that it is that release; what was built and says otherwise is not kept.
-func built(ctx context.Context, r Release, p *Patch, say func(string)) (path string, err error) {
-	mod, merr := modules.ReadFile("modules/etcd-" + r.Name + ".mod")
+// source is a program that is built once and kept: the files of its module, and what it must be.
+type source struct {
+	name  string            // "etcd 3.7.3"
+	base  string            // of its file in the cache folder: "etcd"
+	dir   string            // of its own there: "etcd-3.7.3"
+	files map[string][]byte // by name
+	patch *Patch            // nil for none
+	check func(ctx context.Context, path string) error
+}
+
+// ofEtcd is the source of a release, patched if there is a patch.
+func ofEtcd(r Release, p *Patch) (source, error) {
+	mod, err := modules.ReadFile("modules/etcd-" + r.Name + ".mod")
 	sum, serr := modules.ReadFile("modules/etcd-" + r.Name + ".sum")
-	cache, cerr := os.UserCacheDir()
-	if err := errors.Join(merr, serr, cerr); err != nil {
-		return "", fmt.Errorf("etcd %s cannot be built: %w", r.Name, err)
+	if err = errors.Join(err, serr); err != nil {
+		err = fmt.Errorf("etcd %s cannot be built: %w", r.Name, err)
 	}
-	name, bytes := r.Name, slices.Concat(mod, sum, []byte(main))
+	name := r.Name
 	if p != nil {
-		name, bytes = r.Name+"-"+p.Name, slices.Concat(bytes, p.Is)
+		name += "-" + p.Name
 	}
-	digest := fmt.Sprintf("%x", sha256.Sum256(bytes))[:8]
-	dir := filepath.Join(cache, "ghostroute", "etcd-"+name)
-	path = filepath.Join(dir, "etcd-"+digest) // other dependencies are another program
+	return source{name: "etcd " + name, base: "etcd", dir: "etcd-" + name, patch: p,
+		files: map[string][]byte{"go.mod": mod, "go.sum": sum, "main.go": []byte(main)},
+		check: func(ctx context.Context, path string) error {
+			_, err := r.at(ctx, path)
+			return err
+		}}, err
+}
+
+// built is the path of a program in the cache folder, where it is built unless it is there. A program that is there has
+// said once that it is what it must be; what was built and says otherwise is not kept.
+func (s source) built(ctx context.Context, say func(string)) (path string, err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("%s cannot be built: %w", s.name, err)
+	}
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		hash.Write(s.files[name])
+	}
+	if s.patch != nil {
+		hash.Write(s.patch.Is)
+	}
+	digest := fmt.Sprintf("%x", hash.Sum(nil))[:8]
+	dir := filepath.Join(cache, "ghostroute", s.dir)
+	path = filepath.Join(dir, s.base+"-"+digest) // other dependencies are another program
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("there is no folder for etcd %s: %w", name, err)
+		return "", fmt.Errorf("there is no folder for %s: %w", s.name, err)
 	}
 	work, err := os.MkdirTemp(dir, "build-")
 	if err != nil {
-		return "", fmt.Errorf("there is no folder to build etcd %s in: %w", name, err)
+		return "", fmt.Errorf("there is no folder to build %s in: %w", s.name, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	for name, content := range map[string][]byte{"go.mod": mod, "go.sum": sum, "main.go": []byte(main)} {
+	for name, content := range s.files {
 		if err := os.WriteFile(filepath.Join(work, name), content, 0o644); err != nil {
 			return "", err
 		}
 	}
 	if say != nil {
-		say(fmt.Sprintf("etcd %s is built, once: a minute or two", name))
+		say(s.name + " is built, once: a minute or two")
 	}
 	flags := "-s -w"
-	if p != nil {
-		if err := p.into(ctx, work); err != nil {
-			return "", fmt.Errorf("etcd %s was not built: %w", name, err)
+	if s.patch != nil {
+		if err := s.patch.into(ctx, work); err != nil {
+			return "", fmt.Errorf("%s was not built: %w", s.name, err)
 		}
-		flags += " -X go.etcd.io/etcd/api/v3/version.GitSHA=" + p.Name + "-" + digest
+		flags += " -X go.etcd.io/etcd/api/v3/version.GitSHA=" + s.patch.Name + "-" + digest
 	}
-	made := filepath.Join(work, "etcd")
+	made := filepath.Join(work, s.base)
 	if _, err := goIn(ctx, work, "build", "-p", "2", "-trimpath", "-ldflags="+flags, "-o", made, "."); err != nil {
-		return "", fmt.Errorf("etcd %s was not built: %w", name, err)
+		return "", fmt.Errorf("%s was not built: %w", s.name, err)
 	}
-	if _, err := r.at(ctx, made); err != nil {
+	if err := s.check(ctx, made); err != nil {
 		return "", fmt.Errorf("what was built is not kept: %w", err)
 	}
 	return path, os.Rename(made, path) // two builds at once are the same program twice

@@ -89,7 +89,10 @@ func Find(ctx context.Context, meant string, say func(string)) (Program, error) 
 	}
 	path := r.Path
 	if path == "" {
-		path, err = built(ctx, r, nil, say)
+		var s source
+		if s, err = ofEtcd(r, nil); err == nil {
+			path, err = s.built(ctx, say)
+		}
 	} else if _, serr := os.Stat(path); serr != nil {
 		err = fmt.Errorf("etcd %s is not at %s: it is Debian 12's, apt-get install etcd-server brings it; "+
 			"or give the path of another", r.Name, path)

@@ -26,6 +26,7 @@ import (
 	"ghostroute/harness/goid"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
+	"ghostroute/harness/program"
 )
 
 // Config is one client of the registry. Client, Addresses and History are required.
@@ -38,6 +39,11 @@ type Config struct {
 	Password  string
 	TLS       *tls.Config // nil for none
 	History   *history.History
+
+	// Program is the client of the incident, which then is this one, as a process (program.Period); Dir is for its log,
+	// and the folder of the run that it belongs to. The zero Program is a client in this process, which needs no Dir.
+	Program program.Program
+	Dir     string
 }
 
 func (c *Config) complete() error {
@@ -65,7 +71,7 @@ func (c *Config) complete() error {
 	if c.History == nil {
 		errs = append(errs, errors.New("history is nil; it may be history.New()"))
 	}
-	if err := errors.Join(append(errs, c.Mode.check())...); err != nil {
+	if err := errors.Join(append(errs, c.Mode.check(), c.ofProcess())...); err != nil {
 		return fmt.Errorf("registry of %q cannot be: %w", c.Client, err)
 	}
 	return nil
@@ -86,8 +92,9 @@ var _ registry.Registry = (*Registry)(nil)
 // session is a registry of go-micro's from its beginning to its end.
 type session struct {
 	registry.Registry
-	client *clientv3.Client
-	close  func() error // once
+	client  *clientv3.Client // nil where the session is a process
+	connect func(context.Context) error
+	close   func() error // once
 }
 
 // New gives a registry. It does not connect, but for a user with a password, for which etcd's client fetches a token at
@@ -107,6 +114,9 @@ func New(ctx context.Context, cfg Config) (*Registry, error) {
 
 // open begins a session: go-micro's registry, over a client configured as go-micro configures its own.
 func (r *Registry) open(ctx context.Context) (session, error) {
+	if r.cfg.Program != (program.Program{}) {
+		return r.openPeriod()
+	}
 	life, end := context.WithCancelCause(context.Background())
 	// the client asks for its token with no other deadline
 	stop := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
@@ -139,10 +149,12 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 		err = errors.Join(err, ended(client.Close()))
 		return session{}, err
 	}
-	return session{Registry: inner, client: client, close: sync.OnceValue(func() error {
-		end(fmt.Errorf("the registry of %s was closed", r.cfg.Client))
-		return hangup.Close(client)
-	})}, nil
+	return session{Registry: inner, client: client,
+		connect: func(ctx context.Context) error { return conn.Ready(ctx, client.ActiveConnection()) },
+		close: sync.OnceValue(func() error {
+			end(fmt.Errorf("the registry of %s was closed", r.cfg.Client))
+			return hangup.Close(client)
+		})}, nil
 }
 
 // ended is the error of a client's Close, which returns its own context's end.
@@ -163,12 +175,12 @@ func (r *Registry) session() session {
 func (r *Registry) Config() Config { return r.cfg }
 
 // Client is etcd's client under the registry, tapped: what is read and written with it is seen as go-micro's calls are.
-// It is another one after Reconnect.
+// It is another one after Reconnect, and nil where the registry is a process.
 func (r *Registry) Client() *clientv3.Client { return r.session().client }
 
 // Connect waits until the client has a connection, and asks nothing over it: it pins the client to a proxy.
 func (r *Registry) Connect(ctx context.Context) error {
-	if err := conn.Ready(ctx, r.session().client.ActiveConnection()); err != nil {
+	if err := r.session().connect(ctx); err != nil {
 		return fmt.Errorf("%s has no connection to %v: %w", r.cfg.Client, r.cfg.Addresses, err)
 	}
 	return nil

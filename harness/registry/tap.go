@@ -28,9 +28,7 @@ func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls
 				in.Serializable = false // clientv3's kv.Do made the request for this one call
 			}
 			read := Read{Began: cfg.History.Now(), Key: string(in.Key), End: string(in.RangeEnd),
-				Serializable: in.Serializable}
-			rest, _ := strings.CutPrefix(read.Key, keys.Registry)
-			read.Service, _, _ = strings.Cut(rest, "/")
+				Service: serviceOf(string(in.Key)), Serializable: in.Serializable}
 			mine := c.current()
 			return func(resp *pb.RangeResponse, md metadata.MD, err error) {
 				if err != nil {
@@ -46,6 +44,13 @@ func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls
 	t.Into(client)
 	client.Watcher = &watches{Watcher: client.Watcher, life: life}
 	return client
+}
+
+// serviceOf is the service that a read of a key, or from it on, is about; "" where it is about all.
+func serviceOf(key string) string {
+	rest, _ := strings.CutPrefix(key, keys.Registry)
+	service, _, _ := strings.Cut(rest, "/")
+	return service
 }
 
 // watches ends each watch with the client. go-micro's have no other end until they are established, and where etcd's

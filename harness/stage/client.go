@@ -115,24 +115,25 @@ func (s *Stage) client(
 	return c, nil
 }
 
-// Reconnect drops a client's connections and waits until the balancer has given it another. The client's etcd client is
-// needed where it is none that the stage made.
-func (s *Stage) Reconnect(ctx context.Context, client string, c *clientv3.Client) error {
+// Reconnect drops a client's connections and waits until the balancer has given it another. Where the client is none
+// that the stage made, connect is how it is waited for that it has a connection.
+func (s *Stage) Reconnect(ctx context.Context, client string, connect func(context.Context) error) error {
 	v := s.VIP(client)
 	if v == nil {
 		return fmt.Errorf("%s cannot reconnect: it has no VIP", client)
 	}
-	if c == nil {
+	if connect == nil {
 		s.mu.Lock()
-		c = s.clients[client]
+		c := s.clients[client]
 		s.mu.Unlock()
-	}
-	if c == nil {
-		return fmt.Errorf("%s cannot reconnect: no client of that name is connected", client)
+		if c == nil {
+			return fmt.Errorf("%s cannot reconnect: no client of that name is connected", client)
+		}
+		connect = func(ctx context.Context) error { return conn.Ready(ctx, c.ActiveConnection()) }
 	}
 	seen := s.History.Len()
 	v.Drop()
-	if err := conn.Ready(ctx, c.ActiveConnection()); err != nil {
+	if err := connect(ctx); err != nil {
 		return fmt.Errorf("%s did not reconnect: %w", client, err)
 	}
 	// A client may not have noticed yet that its connection is gone; the balancer has noticed the new one.
