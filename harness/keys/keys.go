@@ -56,6 +56,11 @@ func Overlap(key, end, otherKey, otherEnd string) bool {
 	return In(otherKey, key, end) || In(key, otherKey, otherEnd)
 }
 
+// Within says whether every key of a range begins with prefix, which is not "".
+func Within(key, end, prefix string) bool {
+	return strings.HasPrefix(key, prefix) && (end == "" || end != FromKey && end <= PrefixEnd(prefix))
+}
+
 // PrefixEnd is the range end with which a Range reads every key that begins with prefix, as clientv3.GetPrefixRangeEnd.
 func PrefixEnd(prefix string) string {
 	for i := len(prefix) - 1; i >= 0; i-- {

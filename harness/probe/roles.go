@@ -70,7 +70,7 @@ func (n *node) findOut(ctx context.Context, said Role, limit time.Duration) {
 	if len(n.row.Names) > 0 {
 		signs = append(signs, "its member list names "+strings.Join(n.row.Names, " ")+" with ID 0")
 	}
-	if says(keyless, rpctypes.ErrGRPCEmptyKey) && status.Code(keyless) != codes.InvalidArgument {
+	if RoleBy(keyless) == Proxy {
 		signs = append(signs, "an error of etcd's loses its code on the way through it")
 	}
 	if n.gauge != nil {
@@ -81,7 +81,7 @@ func (n *node) findOut(ctx context.Context, said Role, limit time.Duration) {
 		n.row.Role, n.row.How = said, "it was said"
 	case len(signs) > 0:
 		n.row.Role, n.row.How = Proxy, strings.Join(signs, "; ")
-	case status.Code(keyless) == codes.InvalidArgument:
+	case RoleBy(keyless) == Member:
 		n.row.Role, n.row.How = Member, "it refuses a read without a key as a member does"
 	}
 	switch {
@@ -92,6 +92,17 @@ func (n *node) findOut(ctx context.Context, said Role, limit time.Duration) {
 	default:
 		n.row.Error = plain(n.failed)
 	}
+}
+
+// RoleBy is what an endpoint is by how it refuses a serializable read without a key, see findOut.
+func RoleBy(refusal error) Role {
+	switch {
+	case status.Code(refusal) == codes.InvalidArgument:
+		return Member
+	case says(refusal, rpctypes.ErrGRPCEmptyKey):
+		return Proxy
+	}
+	return Unknown
 }
 
 // dropGauge has an endpoint's metrics not be used.
