@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/registry"
@@ -40,19 +42,28 @@ func (b *Bench) TruthOf(ctx context.Context, name string) (history.Truth, error)
 	}
 	if err == nil {
 		t.Revision = r.Header.Revision
-		for _, kv := range r.Kvs {
-			_, es, derr := registry.Decode(kv.Value)
-			if derr != nil {
-				return t, fmt.Errorf("truth has at %s what is no registration: %w", kv.Key, derr)
-			}
-			t.Endpoints = append(t.Endpoints, es...)
+		if t.Endpoints, err = endpoints(r.Kvs); err != nil {
+			return t, err
 		}
-		slices.SortFunc(t.Endpoints, func(a, b history.Endpoint) int { return strings.Compare(a.ID, b.ID) })
 	} else {
 		t.Err = err.Error()
 	}
 	b.History.Add(history.Event{Who: "truth", Truth: &t})
 	return t, err
+}
+
+// endpoints are those that truth has, sorted by ID.
+func endpoints(kvs []*mvccpb.KeyValue) ([]history.Endpoint, error) {
+	all := []history.Endpoint{}
+	for _, kv := range kvs {
+		_, es, err := registry.Decode(kv.Value)
+		if err != nil {
+			return all, fmt.Errorf("truth has at %s what is no registration: %w", kv.Key, err)
+		}
+		all = append(all, es...)
+	}
+	slices.SortFunc(all, func(a, b history.Endpoint) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
 }
 
 // Look has a gateway read the registry once and call each endpoint it is told.
@@ -68,15 +79,7 @@ func (b *Bench) Prime(ctx context.Context) error {
 		return err
 	}
 	for _, g := range b.gateways {
-		var last history.Resolve
-		err := wait.For(ctx, func() string {
-			if last = g.Resolve(ctx, b.Topology.Service); last.Agrees(truth) {
-				return ""
-			}
-			return fmt.Sprintf("%s never saw truth at the start: it was told %v (%s), truth at revision %d is %v",
-				g.Name(), last.Endpoints, last.Err, truth.Revision, truth.Endpoints)
-		})
-		if err != nil {
+		if err := prime(ctx, g, truth); err != nil {
 			return err
 		}
 		if err := g.AwaitWatching(ctx); err != nil {
@@ -84,4 +87,16 @@ func (b *Bench) Prime(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// prime has a gateway read until it sees truth.
+func prime(ctx context.Context, g *gateway.Gateway, truth history.Truth) error {
+	return wait.For(ctx, func() string {
+		last := g.Resolve(ctx, truth.Service)
+		if last.Agrees(truth) {
+			return ""
+		}
+		return fmt.Sprintf("%s never saw truth at the start: it was told %v (%s), truth at revision %d is %v",
+			g.Name(), last.Endpoints, last.Err, truth.Revision, truth.Endpoints)
+	})
 }

@@ -33,7 +33,7 @@ var brokenStatements = []statement{
 	{what: "a read is under way when the connection is reset", says: readReset},
 	{what: "a registration is under way when the connection is reset", says: putReset},
 	{what: "a lease is renewed when the connection was just reset", says: renewReset},
-	{what: "a watch whose connection was reset, v1-b being the last that registered before, is told first", says: watchReset},
+	{what: "a watch whose connection was reset, v1-b having registered before it began, is told", says: watchReset},
 	{what: "a read while the address refuses", says: refused},
 	{what: "a read into a black hole, of a second's timeout", says: func(a *told) string {
 		return hole(a, func(r *registry.Registry) error { _, err := r.GetService("hello"); return err })
@@ -139,9 +139,10 @@ func refused(a *told) string {
 	return said + "; when it takes connections again: " + a.text(err)
 }
 
-// watchReset has a registration follow upon a reset of the watch's connection. What came before is told again: the proxy
-// says of a watch that it stands at a revision that was not asked for, and from there it is resumed. go-micro's watcher
-// tells of one event of each response, so whether it tells of the registration, too, is luck.
+// watchReset has a registration follow upon a reset of the watch's connection. What came before is told again: a proxy
+// says of a watch that is not its range's first that it stands at the revision that was asked for, which is none, and
+// from there it is resumed (grpcproxy/watch_broadcast.go, Created). go-micro's watcher tells of one event of each
+// response, so whether it tells of the registration, too, is luck.
 func watchReset(a *told) string {
 	w, err := a.registry("g").Watch()
 	require.NoError(a, err)
@@ -251,7 +252,10 @@ func resurrected(a *told) string {
 	}))
 	require.NoError(a, a.Leave(a.ctx, "v1-a"))
 	said := fmt.Sprintf("at first %v", first)
-	for _, then := range []struct{ when, want string }{{"told by its watch", "[v1-b]"}, {"its TTL being over", "[v1-a v1-b]"}} {
+	for _, then := range []struct{ when, want string }{
+		{"told by its watch", "[v1-b]"},
+		{"its TTL being over", "[v1-a v1-b]"},
+	} {
 		is := ""
 		err := wait.Until(a.ctx, "it is never told so", func() bool {
 			is = fmt.Sprint(slices.DeleteFunc(ask(), canary))

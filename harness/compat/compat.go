@@ -1,5 +1,5 @@
-// Package compat runs go-micro over the etcd client that the incident had, coreos/etcd 3.3.18 on gRPC 1.26, as a process
-// (module harness/period). It is what today's stand-in, the aliases of harness/compat/coreos-etcd, is held to:
+// Package compat runs go-micro over the etcd client that the incident had, coreos/etcd 3.3.18 on gRPC 1.26, as a
+// process (module harness/period). It is what today's stand-in, the aliases of harness/compat/coreos-etcd, is held to:
 // fixtures/period.md has what differs.
 package compat
 
@@ -187,8 +187,8 @@ func (c *Client) take(l line) {
 // patience is how long a command that was canceled has to say how it ended, and the program to end.
 const patience = 2 * time.Second
 
-// Do has a command carried out. An error in the answer is the command's own; Do's error is that there is no answer. When
-// ctx ends the command is canceled, and the answer is how that ended it, if it does.
+// Do has a command carried out. An error in the answer is the command's own; Do's error is that there is no answer.
+// When ctx ends the command is canceled, and the answer is how that ended it, if it does.
 func (c *Client) Do(ctx context.Context, command Command) (Answer, error) {
 	id, answer, err := c.send(command, nil)
 	if err != nil {

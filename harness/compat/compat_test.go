@@ -169,5 +169,7 @@ func TestAProcessThatDiesIsTold(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
 	require.Len(t, logs, 1, "its log")
-	require.NoError(t, wait.Until(t.Context(), "it is still there", func() bool { return syscall.Kill(c.Pid(), 0) != nil }))
+	require.NoError(t, wait.Until(t.Context(), "it is still there", func() bool {
+		return syscall.Kill(c.Pid(), 0) != nil
+	}))
 }

@@ -1,6 +1,7 @@
-// Package guard keeps etcd clients to the keys that begin with a prefix, on a cluster that is somebody else's. It stands
-// under the client, at its connection: whatever uses the client, a call that would read or change another key, another's
-// lease or the cluster itself is refused and never sent.
+// Package guard keeps etcd clients to the keys that begin with a prefix, on a cluster that is somebody else's. It
+// stands under the client, at its connection: whatever uses the client, a call that would read or change another key,
+// another's lease or the cluster itself is refused and never sent. A read is refused, too: a proxy keeps the answer,
+// and that may be somebody's ghost tomorrow.
 package guard
 
 import (
@@ -105,7 +106,8 @@ func (g *Guard) outside(done string, key, end []byte) string {
 	if len(end) > 0 {
 		what = fmt.Sprintf("the range from %q to %q", key, end)
 	}
-	return fmt.Sprintf("%s is not to be %s, for it is not all under %s, which alone is this run's own", what, done, g.prefix)
+	return fmt.Sprintf("%s is not to be %s, for it is not all under %s, which alone is this run's own", what, done,
+		g.prefix)
 }
 
 func (g *Guard) lease(id int64) string {

@@ -50,7 +50,10 @@ func (c *Config) ofProcess() error {
 		errs = append(errs, errors.New("dir is empty; it may be a folder for the process's log"))
 	}
 	if c.Mode != Serializable {
-		errs = append(errs, fmt.Errorf("mode is %q; of a process it may be %q, as go-micro was shipped", c.Mode, Serializable))
+		errs = append(errs, fmt.Errorf("mode is %q; of a process it may be %q, as shipped", c.Mode, Serializable))
+	}
+	if c.Dial != nil || c.Via != "" {
+		errs = append(errs, errors.New("dial or via is given; of a process they may not be"))
 	}
 	if c.Username != "" {
 		errs = append(errs, fmt.Errorf("username is %q; of a process it may be empty", c.Username))

@@ -21,6 +21,7 @@ import (
 	"github.com/micro/go-micro/v2/registry/etcd"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"ghostroute/harness/conn"
 	"ghostroute/harness/goid"
@@ -44,6 +45,9 @@ type Config struct {
 	// and the folder of the run that it belongs to. The zero Program is a client in this process, which needs no Dir.
 	Program program.Program
 	Dir     string
+
+	Dial []grpc.DialOption // of the client in this process, beside etcd's own
+	Via  string            // who answers, where no proxy of the harness says so; "" is a member
 }
 
 func (c *Config) complete() error {
@@ -126,7 +130,9 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 		Password:  r.cfg.Password,
 		TLS:       r.cfg.TLS,
 		Context:   life,
-		Logger:    zap.NewNop(), // the default logs each retry to the terminal; errors are returned all the same
+
+		DialOptions: r.cfg.Dial,
+		Logger:      zap.NewNop(), // the default logs each retry to the terminal; errors are returned all the same
 	})
 	if !stop() && err == nil {
 		err = errors.Join(context.Cause(ctx), client.Close())

@@ -15,7 +15,7 @@ import (
 // tapped is client, whose life that is, with a tap between it and go-micro's registry: it applies the read mode, and
 // notes where answers came from.
 func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls) *clientv3.Client {
-	t := &tap.Tap{Client: cfg.Client, History: cfg.History,
+	t := &tap.Tap{Client: cfg.Client, Via: cfg.Via, History: cfg.History,
 		Bound: func(ctx context.Context) (context.Context, func()) { return bound(ctx, life, c.current()) },
 		Read: func() int {
 			if mine := c.current(); mine != nil && len(mine.reads) > 0 {
@@ -34,7 +34,9 @@ func tapped(client *clientv3.Client, life context.Context, cfg *Config, c *calls
 				if err != nil {
 					read.Err = err.Error()
 				} else {
-					read.Via, read.Source, read.Event = tap.Origin(md)
+					if read.Via, read.Source, read.Event = tap.Origin(md); read.Via == "" && cfg.Via != "" {
+						read.Via, read.Source = cfg.Via, "" // which is not known
+					}
 					read.Revision, read.Found = resp.Header.GetRevision(), len(resp.Kvs)
 				}
 				c.add(mine, read)
