@@ -87,6 +87,10 @@ real: build ## the parts, the incident, ten scenarios, every cause and the drop-
 	$(GHOSTROUTE) etcd
 	$(GHOSTROUTE) matrix --on real --etcd $(ETCD) --proxy artifacts/bin/etcd --fix revalidate --out artifacts/drop-in
 
+period: ## hold today's etcd client to the one that the incident had, built first; writes fixtures/period.md
+	$(GO) test -tags real -timeout 10m ./harness/compat
+	$(GO) test -tags real -parallel 4 -timeout 10m ./scenarios -run '^TestPeriod' -update
+
 page: ## the matrix' page, tested in a headless Chromium
 	cd harness/report/browser && $(GO) test ./...
 
@@ -102,4 +106,4 @@ bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
 .PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes versions mutants etcd \
-	patches bench-cache notebook notebook-write notebook-help notebooks test race real page lint bench
+	patches bench-cache notebook notebook-write notebook-help notebooks test race real period page lint bench

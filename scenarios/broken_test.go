@@ -139,10 +139,10 @@ func refused(a *told) string {
 	return said + "; when it takes connections again: " + a.text(err)
 }
 
-// watchReset has a registration follow upon a reset of the watch's connection. What came before is told again: a proxy
-// says of a watch that is not its range's first that it stands at the revision that was asked for, which is none, and
-// from there it is resumed (grpcproxy/watch_broadcast.go, Created). go-micro's watcher tells of one event of each
-// response, so whether it tells of the registration, too, is luck.
+// watchReset has a registration follow upon a reset of the watch's connection. What came last before it is told, too:
+// etcd's client resumes a watch that has met nothing yet at the revision at which it was created, not after it
+// (clientv3/watch.go, serveSubstream: nextRev). go-micro's watcher tells of one event of each response, so whether it
+// tells of the registration as well is luck.
 func watchReset(a *told) string {
 	w, err := a.registry("g").Watch()
 	require.NoError(a, err)

@@ -36,6 +36,14 @@ go-micro v2.9.1 was written against coreos/etcd 3.3.18 on gRPC 1.26. Here it com
 // said is a statement, and what each of the two said.
 type said struct{ what, today, period string }
 
+// row is the statement's in the page: of one column where both said the same.
+func (s said) row() string {
+	if s.today == s.period {
+		return fmt.Sprintf("| %s | %s |\n", s.what, s.today)
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", s.what, s.today, s.period)
+}
+
 // TestPeriod holds today's stand-in to the client of the incident. go test -tags real ./scenarios -run TestPeriod
 // -update writes fixtures/period.md.
 func TestPeriod(t *testing.T) {
@@ -46,8 +54,17 @@ func TestPeriod(t *testing.T) {
 	require.NoError(t, err)
 
 	var mu sync.Mutex
-	all := make([]said, 0, len(statements)+2*len(periodScenarios))
-	say := func(s said) {
+	var all []said
+	want := len(statements)
+	file, err := Fixture("period.md")
+	require.NoError(t, err)
+	page, err := os.ReadFile(file)
+	require.NoError(t, err)
+	say := func(t *testing.T, s said) {
+		if !*update {
+			require.True(t, strings.Contains(string(page), s.row()), "%s, written by make period, does not have\n%s", file,
+				s.row())
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, s)
@@ -56,7 +73,7 @@ func TestPeriod(t *testing.T) {
 		for _, s := range statements {
 			t.Run(s.what, func(t *testing.T) {
 				t.Parallel()
-				say(said{s.what, s.by(t, program.Program{}), s.by(t, client)})
+				say(t, said{s.what, s.by(t, program.Program{}), s.by(t, client)})
 			})
 		}
 	})
@@ -76,6 +93,7 @@ func TestPeriod(t *testing.T) {
 				if NotApplicable(s, Fixes()[0], reading) != "" {
 					continue
 				}
+				want++
 				t.Run(name+"/"+string(reading), func(t *testing.T) {
 					t.Parallel()
 					label := func(p program.Program) string {
@@ -85,24 +103,21 @@ func TestPeriod(t *testing.T) {
 						return r.Verdict.Label()
 					}
 					what := fmt.Sprintf("scenario %s, read by %s", name, reading)
-					say(said{what, label(program.Program{}), label(client)})
+					say(t, said{what, label(program.Program{}), label(client)})
 				})
 			}
 		}
 	})
-	if t.Failed() {
+	if t.Failed() || len(all) < want {
+		t.Logf("%d of %d were told: the page is not looked at", len(all), want) // some were left out by -run
 		return
 	}
-	file, err := Fixture("period.md")
-	require.NoError(t, err)
 	is := periodTable(all)
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(is), 0o644))
 		return
 	}
-	was, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, string(was), is, "%s is written by make period", file)
+	require.Equal(t, string(page), is, "%s is written by make period", file)
 }
 
 // periodTable is the page: what differs, and what was compared.
@@ -112,11 +127,11 @@ func periodTable(all []said) string {
 	n := 0
 	for _, s := range all {
 		if s.today == s.period {
-			fmt.Fprintf(&agree, "| %s | %s |\n", s.what, s.today)
+			agree.WriteString(s.row())
 			continue
 		}
 		n++
-		fmt.Fprintf(&differ, "| %s | %s | %s |\n", s.what, s.today, s.period)
+		differ.WriteString(s.row())
 	}
 	page := periodHead + "## What differs\n\n"
 	if n == 0 {

@@ -186,3 +186,27 @@ func TestEveryReleaseThatIsBuiltHasItsModule(t *testing.T) {
 	}
 	require.Len(t, all, 2*n, "and no module is left over")
 }
+
+func TestTheClientOfTheIncidentIsBuiltOfTheRepositorysSource(t *testing.T) {
+	cache := withGo(t, `grep -q 'coreos/etcd v3.3.18+incompatible' go.mod && test -s go.sum -a -s main.go || exit 9
+printf '#!/bin/sh\necho "'"$SAYS"'"\n' >$out; chmod +x $out`)
+	var said []string
+	t.Setenv("SAYS", "github.com/micro/go-micro/v2 v2.9.1, github.com/coreos/etcd v3.4.0")
+	_, err := Period(t.Context(), nil)
+	require.ErrorContains(t, err, "what was built is not kept: ")
+	require.ErrorContains(t, err, `is not the client of the incident: asked for its version it says "github.com/micro`)
+	require.Empty(t, files(t, filepath.Join(cache, "ghostroute", "period")), "nothing is left of it")
+
+	t.Setenv("SAYS", PeriodVersion)
+	for range 2 {
+		p, err := Period(t.Context(), func(s string) { said = append(said, s) })
+		require.NoError(t, err)
+		require.Equal(t, PeriodVersion, p.Version)
+	}
+	require.Equal(t, []string{"the client of the incident is built, once: a minute or two"}, said)
+
+	t.Chdir(t.TempDir())
+	_, err = Period(t.Context(), nil)
+	require.ErrorContains(t, err, "the client of the incident cannot be built: ")
+	require.ErrorContains(t, err, " is not in Ghostroute's repository")
+}
