@@ -90,18 +90,17 @@ func Attach(t testing.TB, e Endpoints) *Attached {
 
 // Connect is Attach outside a test. It asks each endpoint whether it is what it is said to be, and writes nothing.
 func Connect(ctx context.Context, e Endpoints) (*Attached, error) {
-	var wrong []error
-	if len(e.Members) == 0 {
-		wrong = append(wrong, errors.New("Members is empty: truth is read at one or more"))
+	var wrong []string
+	must := func(ok bool, field string, was any, may string) {
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf("%s is %v: it may be %s", field, was, may))
+		}
 	}
-	if len(e.Proxies) == 0 {
-		wrong = append(wrong, errors.New("Proxies is empty: it may be all that there are"))
-	}
-	if strings.ContainsAny(e.Service, "/") {
-		wrong = append(wrong, fmt.Errorf("Service is %q: it may be a name without a slash", e.Service))
-	}
-	if err := errors.Join(wrong...); err != nil {
-		return nil, fmt.Errorf("these endpoints cannot be: %w", err)
+	must(len(e.Members) > 0, "Members", e.Members, "one or more, at which truth is read")
+	must(len(e.Proxies) > 0, "Proxies", e.Proxies, "all that there are")
+	must(!strings.Contains(e.Service, "/"), "Service", fmt.Sprintf("%q", e.Service), "a name without a slash")
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("these endpoints cannot be: %s", strings.Join(wrong, "; "))
 	}
 	def(&e.Service, "hello")
 	run := "ghostroute-" + strings.ToLower(rand.Text()[:8]) + "-"

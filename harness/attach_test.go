@@ -273,11 +273,11 @@ func TestEndpointsThatAreNotWhatTheyAreCalledAreRefused(t *testing.T) {
 	s := someone(t)
 	m, p := s.endpoints.Members, s.endpoints.Proxies
 	for want, e := range map[string]harness.Endpoints{
-		"Members is empty: truth is read at one or more":              {Proxies: p},
-		"Proxies is empty: it may be all that there are":              {Members: m},
-		`Service is "a/b": it may be a name without a slash`:          {Members: m, Proxies: p, Service: "a/b"},
-		"m1 at " + p[0] + " is called a member: asked, it is a proxy": {Members: p, Proxies: p},
-		"p1 at " + m[0] + " is called a proxy: asked, it is a member": {Members: m, Proxies: m},
+		"Members is []: it may be one or more, at which truth is read": {Proxies: p},
+		"Proxies is []: it may be all that there are":                  {Members: m},
+		`Service is "a/b": it may be a name without a slash`:           {Members: m, Proxies: p, Service: "a/b"},
+		"m1 at " + p[0] + " is called a member: asked, it is a proxy":  {Members: p, Proxies: p},
+		"p1 at " + m[0] + " is called a proxy: asked, it is a member":  {Members: m, Proxies: m},
 	} {
 		_, err := harness.Connect(s.ctx, e)
 		s.ErrorContains(err, want)
