@@ -186,7 +186,7 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 		if err != nil {
 			return r, again, fmt.Errorf("%s against %s, read %s: %w", s.Name, f.Name, reading, err)
 		}
-		if !r.Late {
+		if !r.Late || r.Overran && n == together { // what does not end is not waited for again and again
 			break
 		}
 		again = append(again, r.Failed)
@@ -235,6 +235,7 @@ func (m *Matrix) try(ctx context.Context, s Scenario, f Fix, reading gateway.Kin
 	case ctx.Err() != nil:
 		return r, context.Cause(ctx)
 	case limited.Err() != nil && err == nil:
+		r.Overran = true
 		r.broke(&trial.Late{What: context.Cause(limited).Error()})
 	}
 	if err == nil {

@@ -33,6 +33,7 @@ const cacheTTL = 200 * time.Millisecond
 type Result struct {
 	verdict.Saved
 	Late    bool // time broke a premise of the trial: it says nothing, and may be made again
+	Overran bool // it was still running when its time was over
 	Verdict verdict.Verdict
 }
 
