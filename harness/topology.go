@@ -146,6 +146,7 @@ func (t Topology) Validate() error {
 	if t.Client != (program.Program{}) {
 		const may = "that of go-micro as shipped, where Client is a process"
 		must(!t.Auth, "Auth", t.Auth, "false where Client is a process")
+		must(t.Library == "", "Library", fmt.Sprintf("%q", t.Library), may)
 		for _, m := range append([]registry.Mode{t.Mode}, t.Modes...) {
 			must(m == "" || m == registry.Serializable, "Mode", fmt.Sprintf("%q", m), may)
 		}

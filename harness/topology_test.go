@@ -44,6 +44,8 @@ func TestATopologyThatCannotBeIsRefusedWithTheFieldItsValueAndWhatItMayBe(t *tes
 		{harness.Topology{Client: program.Program{Path: "period"}, Auth: true, Modes: []registry.Mode{registry.Linearizable}},
 			`Auth is true: it may be false where Client is a process; Mode is "linearizable": it may be that of go-micro as ` +
 				"shipped, where Client is a process"},
+		{harness.Topology{Client: program.Program{Path: "period"}, Reading: gateway.GoMicro, Library: gateway.Resolver},
+			`Library is "resolver": it may be that of go-micro as shipped, where Client is a process`},
 		{harness.Topology{Users: []string{"eve"}}, "Users is [eve]: it may be given with Auth only"},
 		{harness.Topology{Members: 2, Gateways: 10}, "Members is 2: it may be 1, 3 or 5; Gateways is 10: it may be 1 to 9"},
 	} {
