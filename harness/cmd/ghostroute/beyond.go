@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +55,7 @@ func (c *command) beyond() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var moved, unknown []string
+			var n tally
 			moves := []mutant.Move{}
 			pairs := beyond.Pairs(ss, func(beyond.Scenario) []beyond.Fix { return fs })
 			err = t.Try(cmd.Context(), pairs, int(max(c.parallel, 1)), func(_ beyond.Pair, cell beyond.Cell) {
@@ -64,11 +63,11 @@ func (c *command) beyond() *cobra.Command {
 				if cell.News == "" {
 					return
 				}
-				moved = append(moved, cell.News)
+				n.moved = append(n.moved, cell.News)
 				moves = append(moves, mutant.Move{Scenario: cell.Scenario, Fix: cell.Fix, Reading: beyondReading,
 					Verdict: cell.Verdict.Label()})
 				if cell.Verdict.Outcome == "unknown" {
-					unknown = append(unknown, cell.Scenario+"/"+cell.Fix)
+					n.unknown = append(n.unknown, cell.Scenario+"/"+cell.Fix)
 				} else if accept {
 					expected[cell.Key] = cell.Verdict.Label()
 				}
@@ -85,24 +84,7 @@ func (c *command) beyond() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if accept {
-				if err := expected.Accept(); err != nil {
-					return err
-				}
-				fmt.Fprintf(c.out, "%s moved: look at git diff fixtures\n", text.Count(len(moved), "cell"))
-				if len(unknown) > 0 {
-					slices.Sort(unknown)
-					return foundf("never accepted, unknown: %s", text.And(unknown))
-				}
-				return nil
-			}
-			for _, news := range moved {
-				fmt.Fprintln(c.out, "\n"+news)
-			}
-			if len(moved) > 0 {
-				return foundf("%s moved", text.Count(len(moved), "cell"))
-			}
-			return nil
+			return c.told(n, accept, expected.Accept)
 		},
 	}
 	scenarioNames, fixNames := names()
@@ -115,20 +97,9 @@ func (c *command) beyond() *cobra.Command {
 
 // beyondChosen are the scenarios and fixes of those names, or all of them.
 func beyondChosen(scenario, fix string) (ss []beyond.Scenario, fs []beyond.Fix, err error) {
-	ss, fs = beyond.Scenarios(), beyond.Fixes()
-	if scenario != "" {
-		s, err := beyond.Named(scenario)
-		if err != nil {
-			return nil, nil, usage{err}
-		}
-		ss = []beyond.Scenario{s}
+	if ss, err = only(beyond.Scenarios(), scenario, beyond.Named); err != nil {
+		return nil, nil, err
 	}
-	if fix != "" {
-		f, err := beyond.FixNamed(fix)
-		if err != nil {
-			return nil, nil, usage{err}
-		}
-		fs = []beyond.Fix{f}
-	}
-	return ss, fs, nil
+	fs, err = only(beyond.Fixes(), fix, beyond.FixNamed)
+	return ss, fs, err
 }

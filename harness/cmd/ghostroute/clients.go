@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,7 +39,7 @@ func (c *command) clients() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var moved, unknown []string
+			var t tally
 			parallel := int(max(c.parallel, 1))
 			err = clients.Try(cmd.Context(), out.Dir, ss, cs, clients.Proxies(), parallel, func(cell clients.Cell) {
 				fmt.Fprintln(c.out, cell)
@@ -49,34 +48,17 @@ func (c *command) clients() *cobra.Command {
 				case was == cell.Label:
 					return
 				case strings.HasPrefix(cell.Label, string(verdict.Unknown)):
-					unknown = append(unknown, fmt.Sprintf("%s/%s behind %s", cell.Scenario, cell.Client, cell.Proxies))
+					t.unknown = append(t.unknown, fmt.Sprintf("%s/%s behind %s", cell.Scenario, cell.Client, cell.Proxies))
 				case accept:
 					expected[cell.Key] = cell.Label
 				}
-				moved = append(moved, fmt.Sprintf("%s with %s behind %s moved: it was %q, it is %q", cell.Scenario, cell.Client,
+				t.moved = append(t.moved, fmt.Sprintf("%s with %s behind %s moved: it was %q, it is %q", cell.Scenario, cell.Client,
 					cell.Proxies, was, cell.Label))
 			})
 			if err != nil {
 				return ended(cmd.Context(), err, "nothing was written")
 			}
-			if accept {
-				if err := expected.Accept(); err != nil {
-					return err
-				}
-				fmt.Fprintf(c.out, "%s moved: look at git diff fixtures\n", text.Count(len(moved), "cell"))
-				if len(unknown) > 0 {
-					slices.Sort(unknown)
-					return foundf("never accepted, unknown: %s", text.And(unknown))
-				}
-				return nil
-			}
-			for _, news := range moved {
-				fmt.Fprintln(c.out, news)
-			}
-			if len(moved) > 0 {
-				return foundf("%s moved", text.Count(len(moved), "cell"))
-			}
-			return nil
+			return c.told(t, accept, expected.Accept)
 		},
 	}
 	some, err := clients.Scenarios()
@@ -97,20 +79,12 @@ func clientsChosen(scenario, client string) (ss []scenarios.Scenario, cs []clien
 	if ss, err = clients.Scenarios(); err != nil {
 		return nil, nil, err
 	}
-	cs = clients.Clients()
-	if scenario != "" {
-		s, err := text.Find("scenario", scenario, ss, func(s scenarios.Scenario) string { return s.Name })
-		if err != nil {
-			return nil, nil, usage{err}
-		}
-		ss = []scenarios.Scenario{s}
+	ss, err = only(ss, scenario, func(name string) (scenarios.Scenario, error) {
+		return text.Find("scenario", name, ss, func(s scenarios.Scenario) string { return s.Name })
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	if client != "" {
-		c, err := clients.Named(client)
-		if err != nil {
-			return nil, nil, usage{err}
-		}
-		cs = []clients.Client{c}
-	}
-	return ss, cs, nil
+	cs, err = only(clients.Clients(), client, clients.Named)
+	return ss, cs, err
 }

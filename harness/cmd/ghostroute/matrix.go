@@ -111,22 +111,11 @@ func (s *shard) Set(v string) (err error) {
 
 // chosen are the scenarios and fixes of those names, or all of them.
 func chosen(scenario, fix string) (ss []scenarios.Scenario, fs []scenarios.Fix, err error) {
-	ss, fs = scenarios.All(), scenarios.Fixes()
-	if scenario != "" {
-		s, err := scenarios.Named(scenario)
-		if err != nil {
-			return nil, nil, usage{err}
-		}
-		ss = []scenarios.Scenario{s}
+	if ss, err = only(scenarios.All(), scenario, scenarios.Named); err != nil {
+		return nil, nil, err
 	}
-	if fix != "" {
-		f, err := scenarios.FixNamed(fix)
-		if err != nil {
-			return nil, nil, usage{err}
-		}
-		fs = []scenarios.Fix{f}
-	}
-	return ss, fs, nil
+	fs, err = only(scenarios.Fixes(), fix, scenarios.FixNamed)
+	return ss, fs, err
 }
 
 // tryAll runs the matrix and writes its report.
