@@ -65,14 +65,12 @@ notebooks: ## every chapter, as the tests run them
 test: ## every test
 	$(GO) test -timeout 10m ./harness/...
 	$(GO) test -parallel $(PARALLEL) -timeout 10m ./scenarios
-	$(GO) test -timeout 10m ./scenarios/beyond
-	$(GO) test -timeout 10m ./scenarios/clients
+	$(GO) test -timeout 10m ./scenarios/beyond ./scenarios/clients
 
 race: ## every test under the race detector
 	$(GO) test -race -timeout 20m ./harness/...
 	$(GO) test -race -parallel 12 -timeout 40m ./scenarios
-	$(GO) test -race -timeout 20m ./scenarios/beyond
-	$(GO) test -race -timeout 20m ./scenarios/clients
+	$(GO) test -race -timeout 20m ./scenarios/beyond ./scenarios/clients
 
 # What members and proxies are in "make real", and the cells of the matrix that it tries.
 ETCD  ?= 3.7
