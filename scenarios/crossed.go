@@ -46,7 +46,7 @@ func crossed(events []history.Event, prefix string, gateways []string) (what str
 			switch {
 			case r.Source == history.Miss && slices.Contains(gateways, r.Client) && r.Began < w.At && e.At > w.Write.Began:
 				filed = r.Revision
-			case r.Source == history.Hit && r.Revision == filed && r.Began > w.At:
+			case filed > 0 && r.Source == history.Hit && r.Revision == filed && r.Began > w.At:
 				return fmt.Sprintf("a read of a gateway's own, answered at revision %d, crossed the %s of %s at %s, revision %d",
 					filed, w.Write.Op, w.Write.Key, e.Who, w.Write.Revision)
 			}

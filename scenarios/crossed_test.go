@@ -21,16 +21,19 @@ func TestAReadThatCrossesAWriteIsFound(t *testing.T) {
 		Revision: 6}}
 	hit := history.Event{At: 41, Who: "p1", Range: &history.Range{Began: 40, Client: "g2", Key: prefix,
 		Source: history.Hit, Revision: 5}}
+	unversioned := at(hit, 40, 41)
+	unversioned.Range.Revision = 0
 	for what, c := range map[string]struct {
 		events  []history.Event
 		crossed bool
 	}{
-		"a read crosses":                   {[]history.Event{miss, write, hit}, true},
-		"it crosses where an RPC is held":  {[]history.Event{hold, miss, write, hit}, false},
-		"nothing shows that it was filed":  {[]history.Event{miss, write}, false},
-		"it was answered before the write": {[]history.Event{at(miss, 2, 5), write, hit}, false},
-		"it began after it: a member lags": {[]history.Event{write, at(miss, 31, 35), hit}, false},
-		"it was read before":               {[]history.Event{miss, at(hit, 20, 21), write}, false},
+		"a read crosses":                             {[]history.Event{miss, write, hit}, true},
+		"it crosses where an RPC is held":            {[]history.Event{hold, miss, write, hit}, false},
+		"nothing shows that it was filed":            {[]history.Event{miss, write}, false},
+		"it was answered before the write":           {[]history.Event{at(miss, 2, 5), write, hit}, false},
+		"it began after it: a member lags":           {[]history.Event{write, at(miss, 31, 35), hit}, false},
+		"it was read before":                         {[]history.Event{miss, at(hit, 20, 21), write}, false},
+		"nothing crosses, and a hit has no revision": {[]history.Event{write, unversioned}, false},
 	} {
 		got := crossed(c.events, prefix, []string{"g1", "g2"})
 		require.Equal(t, c.crossed, got != "", "%s: %s", what, got)
