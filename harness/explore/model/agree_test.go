@@ -91,6 +91,11 @@ func TestTheModelAgreesOnRareThings(t *testing.T) {
 		"read g1 p1 k1" + strings.Repeat(" | read g1 p1 k1", 100),
 		strings.Repeat("txn g1 p1 then put k1 ; put k2 ; put k3 ; put k4 | ", 15) + "read g1 p1 k1" +
 			strings.Repeat(" | put g1 p1 k1 | read g1 p1 k1", 90),
+		// What each kind of write clears, at either end of a range, and what a linearizable read leaves behind.
+		"read g1 p1 k* | txn g1 p1 then put k1 | read g1 p1 k* | txn g1 p1 then delete k1 | read g1 p1 k*",
+		"read g1 p1 k1..k3 | put g1 p1 k1 | read g1 p1 k1..k3 | put g1 p1 k2 | read g1 p1 k1..k3 | put g1 p1 k3 |" +
+			"read g1 p1 k1..k3",
+		"put g1 p1 k1 | read g1 p1 k1 linearizable | read g1 p1 k1",
 		"txn g1 p1 then ( then read k1 ) ; read k2 | read g1 p1 k1 | read g1 p1 k2",
 		"txn g1 p1 then ( then read k1 ; put k1 ) ; ( if k1 present then put k2 else read k2 ) ; read k* |" +
 			"read g1 p1 k2 | read g1 p1 k* | read g1 p1 k1",
