@@ -87,8 +87,9 @@ func (g *Guard) refuse(method string, req any) error {
 		why = g.lease(r.ID)
 	case *pb.LeaseKeepAliveRequest:
 		why = g.lease(r.ID)
-	case *pb.LeaseGrantRequest, *pb.LeaseTimeToLiveRequest, *pb.StatusRequest, *pb.MemberListRequest,
-		*pb.AuthenticateRequest:
+	case *pb.LeaseTimeToLiveRequest: // it may ask for the lease's keys
+		why = g.lease(r.ID)
+	case *pb.LeaseGrantRequest, *pb.StatusRequest, *pb.MemberListRequest, *pb.AuthenticateRequest:
 	default:
 		why = "it is about the whole cluster, which is not the harness's own"
 	}
