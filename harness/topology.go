@@ -144,12 +144,9 @@ func (t Topology) Validate() error {
 	}
 	must(!t.Direct || t.Variant.Name == "", "Variant", t.Variant, "stock where Direct leaves no proxy to vary")
 	if t.Client != (program.Program{}) {
-		const may = "that of go-micro as shipped, where Client is a process"
 		must(!t.Auth, "Auth", t.Auth, "false where Client is a process")
-		must(t.Library == "", "Library", fmt.Sprintf("%q", t.Library), may)
-		for _, m := range append([]registry.Mode{t.Mode}, t.Modes...) {
-			must(m == "" || m == registry.Serializable, "Mode", fmt.Sprintf("%q", m), may)
-		}
+		must(t.Library == "", "Library", fmt.Sprintf("%q", t.Library),
+			"that of go-micro as shipped, where Client is a process")
 	}
 	must(len(t.Users) == 0 || t.Auth, "Users", t.Users, "given with Auth only")
 	must(len(t.Users) <= t.Gateways, "Users", t.Users, fmt.Sprintf("at most %d, one for each gateway", t.Gateways))

@@ -41,9 +41,8 @@ func TestATopologyThatCannotBeIsRefusedWithTheFieldItsValueAndWhatItMayBe(t *tes
 		{harness.Topology{TTL: 1500 * time.Millisecond}, "TTL is 1.5s: it may be whole seconds, 1s or more"},
 		{harness.Topology{Instances: []string{"a"}}, `Instances is "a": it may be "version-letter", as in "v1-a"`},
 		{harness.Topology{Instances: []string{"v1-a", "v1-a"}}, `Instances is "v1-a" twice: it may be each once`},
-		{harness.Topology{Client: program.Program{Path: "period"}, Auth: true, Modes: []registry.Mode{registry.Linearizable}},
-			`Auth is true: it may be false where Client is a process; Mode is "linearizable": it may be that of go-micro as ` +
-				"shipped, where Client is a process"},
+		{harness.Topology{Client: program.Program{Path: "period"}, Auth: true},
+			`Auth is true: it may be false where Client is a process`},
 		{harness.Topology{Client: program.Program{Path: "period"}, Reading: gateway.GoMicro, Library: gateway.Resolver},
 			`Library is "resolver": it may be that of go-micro as shipped, where Client is a process`},
 		{harness.Topology{Users: []string{"eve"}}, "Users is [eve]: it may be given with Auth only"},

@@ -97,6 +97,9 @@ func (m *Matrix) notApplicable(s Scenario, f Fix, reading gateway.Kind) string {
 	if why := NotApplicable(s, f, reading); why != "" {
 		return why
 	}
+	if m.on.Period() && s.Ask != nil {
+		return "the client of the incident reads what go-micro reads, and nothing else"
+	}
 	return m.on.lacks(Topology(s, f, reading))
 }
 

@@ -29,6 +29,9 @@ func (o On) about(embedded string) string {
 	if o.Balancer != (balancer.Program{}) {
 		s += ", behind " + o.Balancer.String()
 	}
+	if o.Period() {
+		s += "; clients are that of the incident, as processes"
+	}
 	return s
 }
 
@@ -52,6 +55,9 @@ func (o On) flags() (s string) {
 	if o.Balancer != (balancer.Program{}) {
 		s += " --balancer haproxy"
 	}
+	if o.Period() {
+		s += " --client period"
+	}
 	return s
 }
 
@@ -61,8 +67,17 @@ func (o On) topology(t harness.Topology) harness.Topology {
 	return t
 }
 
+// Period says whether clients are that of the incident.
+func (o On) Period() bool { return o.Client != program.Program{} }
+
 // lacks says why a topology cannot be had on it, "" where it can.
 func (o On) lacks(t harness.Topology) string {
+	switch {
+	case o.Period() && t.Auth:
+		return "the client of the incident is no user of its own"
+	case o.Period() && t.Library != "":
+		return "it is a cure of today's client, and this is the one of the incident"
+	}
 	if o.Proxy == (program.Program{}) || t.Direct {
 		return ""
 	}

@@ -5,6 +5,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -118,6 +119,25 @@ func TestPeriod(t *testing.T) {
 		return
 	}
 	require.Equal(t, string(page), is, "%s is written by make period", file)
+}
+
+// TestPeriodIncident: the incident as the very client lives through it is, word for word, the one that is told of
+// today's.
+func TestPeriodIncident(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	client, err := program.Period(ctx, func(s string) { fmt.Println(s) })
+	require.NoError(t, err)
+	told := func(on On) string {
+		var s strings.Builder
+		require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &s)}, on), on.flags())
+		return ports.ReplaceAllString(s.String(), ":0")
+	}
+	about, period, _ := strings.Cut(told(On{Client: client}), "\n\n")
+	require.Equal(t, "Members and proxies are etcd "+BuiltWith().Etcd+"; clients are that of the incident, as processes.",
+		about)
+	require.Equal(t, told(On{}), period)
 }
 
 // periodTable is the page: what differs, and what was compared.

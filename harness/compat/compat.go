@@ -20,12 +20,13 @@ import (
 	"ghostroute/harness/program"
 )
 
-// Config is a client to run. All but Timeout and CacheTTL are required.
+// Config is a client to run. All but Mode, Timeout and CacheTTL are required.
 type Config struct {
 	Name      string          // "g1"
 	Program   program.Program // see program.Period
 	Dir       string          // for its log; the process is a part of that folder's run
 	Addresses []string        // "host:port"
+	Mode      string          // a registry.Mode; "" is go-micro's as shipped
 	Timeout   time.Duration   // of each of go-micro's calls that has one; 5 s, as in go-micro, where it is 0
 	CacheTTL  time.Duration   // of go-micro's registry/cache; its own, a minute, where it is 0
 }
@@ -110,6 +111,9 @@ func Start(cfg Config) (*Client, error) {
 		return nil, errors.Join(err, in.Close(), toIt.Close())
 	}
 	args := []string{"-addresses", strings.Join(cfg.Addresses, ",")}
+	if cfg.Mode != "" {
+		args = append(args, "-mode", cfg.Mode)
+	}
 	if cfg.Timeout > 0 {
 		args = append(args, "-timeout", cfg.Timeout.String())
 	}

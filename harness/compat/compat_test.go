@@ -141,6 +141,10 @@ func TestABadCommandIsToldClearly(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), period(t).Path, "list").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), `period: it is called with -addresses host:port and nothing else, not with ["list"]`)
+	out, err = exec.CommandContext(t.Context(), period(t).Path, "-addresses", "127.0.0.1:1", "-mode",
+		"fast").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), `period: -mode is "fast": it may be serializable, linearizable-get or linearizable`)
 
 	c := client(t, t.TempDir(), "127.0.0.1:1")
 	for do, want := range map[string]string{

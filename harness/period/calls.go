@@ -101,10 +101,14 @@ func record[R any](ctx context.Context, c *calls, was call,
 // tapped stands between etcd's client and its connection.
 type tapped struct {
 	pb.KVClient
+	mode  mode
 	calls *calls
 }
 
 func (k *tapped) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallOption) (*pb.RangeResponse, error) {
+	if in.Serializable && k.mode.upgrades(in) {
+		in.Serializable = false // the client made the request for this one call
+	}
 	return record(ctx, k.calls,
 		call{Op: "range", Key: string(in.Key), End: string(in.RangeEnd), Serializable: in.Serializable},
 		func(ctx context.Context, md grpc.CallOption) (*pb.RangeResponse, error) {

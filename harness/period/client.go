@@ -26,7 +26,10 @@ type client struct {
 }
 
 // newClient has go-micro make its registry, and puts a tap into the etcd client under it.
-func newClient(addresses []string, timeout, cacheTTL time.Duration) (*client, error) {
+func newClient(addresses []string, m mode, timeout, cacheTTL time.Duration) (*client, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
 	c := &client{Registry: etcd.NewRegistry(registry.Addrs(addresses...), registry.Timeout(timeout)), calls: newCalls()}
 	made, err := private(c.Registry)
 	if err != nil {
@@ -36,7 +39,7 @@ func newClient(addresses []string, timeout, cacheTTL time.Duration) (*client, er
 		return nil, fmt.Errorf("go-micro made itself no etcd client for %v, and does not say why", addresses)
 	}
 	c.etcd = made
-	made.KV = clientv3.NewKVFromKVClient(&tapped{clientv3.RetryKVClient(made), c.calls}, made)
+	made.KV = clientv3.NewKVFromKVClient(&tapped{clientv3.RetryKVClient(made), m, c.calls}, made)
 	made.Lease = &leases{made.Lease, c.calls}
 	cache.DefaultTTL = cacheTTL // the router's cache has no other way to be given it
 	return c, nil

@@ -27,6 +27,8 @@ func main() {
 	addresses := flag.String("addresses", "", "where etcd, a proxy or a balancer is: host:port, with commas between")
 	timeout := flag.Duration("timeout", 5*time.Second, "of each of go-micro's calls that has one")
 	cacheTTL := flag.Duration("cache-ttl", time.Minute, "of go-micro's registry/cache")
+	reads := flag.String("mode", string(serializable), "what is read linearizably: linearizable-get is GetService, "+
+		"linearizable is all, serializable is nothing, as shipped")
 	version := flag.Bool("version", false, "say what it is made of, and end")
 	flag.Parse()
 	if *version {
@@ -39,7 +41,7 @@ func main() {
 	if *addresses == "" || flag.NArg() > 0 {
 		fail(fmt.Errorf("it is called with -addresses host:port and nothing else, not with %q", os.Args[1:]))
 	}
-	c, err := newClient(strings.Split(*addresses, ","), *timeout, *cacheTTL)
+	c, err := newClient(strings.Split(*addresses, ","), mode(*reads), *timeout, *cacheTTL)
 	if err != nil {
 		fail(err)
 	}

@@ -28,7 +28,7 @@ type period struct {
 func (r *Registry) openPeriod() (session, error) {
 	life, end := context.WithCancelCause(context.Background())
 	c, err := compat.Start(compat.Config{Name: r.cfg.Client, Program: r.cfg.Program, Dir: r.cfg.Dir,
-		Addresses: r.cfg.Addresses, Timeout: r.cfg.Timeout})
+		Addresses: r.cfg.Addresses, Mode: string(r.cfg.Mode), Timeout: r.cfg.Timeout})
 	if err != nil {
 		end(err)
 		return session{}, fmt.Errorf("registry of %s was not opened: %w", r.cfg.Client, err)
@@ -48,9 +48,6 @@ func (c *Config) ofProcess() error {
 	var errs []error
 	if c.Dir == "" {
 		errs = append(errs, errors.New("dir is empty; it may be a folder for the process's log"))
-	}
-	if c.Mode != Serializable {
-		errs = append(errs, fmt.Errorf("mode is %q; of a process it may be %q, as shipped", c.Mode, Serializable))
 	}
 	if c.Dial != nil || c.Via != "" {
 		errs = append(errs, errors.New("dial or via is given; of a process they may not be"))

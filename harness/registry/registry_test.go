@@ -372,13 +372,12 @@ mode is "fast"; it may be one of ["serializable" "linearizable-get" "linearizabl
 	require.ErrorContains(t, err, "addresses is empty")
 }
 
-func TestAProcessIsGoMicroAsShipped(t *testing.T) {
+func TestAProcessIsGoMicrosOwnClient(t *testing.T) {
 	t.Parallel()
 	_, err := registry.New(context.Background(), registry.Config{Client: "g1", Addresses: []string{"127.0.0.1:1"},
-		Mode: registry.Linearizable, Username: "u", Password: "u", Via: "p1", History: history.New(),
+		Username: "u", Password: "u", Via: "p1", History: history.New(),
 		Program: program.Program{Path: "/no/such"}})
 	require.EqualError(t, err, `registry of "g1" cannot be: dir is empty; it may be a folder for the process's log
-mode is "linearizable"; of a process it may be "serializable", as shipped
 dial or via is given; of a process they may not be
 username is "u"; of a process it may be empty`)
 	_, err = registry.New(context.Background(), registry.Config{Client: "g1", Addresses: []string{"127.0.0.1:1"},

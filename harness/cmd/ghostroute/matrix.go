@@ -37,13 +37,17 @@ func (c *command) matrix() *cobra.Command {
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
 		Example: "  ghostroute matrix\n  ghostroute matrix --balancer haproxy --scenario proxy-drained\n" +
 			"  ghostroute matrix --scenario crash --fix ttl -o json\n" +
-			"  ghostroute matrix --on real --etcd 3.5 --fix none\n" +
+			"  ghostroute matrix --on real --etcd 3.5 --fix none\n  ghostroute matrix --client period --fix none\n" +
 			"  ghostroute matrix --shard 2/4 --out shards/2 --junit shards/2/matrix.xml",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ss, fs, err := chosen(scenario, fix)
 			if err != nil {
 				return err
+			}
+			if on.client.value == naming {
+				return usagef("naming's clients have scenarios of their own: ghostroute beyond, and of the matrix' those of " +
+					"ghostroute clients --client grpc-resolver")
 			}
 			expected, err := scenarios.ReadExpected()
 			if err != nil {
@@ -64,7 +68,7 @@ func (c *command) matrix() *cobra.Command {
 				return errors.Join(err, m.Close())
 			}
 			m.RunOn(runs)
-			if runs.Real() && !cmd.Flags().Changed("parallel") {
+			if (runs.Real() || runs.Period()) && !cmd.Flags().Changed("parallel") {
 				c.parallel = uint(runtime.NumCPU()) // six processes each do not only wait
 			}
 			return c.tryAll(cmd.Context(), out, m, ss, fs)
@@ -73,6 +77,7 @@ func (c *command) matrix() *cobra.Command {
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
 	on.flags(cmd)
 	on.balancerFlag(cmd)
+	on.clientFlag(cmd)
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd, 48)
 	c.junitFlag(cmd)
@@ -83,7 +88,7 @@ func (c *command) matrix() *cobra.Command {
 // parallelFlag is the flag --parallel, of what mostly waits: for leases, for a cache to lapse.
 func (c *command) parallelFlag(cmd *cobra.Command, most uint) {
 	cmd.Flags().UintVar(&c.parallel, "parallel", most,
-		"the most cells at a time; fewer where the machine does not keep up, and with --on real one for each core")
+		"the most cells at a time; fewer where the machine does not keep up, and of processes one for each core")
 }
 
 func (c *command) junitFlag(cmd *cobra.Command) {

@@ -18,6 +18,7 @@ type on struct {
 	where       choice
 	etcd, proxy string
 	balancer    choice // without the flag, our own
+	client      choice // without the flag, go-micro's over today's etcd client
 }
 
 // flags gives a verb the flags --on, --etcd and --proxy.
@@ -39,6 +40,17 @@ func (o *on) balancerFlag(cmd *cobra.Command) {
 		"or the kernel's IPVS, of which it says how")
 }
 
+// What clients may be.
+const goMicro, naming, period = "go-micro", "naming", "period"
+
+// clientFlag gives a verb the flag --client.
+func (o *on) clientFlag(cmd *cobra.Command) {
+	o.client = choice{value: goMicro, may: []string{goMicro, naming, period}}
+	cmd.Flags().Var(&o.client, "client", "whose instances and gateways: go-micro's over today's etcd client; naming's, "+
+		"etcd's own gRPC resolver, of the incident only; or period, go-micro's over the client that the incident had, "+
+		"processes, built first")
+}
+
 // elsewhere says whether anything is to be outside of this process.
 func (o *on) elsewhere() bool {
 	return o.where.value != embedded || o.balancer.value != "" && o.balancer.value != balancer.Kinds()[0]
@@ -48,18 +60,25 @@ const embedded, real = "embedded", "real"
 
 // find finds the programs. One that is to be built is, which standard error is told.
 func (o *on) find(ctx context.Context) (found scenarios.On, err error) {
+	say := func(s string) { fmt.Fprintln(os.Stderr, "ghostroute: "+s) }
+	if o.where.value == embedded {
+		if given := cmp.Or(o.etcd, o.proxy); given != "" {
+			return found, usagef("%s is an etcd that runs as a process: it is given with --on real", given)
+		}
+	}
 	if kind := o.balancer.value; kind != "" {
 		if found.Balancer, err = balancer.Find(ctx, kind); err != nil {
 			return found, err
 		}
 	}
-	if o.where.value == embedded {
-		if given := cmp.Or(o.etcd, o.proxy); given != "" {
-			return found, usagef("%s is an etcd that runs as a process: it is given with --on real", given)
+	if o.client.value == period {
+		if found.Client, err = program.Period(ctx, say); err != nil {
+			return found, err
 		}
+	}
+	if o.where.value == embedded {
 		return found, nil
 	}
-	say := func(s string) { fmt.Fprintln(os.Stderr, "ghostroute: "+s) }
 	etcd := cmp.Or(o.etcd, "3.7")
 	if found.Etcd, err = program.Find(ctx, etcd, say); err != nil {
 		return found, err
