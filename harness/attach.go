@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,6 +36,8 @@ type Endpoints struct {
 	// left out may keep it
 	Proxies []string
 	VIP     string // of a balancer before the proxies; "" where there is none
+
+	TLS *tls.Config // of all of them, with a client's certificate where they want one; nil is none
 
 	Username, Password string // with authentication on; the user needs what is under keys.Registry
 	Service            string // what the service is called, behind the run's own beginning; "" means "hello"
@@ -145,7 +148,7 @@ func (a *Attached) Client(ctx context.Context, node string) (*clientv3.Client, e
 	}
 	if a.clients[node] == nil {
 		c, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, Username: a.e.Username, Password: a.e.Password,
-			DialTimeout: 5 * time.Second, Logger: zap.NewNop(), DialOptions: a.guard.Options()})
+			TLS: a.e.TLS, DialTimeout: 5 * time.Second, Logger: zap.NewNop(), DialOptions: a.guard.Options()})
 		if err != nil {
 			return nil, fmt.Errorf("%s was not reached at %s: %w", node, addr, err)
 		}
@@ -188,7 +191,7 @@ func (a *Attached) registryOf(client, node string) (registry.Config, error) {
 	}
 	addr, err := a.addressOf(node)
 	return registry.Config{Client: client, Addresses: []string{addr}, Username: a.e.Username, Password: a.e.Password,
-		History: a.History, Dial: a.guard.Options(), Via: node}, err
+		TLS: a.e.TLS, History: a.History, Dial: a.guard.Options(), Via: node}, err
 }
 
 // Register starts an instance, "v1-a" being instance a of version v1, which registers itself at a node; "" is the VIP,

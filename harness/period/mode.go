@@ -6,7 +6,7 @@ import (
 	pb "github.com/coreos/etcd/etcdserver/etcdserverpb"
 )
 
-// mode is how the registry is read: of the same names, and by the same rules, as in package ghostroute/harness/registry.
+// mode is how the registry is read: of the same names, and by the same rules, as in ghostroute/harness/registry.
 type mode string
 
 const (
