@@ -16,6 +16,7 @@ import (
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 )
 
@@ -43,7 +44,8 @@ func someone(t testing.TB) *strangers {
 	s.NoError(err)
 	t.Cleanup(func() { s.NoError(os.RemoveAll(dir)) })
 	run := onreal.Program(t)
-	s.cluster, err = etcd.Start(ctx, etcd.Config{Members: 3, Dir: dir, History: history.New(), Program: run})
+	s.cluster, err = etcd.Start(ctx, etcd.Config{Members: 3, Dir: dir, History: history.New(),
+		Programs: program.Alike(run)})
 	s.NoError(err)
 	t.Cleanup(func() { s.NoError(s.cluster.Close()) })
 	var up []proxy.Upstream

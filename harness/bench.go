@@ -129,7 +129,7 @@ func (b *Bench) startCluster(ctx context.Context, h *history.History, cluster *e
 			return err
 		}
 		if cluster, err = etcd.Start(ctx, etcd.Config{Members: b.Topology.Members, Dir: dir, History: h,
-			Program: b.Topology.Etcd}); err != nil {
+			Programs: b.Topology.Etcd}); err != nil {
 			return errors.Join(err, remove())
 		}
 		defer func() {
@@ -139,7 +139,7 @@ func (b *Bench) startCluster(ctx context.Context, h *history.History, cluster *e
 	} else if n := len(cluster.Members); n != b.Topology.Members {
 		return fmt.Errorf("this topology cannot be on a cluster of %d members: Members is %d", n, b.Topology.Members)
 	}
-	if is := cluster.Program(); is != b.Topology.Etcd {
+	if is := cluster.Programs(); is != b.Topology.Etcd {
 		return fmt.Errorf("this topology cannot be on a cluster that runs %s: Etcd is %s", is, b.Topology.Etcd)
 	}
 	b.Stage = stage.New(h, cluster, b.Topology.Upstream...)

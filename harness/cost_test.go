@@ -15,6 +15,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 )
 
@@ -25,7 +26,7 @@ func BenchmarkBench(b *testing.B) {
 	var start, end []time.Duration
 	for b.Loop() {
 		began := time.Now()
-		bench, err := harness.Open(ctx, harness.Topology{Etcd: run, Proxy: run})
+		bench, err := harness.Open(ctx, harness.Topology{Etcd: program.Alike(run), Proxy: run})
 		require.NoError(b, err)
 		for _, g := range bench.Gateways() {
 			_, requests := bench.Look(ctx, g.Name())

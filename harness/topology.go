@@ -29,8 +29,9 @@ import (
 type Topology struct {
 	Members int // etcd members: 1, 3 or 5; 0 means 3
 
-	// what members and proxies run, each as a process of its own; the zero Program is that they are in this process
-	Etcd, Proxy program.Program
+	// what members and proxies run, each as a process of its own; zero is that they are in this process
+	Etcd  program.Members
+	Proxy program.Program
 	// the client of the incident, which instances' and gateways' registries then are, each as a process of its own (see
 	// program.Period); the zero Program is today's etcd client in this process
 	Client program.Program

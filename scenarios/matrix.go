@@ -55,7 +55,7 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 
 // RunOn has cells be tried on processes, or with the zero On in this one, as they are unless it is called. It is called
 // before any is.
-func (m *Matrix) RunOn(on On) { m.on, m.pool.Program = on, on.Etcd }
+func (m *Matrix) RunOn(on On) { m.on, m.pool.Programs = on, on.Etcd }
 
 // On is what cells are tried on.
 func (m *Matrix) On() On { return m.on }

@@ -12,6 +12,7 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/trial"
 )
 
@@ -20,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the files that are written from
 // runsOn is what the tests run on: with the build tag "real", processes.
 func runsOn(t *testing.T) On {
 	p := onreal.Program(t)
-	return On{Etcd: p, Proxy: p}
+	return On{Etcd: program.Alike(p), Proxy: p}
 }
 
 // TestMatrix tries every scenario against every fix, in both readings, and compares each verdict with the expected one.

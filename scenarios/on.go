@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"strings"
+
 	"ghostroute/harness"
 	"ghostroute/harness/balancer"
 	"ghostroute/harness/program"
@@ -10,14 +12,14 @@ import (
 // On is what trials run on: members, proxies, a balancer and clients that are processes of their own. The zero On is
 // that all are in this process.
 type On struct {
-	Etcd     program.Program  // the members'
+	Etcd     program.Members  // the members'
 	Proxy    program.Program  // the proxies'
 	Balancer balancer.Program // HAProxy, or our own
 	Client   program.Program  // instances' and gateways': today's, or the client of the incident
 }
 
 // Real says whether members and proxies are processes.
-func (o On) Real() bool { return o.Etcd != program.Program{} }
+func (o On) Real() bool { return o.Etcd != program.Members{} }
 
 // about is the etcd and what is not in this process: "3.7.3, as processes, behind HAProxy 2.6.12". The embedded etcd
 // goes by its version.
@@ -38,7 +40,7 @@ func (o On) about(embedded string) string {
 // versions are the etcds in a word or two: "3.7.3, as processes", "3.7.3, proxies of 3.5.35, as processes".
 func (o On) versions() string {
 	v := o.Etcd.Name()
-	if o.Proxy != o.Etcd {
+	if program.Alike(o.Proxy) != o.Etcd {
 		v += ", proxies of " + o.Proxy.Name()
 	}
 	return v + ", as processes"
@@ -47,8 +49,8 @@ func (o On) versions() string {
 // flags are those of the command line that mean it.
 func (o On) flags() (s string) {
 	if o.Real() {
-		s = " --on real --etcd " + text.Quote(o.Etcd.Path)
-		if o.Proxy != o.Etcd {
+		s = " --on real --etcd " + text.Quote(strings.Join(o.Etcd.Paths(), ","))
+		if program.Alike(o.Proxy) != o.Etcd {
 			s += " --proxy " + text.Quote(o.Proxy.Path)
 		}
 	}

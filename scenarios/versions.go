@@ -31,6 +31,11 @@ The plan of each cause by which the stock proxy is wrong ([found](found/README.m
 	`the model of 3.7.3
 says. Anything else is below the table.
 
+"3.5.35 and 3.6.16" are members in turn: m1 and m3 run the first, m2 the second. etcd's members are at most one minor
+version apart; a 3.7 beside a 3.5, or a 3.4 beside a 3.6, panics as it starts. 3.4 beside 3.5 is not tried: a user who
+is added through a 3.5 member cannot log in at a 3.4 one, which ignores the hash that 3.5 sends for a password
+(etcdserver/v3_server.go, UserAdd).
+
 `
 
 // OnEach replays the plan of each cause on each etcd. It returns the table, and how many cells are another thing than

@@ -80,7 +80,8 @@ const misses = 60
 // Run measures every case, the variants in turn.
 func Run(ctx context.Context, cfg Config) (all []Figures, err error) {
 	h := history.New()
-	cluster, err := etcd.Start(ctx, etcd.Config{Members: 3, Dir: cfg.Dir, History: h, Program: cfg.Program})
+	cluster, err := etcd.Start(ctx, etcd.Config{Members: 3, Dir: cfg.Dir, History: h,
+		Programs: program.Alike(cfg.Program)})
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func Run(ctx context.Context, cfg Config) (all []Figures, err error) {
 
 // cpu is what members that are processes have worked.
 func cpu(c *etcd.Cluster) (time.Duration, error) {
-	if c.Program() == (program.Program{}) {
+	if c.Programs() == (program.Members{}) {
 		return 0, nil
 	}
 	return c.CPU()

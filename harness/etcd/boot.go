@@ -106,7 +106,7 @@ func (m *Member) furnish() error {
 		return fmt.Errorf("%s has no log: %w", m.Name, err)
 	}
 	reserve := port.Reserve
-	if m.cluster.cfg.Program != (program.Program{}) {
+	if m.cluster.cfg.Programs != (program.Members{}) {
 		reserve = port.ReserveForProcess
 	}
 	for _, p := range []**port.Port{&m.clientPort, &m.httpPort, &m.peerPort} {

@@ -24,8 +24,8 @@ type Config struct {
 	// cluster removes neither. It may be removed once Close has returned, not before: etcd ends the process when its
 	// data vanishes.
 	Dir string
-	// Program is what each member runs, as a process of its own; the zero Program is an embedded server.
-	Program program.Program
+	// Programs are what the members run, each as a process of its own; the zero Members is embedded servers.
+	Programs program.Members
 	// History gets the faults: stop, kill, cut-peer, compact, move-leader. See Record and Follow, too.
 	History *history.History
 
@@ -69,7 +69,7 @@ func (cfg Config) checked() (Config, error) {
 		return cfg, fmt.Errorf("etcd.Config.Dir cannot hold the members' data: %s is no folder", cfg.Dir)
 	}
 	members := cfg.Members
-	if cfg.Program != (program.Program{}) {
+	if cfg.Programs != (program.Members{}) {
 		members *= 32 // of a process: it allots 64 MB to its log, and as much to the segment that comes next
 	}
 	if err := room.Members(cfg.Dir, members); err != nil {
@@ -115,8 +115,8 @@ func newCluster(cfg Config) *Cluster {
 // Record has faults recorded in h from now on: for a cluster that serves one bench after another.
 func (c *Cluster) Record(h *history.History) { c.history.Store(h) }
 
-// Program is what the members run, the zero Program where they are embedded.
-func (c *Cluster) Program() program.Program { return c.cfg.Program }
+// Programs are what the members run, the zero Members where they are embedded.
+func (c *Cluster) Programs() program.Members { return c.cfg.Programs }
 
 // Dir is the folder that the members' data and logs are in.
 func (c *Cluster) Dir() string { return c.cfg.Dir }

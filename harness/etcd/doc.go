@@ -1,6 +1,6 @@
 // Package etcd runs etcd members inside this process: real [embed] servers that talk raft over loopback, and boot and
-// close fast enough to be started anew for each test. With Config.Program each is a process of its own instead, an etcd
-// of any version; what is true of a cluster is true of both, and one suite of tests holds for both.
+// close fast enough to be started anew for each test. With Config.Programs each is a process of its own instead, an
+// etcd of any version; what is true of a cluster is true of both, and one suite of tests holds for both.
 //
 // # Doors
 //

@@ -10,6 +10,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,7 +29,7 @@ func soon(t testing.TB) context.Context {
 func start(t testing.TB, members int) *Cluster {
 	t.Helper()
 	c, err := Start(soon(t), Config{Members: members, Dir: t.TempDir(), History: history.New(),
-		Program: onreal.Program(t)})
+		Programs: program.Alike(onreal.Program(t))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c

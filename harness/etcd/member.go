@@ -154,7 +154,7 @@ func (m *Member) Restart(ctx context.Context) error {
 // start starts a server. The caller holds life, or the member is not shared yet.
 func (m *Member) start() error {
 	start := m.embed
-	if m.cluster.cfg.Program != (program.Program{}) {
+	if m.cluster.cfg.Programs != (program.Members{}) {
 		start = m.spawn
 	}
 	server, err := start()

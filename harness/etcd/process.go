@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"ghostroute/harness/link"
 	"ghostroute/harness/process"
+	"ghostroute/harness/program"
 )
 
 // Root is the name and the password of the user as which a member that is a process is asked where authentication is
@@ -38,6 +40,11 @@ type external struct {
 	told     bool             // it has been told that it never served, and why
 }
 
+// program is what the member runs as a process.
+func (m *Member) program() program.Program {
+	return m.cluster.cfg.Programs.Of(slices.Index(m.cluster.Members, m) + 1)
+}
+
 // spawn starts a server as a process.
 func (m *Member) spawn() (server, error) {
 	if m.joins {
@@ -49,7 +56,7 @@ func (m *Member) spawn() (server, error) {
 		cluster = append(cluster, peer.Name+"="+url(peer.peers.Addr()))
 	}
 	cfg := m.cluster.cfg
-	p, err := cfg.Program.Start(m.Name, cfg.Dir, m.dir+"-etcd.log",
+	p, err := m.program().Start(m.Name, cfg.Dir, m.dir+"-etcd.log",
 		"--name", m.Name, "--data-dir", m.dir,
 		"--listen-client-urls", url(m.Endpoint()), "--advertise-client-urls", url(m.Endpoint()),
 		"--listen-peer-urls", url(m.peerPort.Addr()), "--initial-advertise-peer-urls", url(m.peers.Addr()),

@@ -13,13 +13,14 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 )
 
 // BenchmarkProcess is a serializable read that a process answers from its cache, and one that it asks a member for:
 // asked at the process itself, and before the relay that stands before it.
 func BenchmarkProcess(b *testing.B) {
 	ctx, h, run := context.Background(), history.New(), onreal.Program(b)
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: b.TempDir(), History: h, Program: run})
+	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: b.TempDir(), History: h, Programs: program.Alike(run)})
 	require.NoError(b, err)
 	defer c.Close()
 	p, err := Start(ctx, Config{Name: "p1", History: h, Program: run, Dir: b.TempDir(),

@@ -44,7 +44,8 @@ func TestPatchedKVIsStock(t *testing.T) {
 	var said [2][]string
 	for i, side := range sides {
 		h := history.New()
-		c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h, Program: side.Program})
+		c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h,
+			Programs: program.Alike(side.Program)})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.Close()) }()
 		m1 := Upstream{Name: "m1", Addr: c.Members[0].Endpoint()}

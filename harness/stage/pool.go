@@ -18,7 +18,7 @@ import (
 // Pool lends clusters, one owner at a time each, and wipes them in between. A cluster that could not be wiped is ended,
 // Ended says why, and another is started in its place. It is safe for use by many goroutines.
 type Pool struct {
-	Program program.Program // what the members of its clusters run
+	Programs program.Members // what the members of its clusters run
 
 	dir    string
 	remove func() error
@@ -51,7 +51,7 @@ func (p *Pool) Take(ctx context.Context, members int) (*etcd.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: dir, History: history.New(), Program: p.Program})
+	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: dir, History: history.New(), Programs: p.Programs})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

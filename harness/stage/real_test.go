@@ -17,6 +17,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/stage"
 	"ghostroute/harness/wait"
@@ -47,7 +48,8 @@ func TestAProcessThatDiesIsTold(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	run := onreal.Program(t)
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: history.New(), Program: run})
+	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: history.New(),
+		Programs: program.Alike(run)})
 	require.NoError(t, err)
 	s := stage.New(history.New(), c)
 	s.Program = run

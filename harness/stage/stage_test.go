@@ -14,6 +14,7 @@ import (
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/stage"
 )
@@ -26,11 +27,12 @@ func started(t *testing.T, members int) (context.Context, *stage.Stage) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
 	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: t.TempDir(), History: h, Program: onreal.Program(t)})
+	c, err := etcd.Start(ctx, etcd.Config{Members: members, Dir: t.TempDir(), History: h,
+		Programs: program.Alike(onreal.Program(t))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	s := stage.New(h, c)
-	s.Program = c.Program()
+	s.Program = onreal.Program(t)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	for _, name := range []string{"p1", "p2"} {
 		_, err := s.StartProxy(ctx, name, proxy.Stock())
@@ -193,7 +195,7 @@ func TestPoolLendsWipedClusters(t *testing.T) {
 	defer cancel()
 	p, err := stage.NewPool()
 	require.NoError(t, err)
-	p.Program = onreal.Program(t)
+	p.Programs = program.Alike(onreal.Program(t))
 	defer func() { require.NoError(t, p.Close()) }()
 	one, err := p.Take(ctx, 1)
 	require.NoError(t, err)

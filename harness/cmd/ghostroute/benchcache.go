@@ -65,6 +65,9 @@ func (c *command) benchCache() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(found.Etcd.Paths()) > 1 {
+				return usagef("bench-cache measures one etcd: --etcd names %s", found.Etcd.Name())
+			}
 			isReal := on.where.value == real
 			variants, clients, layouts := benched(), []int{1, 32, 256}, cachebench.Layouts()
 			if isReal {
@@ -83,7 +86,7 @@ func (c *command) benchCache() *cobra.Command {
 				return err
 			}
 			all, err := cachebench.Run(cmd.Context(), cachebench.Config{Variants: variants, Clients: clients,
-				Layouts: layouts, For: lasts, Dir: dir, Program: found.Etcd,
+				Layouts: layouts, For: lasts, Dir: dir, Program: found.Etcd.Of(1),
 				Tell: func(s string) { fmt.Fprintln(os.Stderr, s) }})
 			if err = errors.Join(err, remove()); err != nil {
 				return ended(cmd.Context(), err, "not every case was measured; nothing was written")

@@ -89,6 +89,8 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 		{"incident --colour never", 128, `there is no flag "--colour": did you mean "--color"?`},
 		{"incident --color blue", 128, `"blue" for "--color" flag: it may be auto, always or never`},
 		{"incident --etcd 3.5", 128, "3.5 is an etcd that runs as a process: it is given with --on real"},
+		{"incident --on real --etcd 3.7,3.9", 2, `there is no etcd "3.9"`},
+		{"incident --on real --etcd 3.7,3.7,3.7,3.7,3.7,3.7", 128, "--etcd has 6 programs: it may have one for each member"},
 		{"incident --on real --etcd 3.9", 2, `there is no etcd "3.9"`},
 		{"matrix --on real --etcd /bin/true", 2, "/bin/true is no etcd that can be run"},
 		{"incident --balancer lvs", 128, `"lvs" for "--balancer" flag: it may be own, haproxy or ipvs`},
@@ -137,6 +139,21 @@ func TestBadInputIsSaidInOneLineAndIsNeverSuccess(t *testing.T) {
 			require.Empty(t, got.out)
 		})
 	}
+}
+
+func TestMembersThatCannotBeOfOneClusterAreRefused(t *testing.T) {
+	t.Parallel()
+	var etcds []string
+	for _, version := range []string{"3.5.35", "3.7.3"} {
+		path := filepath.Join(t.TempDir(), "etcd")
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho etcd Version: "+version+"\n"), 0o755))
+		etcds = append(etcds, path)
+	}
+	got := run(t, "incident", "--on", "real", "--etcd", strings.Join(etcds, ","))
+	require.Equal(t, 128, got.code)
+	require.Equal(t, "ghostroute: etcd 3.5.35 and 3.7.3 cannot be members of one cluster: they are more than one minor "+
+		"version apart\n", got.errs)
+	require.Empty(t, got.out)
 }
 
 func TestTheVersionIsThatOfWhatIsBuiltIn(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +27,10 @@ func (o *on) flags(cmd *cobra.Command) *cobra.Command {
 	o.where = choice{value: embedded, may: []string{embedded, real}}
 	cmd.Flags().Var(&o.where, "on", "what members and proxies are: embedded in this process, or real, processes of etcd")
 	names := append(program.Names(), "3.4", "3.5", "3.6", "3.7")
-	name(cmd, &o.etcd, "etcd", "with --on real: the etcd that runs, a version (3.5) or the path of a program; "+
-		"3.7 where it is not given", names)
-	name(cmd, &o.proxy, "proxy", "with --on real: the etcd whose grpc-proxy runs; --etcd's where it is not given", names)
+	name(cmd, &o.etcd, "etcd", "with --on real: the etcd that runs, a version (3.5) or the path of a program, "+
+		"or with commas one for each member (3.5,3.6,3.7); 3.7 where it is not given", names)
+	name(cmd, &o.proxy, "proxy", "with --on real: the etcd whose grpc-proxy runs; --etcd's, or its first, where "+
+		"it is not given", names)
 	return cmd
 }
 
@@ -80,9 +82,21 @@ func (o *on) find(ctx context.Context) (found scenarios.On, err error) {
 		return found, nil
 	}
 	etcd := cmp.Or(o.etcd, "3.7")
-	if found.Etcd, err = program.Find(ctx, etcd, say); err != nil {
-		return found, err
+	each := strings.Split(etcd, ",")
+	if most := len(found.Etcd); len(each) > most {
+		return found, usagef("--etcd has %d programs: it may have one for each member, %d at most", len(each), most)
 	}
-	found.Proxy, err = program.Find(ctx, cmp.Or(o.proxy, etcd), say)
+	for i, meant := range each {
+		if found.Etcd[i], err = program.Find(ctx, meant, say); err != nil {
+			return found, err
+		}
+	}
+	if err := found.Etcd.Check(); err != nil {
+		return found, usage{err}
+	}
+	found.Proxy = found.Etcd[0]
+	if o.proxy != "" {
+		found.Proxy, err = program.Find(ctx, o.proxy, say)
+	}
 	return found, err
 }

@@ -27,7 +27,7 @@ func (c *command) versions() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				etcds = append(etcds, scenarios.Etcd{On: scenarios.On{Etcd: p, Proxy: p}, Name: p.Name()})
+				etcds = append(etcds, scenarios.Etcd{On: scenarios.On{Etcd: program.Alike(p), Proxy: p}, Name: p.Name()})
 			}
 			if len(args) == 0 {
 				etcds = append(etcds, mixed(etcds)...)
@@ -56,17 +56,24 @@ func all(asked bool) []string {
 }
 
 // mixed are the oldest one's members behind the proxies of 3.7, as far as an operator has come who updates proxies
-// first, and the other way round.
+// first, and the other way round; and members of two releases behind the oldest one's proxies, as far as one has come
+// who updates one member after the other.
 func mixed(etcds []scenarios.Etcd) (all []scenarios.Etcd) {
-	oldest, newest := etcds[0], etcds[0]
+	var releases []program.Program // and none that is older than it is called
 	for _, e := range etcds {
-		if e.Etcd.Version == e.Etcd.Release { // and not one that is older than it is called
-			newest = e
+		if e.Proxy.Version == e.Proxy.Release {
+			releases = append(releases, e.Proxy)
 		}
 	}
-	for _, m := range [][2]scenarios.Etcd{{oldest, newest}, {newest, oldest}} {
-		all = append(all, scenarios.Etcd{On: scenarios.On{Etcd: m[0].Etcd, Proxy: m[1].Proxy},
-			Name: fmt.Sprintf("%s, proxies of %s", m[0].Name, m[1].Name)})
+	oldest, newest := releases[0], releases[len(releases)-1]
+	add := func(members program.Members, proxies program.Program) {
+		all = append(all, scenarios.Etcd{On: scenarios.On{Etcd: members, Proxy: proxies},
+			Name: fmt.Sprintf("%s, proxies of %s", members.Name(), proxies.Name())})
+	}
+	add(program.Alike(oldest), newest)
+	add(program.Alike(newest), oldest)
+	for i := 2; i < len(releases); i++ { // and not 3.4 beside 3.5, of which the page says why
+		add(program.Members{releases[i-1], releases[i]}, oldest)
 	}
 	return all
 }

@@ -50,7 +50,7 @@ func New(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool.Program = cfg.Topology.Etcd
+	pool.Programs = cfg.Topology.Etcd
 	return &Lab{cfg: cfg, pool: pool, moment: shortly}, nil
 }
 

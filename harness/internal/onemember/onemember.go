@@ -12,6 +12,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/history"
 	"ghostroute/harness/onreal"
+	"ghostroute/harness/program"
 	"ghostroute/harness/proxy"
 )
 
@@ -31,7 +32,8 @@ func Start(t *testing.T) *Fixture {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	h := history.New()
-	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h, Program: onreal.Program(t)})
+	c, err := etcd.Start(ctx, etcd.Config{Members: 1, Dir: t.TempDir(), History: h,
+		Programs: program.Alike(onreal.Program(t))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return &Fixture{Assertions: require.New(t), T: t, Ctx: ctx, History: h, Cluster: c}
