@@ -32,8 +32,8 @@ func (m Members) Paths() []string {
 
 // Check says why they are no members of one cluster: etcd's are at most one minor version apart. What a 3.5 publishes
 // as it starts is a request of the old API (server/v3@v3.5.35/etcdserver/server.go:2157), at which a 3.7 panics
-// (server/v3@v3.7.3/etcdserver/apply/apply.go:29, "unmarshal should never fail"); what a 3.6 publishes is one of the new
-// (server/v3@v3.6.16/etcdserver/server.go:1804), at which a 3.4 does ("not implemented").
+// (server/v3@v3.7.3/etcdserver/apply/apply.go:29, "unmarshal should never fail"); what a 3.6 publishes is one of the
+// new (server/v3@v3.6.16/etcdserver/server.go:1804), at which a 3.4 does ("not implemented").
 func (m Members) Check() error {
 	all := m.given()
 	for _, a := range all {
