@@ -51,6 +51,10 @@ func (t *truth) deleted(ctx context.Context) (gone []string, whole bool, err err
 			Filters: []pb.WatchCreateRequest_FilterType{pb.WatchCreateRequest_NOPUT}}
 		return send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: create}})
 	}
+	cancelled := func(id int64) error {
+		cancel := &pb.WatchCancelRequest{WatchId: id}
+		return send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CancelRequest{CancelRequest: cancel}})
+	}
 	// A watch says how far it is when it is asked, once it has caught up; until then it does not answer that.
 	var asking sync.WaitGroup
 	asking.Go(func() {
@@ -72,7 +76,7 @@ func (t *truth) deleted(ctx context.Context) (gone []string, whole bool, err err
 		return nil, false, err
 	}
 	seen := map[string]bool{}
-	begun, since := false, time.Time{}
+	begun, since, over := false, time.Time{}, int64(-1)
 	for {
 		resp, err := w.Recv()
 		switch {
@@ -81,10 +85,15 @@ func (t *truth) deleted(ctx context.Context) (gone []string, whole bool, err err
 		case err != nil:
 			return gone, false, err
 		case resp.CompactRevision > 0:
-			begun = false
-			if err := watch(resp.CompactRevision); err != nil {
+			// Until the watch that is over is cancelled, too, its stream is not told how far the next one is: etcd counts it
+			// as one that has not caught up (watchable_store.go, progressIfSync).
+			begun, over = false, resp.WatchId
+			if err := errors.Join(cancelled(over), watch(resp.CompactRevision)); err != nil {
 				return gone, false, err
 			}
+			continue
+		case resp.Canceled && !resp.Created && resp.WatchId == over: // a watch that is refused is Created, too
+			over = -1
 			continue
 		case resp.Canceled:
 			return gone, false, errors.New(resp.CancelReason)

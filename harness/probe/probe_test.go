@@ -159,6 +159,7 @@ func TestCompacted(t *testing.T) {
 	r := s.probe(config)
 	s.Equal([]string{"undecidable /micro/registry/greeter/ ghost " + node("greeter", "a")}, lies(r, p1))
 	s.Equal([]string{"frozen /micro/registry/greeter/ ghost " + node("greeter", "a")}, lies(r, p2))
+	s.NotContains(strings.Join(r.Notes, " "), "not to its end", "what is left of the history is read at once")
 	s.True(row(r, p2).Frozen)
 	s.False(row(r, p1).Frozen)
 	s.Equal(before, s.state(p1, p2))
