@@ -62,6 +62,7 @@ func Commands() []Command {
 	}{
 		{"Set up", setupCommands()},
 		{"Look", lookCommands()},
+		{"Operate", operatorCommands()},
 		{"Change", changeCommands()},
 		{"Connections", connectionCommands()},
 		{"Faults", faultCommands()},
