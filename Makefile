@@ -79,7 +79,7 @@ CELLS ?= (deregister-elsewhere|crash|revoke-same|nested-txn|phantom-restart|read
 real: export GHOSTROUTE_ETCD := $(ETCD)
 real: build ## the parts, the incident, ten scenarios, every cause and the drop-in on processes of etcd, and behind HAProxy: make real ETCD=3.5
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/balancer ./harness/stage \
-		./harness/cmd/ghostroute ./harness/dropin
+		./harness/cmd/ghostroute ./harness/dropin ./harness/probe
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness -run '^(TestAttached|TestWhatIs|TestEndpoints|TestACleanUp)'
 	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestFoundPlans)$$'
 	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'

@@ -3,6 +3,7 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -59,6 +60,7 @@ type site struct {
 
 	flags   []string // of the member
 	process *process.Process
+	program string // what is started from now on; "" is anEtcd's, or this test's binary
 }
 
 // start starts a member, with these flags beside the usual.
@@ -94,7 +96,7 @@ func (s *site) start(args ...string) (addr string, p *process.Process) {
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "ADDR", addr)
 	}
-	program := os.Getenv(anEtcd)
+	program := cmp.Or(s.program, os.Getenv(anEtcd))
 	if program == "" {
 		var err error
 		program, err = os.Executable()
