@@ -192,8 +192,9 @@ func mixed(t *testing.T, releases ...string) (s *site, members map[string]string
 		s.program = p.Path
 		peer := "http://" + peers[i]
 		addr, _ := s.start("--name", fmt.Sprint("m", i+1), "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-			"--initial-cluster", strings.Join(names, ","), "--initial-cluster-token", token, "--listen-client-urls", "http://ADDR",
-			"--advertise-client-urls", "http://ADDR", "--data-dir", filepath.Join(t.TempDir(), "m"))
+			"--initial-cluster", strings.Join(names, ","), "--initial-cluster-token", token,
+			"--listen-client-urls", "http://ADDR", "--advertise-client-urls", "http://ADDR",
+			"--data-dir", filepath.Join(t.TempDir(), "m"))
 		members[addr] = p.Version
 		if s.member == "" {
 			s.member = addr

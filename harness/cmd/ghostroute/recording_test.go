@@ -52,7 +52,7 @@ func TestARecordedProbe(t *testing.T) {
 	r := record(t)
 	r.line("# An incident, and a probe of it. Written by")
 	r.line("#     go test -tags real ./harness/cmd/ghostroute -run TestARecordedProbe -update")
-	r.line("# A member and three proxies, a process of etcd %s each. Addresses and the cluster's ID are others.", r.etcd.Name())
+	r.line("# A member and three proxies, a process of %s each. Addresses and the cluster's ID are others.", r.etcd)
 	for _, name := range r.names {
 		r.line("# %-6s  %s", name, r.addrs[name])
 	}
@@ -99,8 +99,7 @@ func TestARecordedProbe(t *testing.T) {
 	}
 	was, err := os.ReadFile(recorded)
 	r.NoError(err)
-	r.Equal(string(was), text, "the recording is old: go test -tags real ./harness/cmd/ghostroute -run TestARecordedProbe "+
-		"-update")
+	r.Equal(string(was), text, "the recording is old, or the probe has changed: its first lines say how it is written")
 }
 
 // record starts a member and three proxies, which end with the test.
