@@ -12,8 +12,9 @@ import (
 )
 
 // Health is what the proxy answers at /health, where balancers look: nil, or an error with what it says. It asks a
-// member, by the proxy's own client and past its cache (grpcproxy/health.go, HandleHealth), for a second at most. A
-// proxy inside this process has no listener for it: upstream's handler is called without one.
+// member, by the proxy's own client and past its cache (grpcproxy/health.go, HandleHealth), for a second at most.
+// With authentication on it is never healthy, for that client is nobody. A proxy inside this process has no listener
+// for it: upstream's handler is called without one.
 func (p *Proxy) Health(ctx context.Context) error {
 	var client *clientv3.Client
 	p.mu.Lock()
