@@ -103,6 +103,19 @@ func Find(ctx context.Context, meant string, say func(string)) (Program, error) 
 	return r.at(ctx, path)
 }
 
+// Known says, before any is built, that one of these cannot be found: it is neither a path nor a release's name.
+func Known(meant ...string) error {
+	for _, m := range meant {
+		if strings.ContainsRune(m, os.PathSeparator) {
+			continue
+		}
+		if _, err := named(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // at is the release at a path, if that is what stands there.
 func (r Release) at(ctx context.Context, path string) (Program, error) {
 	p, err := ask(ctx, path)

@@ -68,6 +68,14 @@ func (o *on) find(ctx context.Context) (found scenarios.On, err error) {
 			return found, usagef("%s is an etcd that runs as a process: it is given with --on real", given)
 		}
 	}
+	etcd := cmp.Or(o.etcd, "3.7")
+	each := strings.Split(etcd, ",")
+	if most := len(found.Etcd); len(each) > most {
+		return found, usagef("--etcd has %d programs: it may have one for each member, %d at most", len(each), most)
+	}
+	if err := program.Known(append(each, cmp.Or(o.proxy, each[0]))...); err != nil {
+		return found, err
+	}
 	if kind := o.balancer.value; kind != "" {
 		if found.Balancer, err = balancer.Find(ctx, kind); err != nil {
 			return found, err
@@ -80,11 +88,6 @@ func (o *on) find(ctx context.Context) (found scenarios.On, err error) {
 	}
 	if o.where.value == embedded {
 		return found, nil
-	}
-	etcd := cmp.Or(o.etcd, "3.7")
-	each := strings.Split(etcd, ",")
-	if most := len(found.Etcd); len(each) > most {
-		return found, usagef("--etcd has %d programs: it may have one for each member, %d at most", len(each), most)
 	}
 	for i, meant := range each {
 		if found.Etcd[i], err = program.Find(ctx, meant, say); err != nil {
