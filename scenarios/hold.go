@@ -6,10 +6,12 @@ import (
 	"slices"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/trial"
 	"ghostroute/harness/wait"
@@ -89,10 +91,21 @@ func (t *Trial) holdsClients() bool {
 	return !t.Topology.Library.Reads() && t.through() && !t.Scenario.Unheld && !t.Scenario.Unchanged
 }
 
-// refill makes every proxy's entries as young as they can be, and has it have them.
+// refill makes every proxy's entries as young as they can be, and has it have them. One that keeps nothing just then, as
+// while its own watch does not stand, misleads nobody, and the trial says nothing.
 func (t *Trial) refill() error {
 	t.filled = t.History.Now()
-	return t.ScrubOnce(t.ctx)
+	if err := t.ScrubOnce(t.ctx); err != nil || t.Topology.Auth { // what is asked with a token may not be kept
+		return err
+	}
+	prefix := t.ServicePrefix()
+	read := &pb.RangeRequest{Key: []byte(prefix), RangeEnd: []byte(keys.PrefixEnd(prefix)), Serializable: true}
+	for _, p := range t.Proxies() {
+		if p.Peek(t.ctx, read) == nil {
+			return &trial.Late{What: p.Name() + " does not keep what it was just asked for"}
+		}
+	}
+	return nil
 }
 
 // inTime says whether entries that age were read before they could expire: what counts of a gateway is when it asked

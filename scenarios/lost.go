@@ -37,13 +37,19 @@ func lost() []Scenario {
 			Name: "many-changes", Theme: theme, Title: "an instance comes and goes a hundred times and more",
 			Seen: "grpcproxy/cache/store.go, Invalidate: a proxy that lost one in a hundred would pass every other scenario",
 			Text: "There is one proxy. v1-b deregisters; then an operator writes and deletes the key of v1-a through that " +
-				"proxy, 130 times, and reads after each as the gateways do, until an answer is not what was just written.",
+				"proxy, 65 times, and reads after each as the gateways do, until an answer is not what was just written.",
 			Needs: oneProxy, Only: gateway.EachRequest,
+			NA: func(f Fix) string {
+				if f.Apply == nil && f.Deploy == nil && f.Remedy == nil {
+					return ""
+				}
+				return "what it looks for is how often the proxy's own cache forgets, which is the same whatever is done around it"
+			},
 			Act: func(t *Trial) error {
 				if err := t.Leave(t.ctx, "v1-b"); err != nil {
 					return err
 				}
-				return t.comeAndGo(t.ServiceKey("v1-a"), 130)
+				return t.comeAndGo(t.ServiceKey("v1-a"), 65)
 			},
 		},
 	}
