@@ -1,7 +1,9 @@
 package scenarios
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +19,14 @@ func TestCosts(t *testing.T) {
 			defer cancel()
 			f, err := FixNamed(name)
 			require.NoError(t, err)
+			begin(t)
+			began := time.Now()
 			c, err := Costs(ctx, f)
+			for n := 1; n < attempts && machine.Stood(began) > standstill; n++ { // nothing recovers on it, nor is quick
+				fmt.Printf("the costs of %s are measured again: the machine stood still\n", name)
+				began = time.Now()
+				c, err = Costs(ctx, f)
+			}
 			require.NoError(t, err)
 			t.Logf("%+v", *c)
 			require.Positive(t, c.ReadP50)
