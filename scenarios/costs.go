@@ -23,6 +23,7 @@ const costReads = 1000
 func Costs(ctx context.Context, f Fix) (*report.Costs, error) {
 	top := Topology(Scenario{}, f, gateway.EachRequest)
 	everyMember(&top)
+	top.TTL = time.Hour // no lease is to end meanwhile, which on a busy machine a minute's did
 	b, err := harness.Open(ctx, top)
 	if err != nil {
 		return nil, err
