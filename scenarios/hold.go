@@ -91,8 +91,8 @@ func (t *Trial) holdsClients() bool {
 	return !t.Topology.Library.Reads() && t.through() && !t.Scenario.Unheld && !t.Scenario.Unchanged
 }
 
-// refill makes every proxy's entries as young as they can be, and has it have them. One that keeps nothing just then, as
-// while its own watch does not stand, misleads nobody, and the trial says nothing.
+// refill makes every proxy's entries as young as they can be, and has it have them. One that keeps nothing just then,
+// as while its own watch does not stand, misleads nobody, and the trial says nothing.
 func (t *Trial) refill() error {
 	t.filled = t.History.Now()
 	if err := t.ScrubOnce(t.ctx); err != nil || t.Topology.Auth { // what is asked with a token may not be kept

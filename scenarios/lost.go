@@ -43,7 +43,7 @@ func lost() []Scenario {
 				if f.Apply == nil && f.Deploy == nil && f.Remedy == nil {
 					return ""
 				}
-				return "what it looks for is how often the proxy's own cache forgets, which is the same whatever is done around it"
+				return "it looks for how often the stock proxy's own cache forgets"
 			},
 			Act: func(t *Trial) error {
 				if err := t.Leave(t.ctx, "v1-b"); err != nil {

@@ -25,10 +25,10 @@ func TestAsManyBeginAsTheMachineKeepsUpWith(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Len(t, begun, 2, "the least")
-		time.Sleep(window + tick)
+		time.Sleep(window + tick) // the bubble's clock: no real time passes
 		synctest.Wait()
 		require.Len(t, begun, 3, "one more after a window that was on time")
-		time.Sleep(10 * window)
+		time.Sleep(10 * window) // as above
 		synctest.Wait()
 		require.Len(t, begun, 5, "the most")
 		(<-begun)()
