@@ -17,8 +17,8 @@ func (c *command) etcd() *cobra.Command {
 		Use:   "etcd",
 		Short: "Build an etcd whose grpc-proxy can have a cache that does not lie",
 		Long: "Build etcd with the patches of fixtures/patches, and with the caches of harness/proxy/fresh, from which\n" +
-			"grpc-proxy start has the flags --experimental-kv-cache and --experimental-kv-cache-max-staleness beside all\n" +
-			"that etcd's has. fixtures/patches/DROP-IN.md says when to use which.",
+			"grpc-proxy start has the flags --experimental-kv-cache, --experimental-kv-cache-max-staleness and\n" +
+			"--experimental-kv-cache-max-bytes beside all that etcd's has. fixtures/patches/DROP-IN.md says when to use which.",
 		Example: "  ghostroute etcd\n  ghostroute etcd --out /usr/local/bin",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

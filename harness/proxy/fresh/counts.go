@@ -101,11 +101,11 @@ func (c *revalidated) miss(read *pb.RangeRequest) {
 
 func (p *revalidate) stats() stats {
 	p.kept.mu.Lock()
-	answers, restored := len(p.kept.by), p.kept.past.restored
+	answers, bytes, restored := len(p.kept.byRequest), p.kept.bytes, p.kept.past.restored
 	p.kept.mu.Unlock()
 	c := &p.counts
 	return stats{hits: c.found.Load(), confirmed: c.confirmed.Load(), misses: c.missed.Load(), answers: answers,
-		passed: map[string]int64{"linearizable": c.linearizable.Load(), "old revision": c.past.Load(),
+		bytes: bytes, passed: map[string]int64{"linearizable": c.linearizable.Load(), "old revision": c.past.Load(),
 			"count only": c.count.Load(), "no quorum": c.none.Load()},
 		purges: map[string]int64{"another history": int64(restored)}}
 }

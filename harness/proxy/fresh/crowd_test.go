@@ -35,55 +35,73 @@ const spare = 6 << 20
 // what was kept.
 func TestTenThousandRangesStayWithinTheirBound(t *testing.T) {
 	const n, most = 10_000, 4 << 20
-	m := newMember(t)
-	m.put("a")
-	f := m.fenced(FencedOptions{MaxBytes: most, Patience: 20 * time.Second, Stall: time.Hour})
-	before := heap()
-	each(8, func(i int) {
-		for r := i; r < n; r += 8 {
-			m.look(f, "a", fmt.Sprintf("b%05d", r))
-			if r%100 == 0 {
-				assert.LessOrEqual(t, f.Stats().Bytes, int64(most))
+	for name, start := range keepers(FencedOptions{MaxBytes: most, Patience: 20 * time.Second, Stall: time.Hour}) {
+		t.Run(name, func(t *testing.T) {
+			m := newMember(t)
+			m.put("a")
+			kv := start(m)
+			before := heap()
+			each(8, func(i int) {
+				for r := i; r < n; r += 8 {
+					m.look(kv, "a", fmt.Sprintf("b%05d", r))
+					if r%100 == 0 {
+						assert.LessOrEqual(t, statsFor(kv).bytes, int64(most))
+					}
+				}
+			})
+			took := heap() - before
+			s := statsFor(kv)
+			t.Logf("%d of %d answers are kept: %d bytes as an estimate, %d bytes of heap", s.answers, n, s.bytes, took)
+			require.Greater(t, s.bytes, int64(most*9/10))
+			require.Less(t, took, int64(most+spare))
+			rev := m.put("a")
+			if f, watches := kv.(*Fenced); watches {
+				m.eventually("delivered", func() bool { return f.Stats().Seen == rev })
+				require.Less(t, f.Stats().Bytes, s.bytes)
 			}
-		}
-	})
-	took := heap() - before
-	s := f.Stats()
-	t.Logf("%d of %d answers are kept: %d bytes as an estimate, %d bytes of heap", s.Answers, n, s.Bytes, took)
-	require.Greater(t, s.Bytes, int64(most*9/10))
-	require.Less(t, took, int64(most+spare))
-	rev := m.put("a")
-	m.eventually("delivered", func() bool { return f.Stats().Seen == rev })
-	require.Equal(t, fmt.Sprintf("a=%d ", rev), m.hit(f, "a", fmt.Sprintf("b%05d", n-1)))
-	require.Less(t, f.Stats().Bytes, s.Bytes)
+			require.Equal(t, fmt.Sprintf("a=%d ", rev), m.look(kv, "a", fmt.Sprintf("b%05d", n-1)))
+		})
+	}
 }
 
 // Values of a megabyte are kept as long as there is room; a range of all of them is read, and not kept.
 func TestBigValuesStayWithinTheirBound(t *testing.T) {
 	const n, size, most = 20, 1 << 20, 12 << 20
-	m := newMember(t)
-	big := strings.Repeat("x", size)
-	m.set(func() {
-		for i := range n {
-			k := fmt.Sprintf("k%02d", i)
-			m.keys[k] = &mvccpb.KeyValue{Key: []byte(k), Value: []byte(big), ModRevision: 10}
-		}
-	})
-	f := m.fenced(FencedOptions{MaxBytes: most, Patience: 20 * time.Second, Stall: time.Hour})
-	before := heap()
-	for range 2 {
-		for i := range n {
-			k := fmt.Sprintf("k%02d", i)
-			require.Equal(t, fmt.Sprintf("%s=%s ", k, big), m.look(f, k, ""))
-			require.LessOrEqual(t, f.Stats().Bytes, int64(most))
-		}
-		require.Len(t, m.look(f, "k", "l"), n*(size+len("k00= ")))
+	for name, start := range keepers(FencedOptions{MaxBytes: most, Patience: 20 * time.Second, Stall: time.Hour}) {
+		t.Run(name, func(t *testing.T) {
+			m := newMember(t)
+			big := strings.Repeat("x", size)
+			m.set(func() {
+				for i := range n {
+					k := fmt.Sprintf("k%02d", i)
+					m.keys[k] = &mvccpb.KeyValue{Key: []byte(k), Value: []byte(big), ModRevision: 10}
+				}
+			})
+			kv := start(m)
+			before := heap()
+			for range 2 {
+				for i := range n {
+					k := fmt.Sprintf("k%02d", i)
+					require.Equal(t, fmt.Sprintf("%s=%s ", k, big), m.look(kv, k, ""))
+					require.LessOrEqual(t, statsFor(kv).bytes, int64(most))
+				}
+				require.Len(t, m.look(kv, "k", "l"), n*(size+len("k00= ")))
+			}
+			took := heap() - before
+			s := statsFor(kv)
+			t.Logf("%d answers are kept: %d bytes as an estimate, %d bytes of heap", s.answers, s.bytes, took)
+			require.Greater(t, s.bytes, int64(most-2*size))
+			require.Less(t, took, int64(most+spare))
+		})
 	}
-	took := heap() - before
-	s := f.Stats()
-	t.Logf("%d answers are kept: %d bytes as an estimate, %d bytes of heap", s.Answers, s.Bytes, took)
-	require.Greater(t, s.Bytes, int64(most-2*size))
-	require.Less(t, took, int64(most+spare))
+}
+
+// statsFor is what a cache says of itself.
+func statsFor(kv pb.KVServer) stats {
+	if f, ok := kv.(*Fenced); ok {
+		return statsOf(f.Stats())
+	}
+	return kv.(*revalidate).stats()
 }
 
 // A thousand readers come at once, again and again while the key changes. None is told less than what was acknowledged
@@ -179,11 +197,18 @@ func caches(o FencedOptions) map[string]func(*member) pb.KVServer {
 		"coherent":   func(m *member) pb.KVServer { return m.fenced(bounded) },
 		"revalidate": func(m *member) pb.KVServer {
 			ctx, cancel := context.WithCancel(context.Background())
-			kv, done := NewRevalidate(ctx, m.client(), RevalidateOptions{Overtake: time.Hour})
+			kv, done := NewRevalidate(ctx, m.client(), RevalidateOptions{Overtake: time.Hour, MaxBytes: o.MaxBytes})
 			m.t.Cleanup(func() { cancel(); <-done })
 			return kv
 		},
 	}
+}
+
+// keepers are those of the three that keep answers each in a way of its own.
+func keepers(o FencedOptions) map[string]func(*member) pb.KVServer {
+	all := caches(o)
+	delete(all, "coherent") // as consistent
+	return all
 }
 
 // each calls do n times at once, and waits.

@@ -26,5 +26,5 @@ func Held(kv pb.KVServer) (flights, answers int) {
 	p.mu.Unlock()
 	p.kept.mu.Lock()
 	defer p.kept.mu.Unlock()
-	return flights, len(p.kept.by)
+	return flights, len(p.kept.byRequest)
 }

@@ -79,7 +79,7 @@ var _ pb.KVServer = (*Fenced)(nil)
 // NewFenced makes one. It ends with ctx, which must end before the client is closed; Done says when.
 func NewFenced(ctx context.Context, client *clientv3.Client, o FencedOptions) *Fenced {
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 64 << 20
+		o.MaxBytes = defaultMaxBytes
 	}
 	if o.Patience == 0 {
 		o.Patience = 250 * time.Millisecond

@@ -281,14 +281,14 @@ func (m *member) counted() (ranges, barriers int) {
 }
 
 // look reads keys from key to end, and says what they are worth.
-func (m *member) look(f *Fenced, key, end string) string {
+func (m *member) look(kv pb.KVServer, key, end string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	return m.read(ctx, f, key, end)
+	return m.read(ctx, kv, key, end)
 }
 
-func (m *member) read(ctx context.Context, f *Fenced, key, end string) string {
-	r, err := f.Range(ctx, &pb.RangeRequest{Key: []byte(key), RangeEnd: []byte(end), Serializable: true})
+func (m *member) read(ctx context.Context, kv pb.KVServer, key, end string) string {
+	r, err := kv.Range(ctx, &pb.RangeRequest{Key: []byte(key), RangeEnd: []byte(end), Serializable: true})
 	require.NoError(m.t, err)
 	s := ""
 	for _, kv := range r.Kvs {

@@ -11,6 +11,7 @@ type stats struct {
 	hits, misses, confirmed int64
 	passed, purges          map[string]int64
 	answers                 int
+	bytes                   int64
 	watch                   *watchStats
 }
 
@@ -22,7 +23,7 @@ type watchStats struct {
 
 func statsOf(s FencedStats) stats {
 	return stats{hits: s.Hits, misses: s.Misses, passed: s.Passed, purges: s.Purges, answers: s.Answers,
-		watch: &watchStats{stands: s.Live, fenceAge: s.FenceAge, barriers: s.Barriers}}
+		bytes: s.Bytes, watch: &watchStats{stands: s.Live, fenceAge: s.FenceAge, barriers: s.Barriers}}
 }
 
 // metrics are a mode's, for Prometheus.
@@ -43,6 +44,7 @@ var (
 	descPassed    = desc("passed_total", "Reads that were passed on and not kept, by what kept them from being.", "why")
 	descPurges    = desc("purges_total", "How often everything kept was forgotten, and why.", "why")
 	descAnswers   = desc("answers", "Answers that are kept.")
+	descBytes     = desc("kept_bytes", "What they take of memory, as an estimate.")
 	descStands    = desc("watch_stands", "1 while the watch stands; reads are passed on while it does not.")
 	descFence     = desc("fence_age_seconds",
 		"What was acknowledged longer ago than this is in what is kept. It grows while nobody reads.")
@@ -51,7 +53,7 @@ var (
 
 func (m metrics) Describe(all chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descMode, descHits, descConfirmed, descMisses, descPassed, descPurges,
-		descAnswers, descStands, descFence, descBarriers} {
+		descAnswers, descBytes, descStands, descFence, descBarriers} {
 		all <- d
 	}
 }
@@ -71,6 +73,7 @@ func (m metrics) Collect(all chan<- prometheus.Metric) {
 	tell(descHits, prometheus.CounterValue, float64(s.hits))
 	tell(descMisses, prometheus.CounterValue, float64(s.misses))
 	tell(descAnswers, prometheus.GaugeValue, float64(s.answers))
+	tell(descBytes, prometheus.GaugeValue, float64(s.bytes))
 	for why, n := range s.purges {
 		tell(descPurges, prometheus.CounterValue, float64(n), why)
 	}

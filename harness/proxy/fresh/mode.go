@@ -32,11 +32,13 @@ const (
 type Choice struct {
 	Mode         Mode
 	MaxStaleness time.Duration // of Coherent
+	MaxBytes     int64         // of what Revalidate, Consistent and Coherent keep, as an estimate; 0 is 64 MiB
 }
 
 const (
 	modeFlag      = "experimental-kv-cache"
 	stalenessFlag = "experimental-kv-cache-max-staleness"
+	bytesFlag     = "experimental-kv-cache-max-bytes"
 )
 
 // Flags adds the flags of a Choice.
@@ -47,6 +49,8 @@ func (c *Choice) Flags(flags *pflag.FlagSet) {
 		"linearizable reads are), coherent (from a watched cache, not older than the staleness allowed).")
 	flags.DurationVar(&c.MaxStaleness, stalenessFlag, 250*time.Millisecond,
 		"With --experimental-kv-cache=coherent: how much older than its request an answer may be.")
+	flags.Int64Var(&c.MaxBytes, bytesFlag, defaultMaxBytes, "With --experimental-kv-cache=revalidate, consistent or "+
+		"coherent: how much memory the kept answers may take, as an estimate. Those used least recently go first.")
 }
 
 // Check says of flags that were parsed why they cannot be.
@@ -64,6 +68,14 @@ func (c *Choice) Check(flags *pflag.FlagSet) error {
 			return fmt.Errorf("invalid %s %s: no answer is newer than its request", stalenessFlag, c.MaxStaleness)
 		case c.MaxStaleness == 0:
 			return fmt.Errorf("invalid %s 0s: %s=consistent is the cache without staleness", stalenessFlag, modeFlag)
+		}
+	}
+	if flags.Changed(bytesFlag) {
+		switch {
+		case c.Mode == Stock || c.Mode == Off:
+			return fmt.Errorf("invalid %s %d: %s has no answers to bound", bytesFlag, c.MaxBytes, c.Mode)
+		case c.MaxBytes <= 0:
+			return fmt.Errorf("invalid %s %d: %s=off is without a cache", bytesFlag, c.MaxBytes, modeFlag)
 		}
 	}
 	if c.Mode == Stock {
@@ -91,11 +103,11 @@ func (c *Choice) NewServer(ctx context.Context, client *clientv3.Client, watch f
 		m.now = kv.stats
 		return kv, m
 	case Revalidate:
-		kv, _ := NewRevalidate(ctx, client, RevalidateOptions{})
+		kv, _ := NewRevalidate(ctx, client, RevalidateOptions{MaxBytes: c.MaxBytes})
 		m.now = kv.(*revalidate).stats
 		return kv, m
 	case Consistent, Coherent:
-		o := FencedOptions{Watch: watch()}
+		o := FencedOptions{Watch: watch(), MaxBytes: c.MaxBytes}
 		if c.Mode == Coherent {
 			o.MaxStaleness = c.MaxStaleness
 		}

@@ -34,6 +34,7 @@ func checked(t *testing.T, args string) (fresh.Choice, error) {
 func TestWhatCannotBeIsRefused(t *testing.T) {
 	t.Parallel()
 	const mode, staleness = "--experimental-kv-cache=", " --experimental-kv-cache-max-staleness="
+	const bytes = " --experimental-kv-cache-max-bytes="
 	for args, want := range map[string]string{
 		mode + "fresh":                               `invalid experimental-kv-cache "fresh": it may be stock, off`,
 		mode + "":                                    `invalid experimental-kv-cache "": it may be`,
@@ -41,6 +42,9 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		mode + "coherent" + staleness + "0":          "max-staleness 0s: experimental-kv-cache=consistent is",
 		mode + "consistent" + staleness + "1s":       "and consistent has no staleness",
 		staleness + "250ms":                          "and stock has no staleness to bound",
+		bytes + "1":                                  "max-bytes 1: stock has no answers to bound",
+		mode + "off" + bytes + "1":                   "max-bytes 1: off has no answers to bound",
+		mode + "revalidate" + bytes + "0":            "max-bytes 0: experimental-kv-cache=off is without a cache",
 		mode + "off --experimental-leasing-prefix=x": `cache "off": experimental-leasing-prefix answers`,
 		mode + "revalidate --enable-kv-cache=false":  `cache "revalidate": enable-kv-cache is about the stock cache`,
 		mode + "coherent --confirm-kv-cache":         `cache "coherent": confirm-kv-cache is about the stock cache`,
@@ -57,6 +61,9 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 		require.NoError(t, err, args)
 		require.Equal(t, want, c.Mode)
 	}
+	c, err := checked(t, mode+"consistent"+bytes+"1000000")
+	require.NoError(t, err)
+	require.EqualValues(t, 1_000_000, c.MaxBytes)
 }
 
 // told is what a mode's metrics say, by name and label.
@@ -128,6 +135,7 @@ func TestModes(t *testing.T) {
 				for name, n := range want {
 					require.Equal(t, n, got[name], "%s: %v", name, got)
 				}
+				require.Equal(t, mode != fresh.Off, got["kept_bytes"] > 0)
 				_, aged := got["fence_age_seconds"]
 				require.Equal(t, mode == fresh.Consistent, aged)
 			})

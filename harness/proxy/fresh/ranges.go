@@ -1,12 +1,10 @@
 package fresh
 
 import (
-	"container/list"
 	"errors"
+	"slices"
 	"sync"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -19,8 +17,6 @@ import (
 // What is kept is never wrong at revision seen: an answer of revision r is filed if no event after r is known to touch
 // its range, and dropped when one comes. So it is true at each revision from r to seen.
 type ranges struct {
-	max int64 // bytes
-
 	mu        sync.Mutex
 	watch     int64  // counts the watches; what was asked under one is not filed under another
 	live      bool   // the watch stands
@@ -34,11 +30,9 @@ type ranges struct {
 	awaitedAt int64
 	moved     chan struct{} // closed when seen moves or the watch ends; nil where nobody waits
 
-	bytes     int64
-	byRequest map[string]*answer
-	index     adt.IntervalTree // of *span
-	young     list.List        // of *answer, the least recently used is last
-	rejected  int64
+	answers
+	index    adt.IntervalTree // of *span
+	rejected int64
 }
 
 // span is a range of keys that answers are kept of, or were: it is there as long as one of them is in the list.
@@ -46,17 +40,6 @@ type span struct {
 	keys    adt.Interval
 	floor   int64 // an older answer may lack an event
 	answers []*answer
-}
-
-// answer is what a request came to; resp is nil where it came to something else since, and question where nobody
-// is asking.
-type answer struct {
-	request  string
-	span     *span
-	resp     *pb.RangeResponse
-	question *question
-	bytes    int64
-	place    *list.Element
 }
 
 // bounds are the key and the end that a request for the span names.
@@ -69,7 +52,7 @@ func (sp *span) bounds() (key, end string) {
 }
 
 func newRanges(max int64) *ranges {
-	return &ranges{max: max, byRequest: map[string]*answer{}, index: adt.NewIntervalTree()}
+	return &ranges{answers: answers{max: max, byRequest: map[string]*answer{}}, index: adt.NewIntervalTree()}
 }
 
 var (
@@ -115,8 +98,8 @@ func (s *ranges) end(watch int64) bool {
 		return false
 	}
 	s.live, s.awaited, s.fence = false, time.Time{}, time.Time{}
-	s.bytes, s.byRequest, s.index = 0, map[string]*answer{}, adt.NewIntervalTree()
-	s.young.Init()
+	s.clear()
+	s.index = adt.NewIntervalTree()
 	s.move()
 	s.stop()
 	return true
@@ -171,23 +154,6 @@ func (s *ranges) touch(key string, rev int64) {
 	})
 }
 
-// resize gives an answer another response. s.mu is held.
-func (s *ranges) resize(a *answer, resp *pb.RangeResponse) {
-	s.bytes -= a.bytes
-	a.resp, a.bytes = resp, size(a.request, resp)
-	s.bytes += a.bytes
-}
-
-// size is about how many bytes an answer takes: what is in it, and what Go takes beside
-// (TestBytesAreAboutWhatTheyTake).
-func size(request string, resp *pb.RangeResponse) int64 {
-	n := 600 + 4*len(request)
-	if resp != nil {
-		n += 200 + proto.Size(resp)*9/8 + 200*len(resp.Kvs) // an eighth for size classes
-	}
-	return int64(n)
-}
-
 // asked is what was so when a request was made.
 type asked struct {
 	watch    int64
@@ -213,9 +179,9 @@ func (s *ranges) asked() asked {
 // find is where the answer to a request is kept, made if need be: from there on events that touch its keys are noted.
 // s.mu is held.
 func (s *ranges) find(request string, keys adt.Interval) *answer {
-	a := s.byRequest[request]
+	a := s.get(request)
 	if a == nil {
-		a = &answer{request: request}
+		a = s.add(request)
 		if n := s.index.Find(keys); n != nil {
 			a.span = n.Val.(*span)
 		} else {
@@ -223,41 +189,29 @@ func (s *ranges) find(request string, keys adt.Interval) *answer {
 			s.index.Insert(keys, a.span)
 		}
 		a.span.answers = append(a.span.answers, a)
-		a.place = s.young.PushFront(a)
-		s.byRequest[request] = a
-		s.resize(a, nil)
-		s.trim()
+		s.shrink()
 	}
-	s.young.MoveToFront(a.place)
 	return a
 }
 
-// trim forgets what was used least until the rest is small enough. s.mu is held.
-func (s *ranges) trim() {
-	for s.bytes > s.max && s.young.Len() > 0 {
-		a := s.young.Remove(s.young.Back()).(*answer)
-		s.bytes -= a.bytes
-		delete(s.byRequest, a.request)
-		for i, other := range a.span.answers {
-			if other == a {
-				a.span.answers = append(a.span.answers[:i:i], a.span.answers[i+1:]...)
-			}
-		}
-		if len(a.span.answers) == 0 {
-			s.index.Delete(a.span.keys)
+// shrink forgets what there is no room for, and the spans that nothing is kept of any more. s.mu is held.
+func (s *ranges) shrink() {
+	for _, a := range s.trim() {
+		sp := a.span
+		if sp.answers = slices.DeleteFunc(sp.answers, func(b *answer) bool { return a == b }); len(sp.answers) == 0 {
+			s.index.Delete(sp.keys)
 		}
 	}
 }
 
-// file keeps the answer to a question that was put after before, unless the watch has passed it, or it is so big that
-// it would push out what is asked for more often. It is false where the answer is of no use to this watch.
+// file keeps the answer to a question that was put after before, unless the watch has passed it, or it is too big. It is false where the answer is of no use to this watch.
 func (s *ranges) file(before asked, request string, keys adt.Interval, resp *pb.RangeResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.live || before.watch != s.watch || resp.Header.ClusterId != s.known.ClusterId {
 		return false
 	}
-	if size(request, resp) > s.max/4 {
+	if !s.fits(request, resp) {
 		return true
 	}
 	a := s.find(request, keys)
@@ -266,7 +220,7 @@ func (s *ranges) file(before asked, request string, keys adt.Interval, resp *pb.
 		return true
 	}
 	s.resize(a, resp)
-	s.trim()
+	s.shrink()
 	return true
 }
 

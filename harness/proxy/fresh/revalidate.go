@@ -4,7 +4,6 @@
 package fresh
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"slices"
@@ -20,7 +19,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/cache"
 )
 
 // HeaderUnconfirmed is in the header metadata of an answer that nobody could confirm, because the members had no quorum
@@ -30,8 +28,8 @@ const HeaderUnconfirmed = "etcd-proxy-unconfirmed"
 
 // RevalidateOptions are what an operator may choose. The zero value is the safe one.
 type RevalidateOptions struct {
-	// MaxEntries is how many answers are kept, the least recently used go first. 0 is upstream's 2048.
-	MaxEntries int
+	// MaxBytes bounds what is kept, as an estimate of the memory it takes. 0 is 64 MiB.
+	MaxBytes int64
 	// Unconfirmed is how long a read may wait for a quorum before a member is asked serializably, with the reader's token,
 	// and the answer marked with HeaderUnconfirmed. 0 is never: without a quorum reads fail, as linearizable ones do.
 	Unconfirmed time.Duration
@@ -55,14 +53,15 @@ type RevalidateOptions struct {
 // nothing runs any more.
 func NewRevalidate(ctx context.Context, client *clientv3.Client, o RevalidateOptions) (pb.KVServer,
 	<-chan struct{}) {
-	if o.MaxEntries <= 0 {
-		o.MaxEntries = cache.DefaultMaxEntries
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
 	}
 	if o.Overtake <= 0 {
 		o.Overtake = 50 * time.Millisecond
 	}
 	p := &revalidate{passOn: passOn{kv: client.KV}, ctx: ctx, unconfirmed: o.Unconfirmed, overtake: o.Overtake,
-		kept: keptAnswers{max: o.MaxEntries}, flights: map[reader]*flights{}}
+		kept:    keptAnswers{answers: answers{max: o.MaxBytes, byRequest: map[string]*answer{}}},
+		flights: map[reader]*flights{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -257,7 +256,7 @@ func noQuorum(err error) bool {
 // confirm answers from what is kept if that is still so, and otherwise reads.
 func (p *revalidate) confirm(ctx context.Context, request string, read *pb.RangeRequest) (*pb.RangeResponse, error) {
 	before := p.kept.now()
-	kept := p.kept.get(request)
+	kept := p.kept.kept(request)
 	if kept == nil {
 		p.counts.miss(read)
 		return p.read(ctx, request, read)
@@ -284,25 +283,16 @@ func (p *revalidate) read(ctx context.Context, request string, read *pb.RangeReq
 	before := p.kept.now()
 	resp, err := p.passOn.Range(ctx, read)
 	if err == nil && p.kept.passed(before, resp.Header) && !read.CountOnly && read.Revision <= 0 {
-		p.kept.add(request, resp)
+		p.kept.keep(request, resp)
 	}
 	return resp, err
 }
 
-// keptAnswers are the answers that were read linearizably, by their requests' bytes. The zero value, with max set, is
-// empty.
+// keptAnswers are the answers that were read linearizably.
 type keptAnswers struct {
-	max int
-
-	mu    sync.Mutex
-	by    map[string]*list.Element // of keptAnswer
-	young list.List                // the least recently used is last
-	past  horizon
-}
-
-type keptAnswer struct {
-	request string
-	resp    *pb.RangeResponse
+	mu sync.Mutex
+	answers
+	past horizon
 }
 
 // horizon is how far the members' history was known to go. An answer from before it to a question asked after it means
@@ -329,8 +319,7 @@ func (k *keptAnswers) passed(asked horizon, h *pb.ResponseHeader) bool {
 		return false
 	}
 	if asked.cluster != 0 && (h.ClusterId != asked.cluster || h.RaftTerm < asked.term || h.Revision < asked.revision) {
-		k.by = nil
-		k.young.Init()
+		k.clear()
 		k.past = horizon{restored: k.past.restored + 1}
 		return false
 	}
@@ -339,29 +328,30 @@ func (k *keptAnswers) passed(asked horizon, h *pb.ResponseHeader) bool {
 	return true
 }
 
-// get is the answer kept for a request, nil if there is none.
-func (k *keptAnswers) get(request string) *pb.RangeResponse {
+// kept is the answer kept for a request, nil if there is none.
+func (k *keptAnswers) kept(request string) *pb.RangeResponse {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	e := k.by[request]
-	if e == nil {
-		return nil
+	if a := k.get(request); a != nil {
+		return a.resp
 	}
-	k.young.MoveToFront(e)
-	return e.Value.(keptAnswer).resp
+	return nil
 }
 
-func (k *keptAnswers) add(request string, resp *pb.RangeResponse) {
+// keep keeps an answer in place of an older one. One that is too big is not kept, nor is what it takes the place of.
+func (k *keptAnswers) keep(request string, resp *pb.RangeResponse) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.by == nil {
-		k.by = map[string]*list.Element{}
+	a := k.get(request)
+	switch fits := k.fits(request, resp); {
+	case !fits && a != nil:
+		k.remove(a)
+		return
+	case !fits:
+		return
+	case a == nil:
+		a = k.add(request)
 	}
-	if e := k.by[request]; e != nil {
-		k.young.Remove(e)
-	}
-	k.by[request] = k.young.PushFront(keptAnswer{request, resp})
-	if k.young.Len() > k.max {
-		delete(k.by, k.young.Remove(k.young.Back()).(keptAnswer).request)
-	}
+	k.resize(a, resp)
+	k.trim()
 }

@@ -285,19 +285,33 @@ func TestHistoryThatStartsAgain(t *testing.T) {
 }
 
 func TestWhatIsKeptIsBounded(t *testing.T) {
-	s := start(t, 1, fresh.RevalidateOptions{MaxEntries: 2})
-	for _, key := range []string{"a", "b", "a", "c"} {
+	s := start(t, 1, fresh.RevalidateOptions{MaxBytes: 4 * 860}) // of empty answers, which are estimated at 845
+	for _, key := range []string{"a", "b", "c", "d", "a", "e"} {
 		s.value(key)
 	}
 	s.tap.ranges()
-	for key, confirmed := range map[string]bool{"a": true, "c": true} {
+	for _, key := range []string{"a", "c", "d", "e"} {
 		s.value(key)
-		s.Equal(confirmed, s.tap.ranges()[0].MinModRevision != 0, key)
+		s.NotZero(s.tap.ranges()[0].MinModRevision, key)
 	}
 	s.value("b")
 	s.Zero(s.tap.ranges()[0].MinModRevision, "b was the least recently used")
 	flights, answers := fresh.Held(s.server)
-	s.Equal([]int{0, 2}, []int{flights, answers})
+	s.Equal([]int{0, 4}, []int{flights, answers})
+}
+
+// What has become too big to be kept is not confirmed in vain.
+func TestWhatIsTooBigIsForgotten(t *testing.T) {
+	s := start(t, 1, fresh.RevalidateOptions{MaxBytes: 16 << 10})
+	s.put("k", "small")
+	s.value("k")
+	s.put("k", strings.Repeat("x", 8<<10))
+	s.value("k")
+	s.tap.ranges()
+	s.Len(s.value("k"), 8<<10)
+	s.Len(s.tap.ranges(), 1)
+	_, answers := fresh.Held(s.server)
+	s.Zero(answers)
 }
 
 // What is under way when the proxy ends is given up, and nothing is begun.
