@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,13 +32,14 @@ proxies. Not refuted is not proven: the number of schedules says how hard it was
 |---|---|---|---|
 `
 
-// Claims tries to refute each promise of each of these fixes, for s.Time a promise. What came of all the fixes is
-// written to fixtures/found/claims.md, and a plan that refutes a claim each time is kept beside it.
+// Claims tries to refute each promise of each of these fixes, for s.Time a promise. What came of them is written to
+// fixtures/found/claims.md, where the rows of other fixes stay as they are; a plan that refutes a claim each time is kept
+// beside it.
 func Claims(ctx context.Context, out Output, s Search, fixes []Fix) error {
-	table := claimsHead
+	came := map[string]string{} // rows, by the fix
 	for _, f := range fixes {
 		if len(f.Promises) == 0 {
-			table += fmt.Sprintf("| %s | none | | |\n", f.Name)
+			came[f.Name] = fmt.Sprintf("| %s | none | | |\n", f.Name)
 			continue
 		}
 		fmt.Fprintf(out, "%s: %s\n", f.Name, strings.Join(f.Promises, ", "))
@@ -46,19 +48,37 @@ func Claims(ctx context.Context, out Output, s Search, fixes []Fix) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
-		table += rows
+		came[f.Name] = rows
 	}
-	if len(fixes) == len(Fixes()) {
-		file, err := Fixture("found/claims.md")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
-			return err
-		}
+	file, err := Fixture("found/claims.md")
+	if err != nil {
+		return err
 	}
-	_, err := fmt.Fprint(out, table)
+	was, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	table := claimsTable(string(was), came)
+	if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(out, table)
 	return err
+}
+
+// claimsTable is claims.md: the rows that came of some fixes, and of the others those that it had.
+func claimsTable(was string, came map[string]string) string {
+	had := map[string]string{}
+	for line := range strings.Lines(was) {
+		if fix, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " | "); ok {
+			had[fix] += line
+		}
+	}
+	table := claimsHead
+	for _, f := range Fixes() {
+		table += cmp.Or(came[f.Name], had[f.Name])
+	}
+	return table
 }
 
 // refute tries a fix's promises together, and gives their rows in their order.

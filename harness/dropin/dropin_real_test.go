@@ -32,7 +32,7 @@ func TestItRefusesAtItsStart(t *testing.T) {
 		mode + "fresh":                                       `cache "fresh": it may be stock, off, revalidate, `,
 		mode + "coherent" + staleness + "-1s":                "no answer is newer than its request",
 		mode + "consistent" + staleness + "1s":               "consistent has no staleness to bound",
-		mode + "off --experimental-kv-cache-max-bytes=1":    "off has no answers to bound",
+		mode + "off --experimental-kv-cache-max-bytes=1":     "off has no answers to bound",
 		mode + "revalidate --experimental-leasing-prefix=l/": "experimental-leasing-prefix answers in",
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -13,8 +13,9 @@ func (c *command) claims() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "claims",
 		Short: "Try to refute what each fix claims; writes fixtures/found/claims.md",
-		Long: "Try to refute each promise of each fix by random plans, for --time a promise. What came of all fixes is\n" +
-			"written to fixtures/found/claims.md; a plan that refutes a claim each time it is run is kept beside it.",
+		Long: "Try to refute each promise of each fix by random plans, for --time a promise. What came of it is\n" +
+			"written to fixtures/found/claims.md, where with --fix the rows of other fixes stay as they are; a plan that\n" +
+			"refutes a claim each time it is run is kept beside it.",
 		Example: "  ghostroute claims --time 30s\n  ghostroute claims --fix ttl",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
