@@ -18,25 +18,12 @@ import (
 
 // modules has a go.mod and a go.sum for each release that is built. They are data to this module, which must not
 // require etcd more than once: a module of its own is made of them in the cache folder. "go install …@v3.7.3" does not
-// do, since etcd's go.mod has replace directives. To add a release, in an empty folder:
+// do, since etcd's go.mod has replace directives. To add a release, in an empty folder, and the same for etcdctl:
 //
-//	go mod init ghostroute/etcd; go get go.etcd.io/etcd/server/v3@vX; go mod tidy     (with main.go below in it)
+//	go mod init ghostroute/etcd; go get go.etcd.io/etcd/server/v3@vX; go mod tidy -e     (with main.go below in it)
 //
 //go:embed modules
 var modules embed.FS
-
-// main is the program: etcd's own, which is no package main.
-const main = `// Command etcd is the server of the version that go.mod names.
-package main
-
-import (
-	"os"
-
-	"go.etcd.io/etcd/server/v3/etcdmain"
-)
-
-func main() { etcdmain.Main(os.Args) }
-`
 
 // Patch is a change of the server module of a release.
 type Patch struct {
@@ -46,8 +33,8 @@ type Patch struct {
 	Apply func(ctx context.Context, module string) error // changes a copy of the module in that folder
 }
 
-// server is the module that a Patch changes.
-const server = "go.etcd.io/etcd/server/v3"
+// patched is the module that a Patch changes.
+const patched = "go.etcd.io/etcd/server/v3"
 
 // Patched finds a release with a patch, as Find finds one without. Its Git SHA is the patch's name and a digest.
 func Patched(ctx context.Context, p Patch, say func(string)) (Program, error) {
@@ -55,7 +42,7 @@ func Patched(ctx context.Context, p Patch, say func(string)) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	s, err := ofEtcd(r, &p)
+	s, err := server.of(r, &p)
 	if err != nil {
 		return Program{}, err
 	}
@@ -63,7 +50,7 @@ func Patched(ctx context.Context, p Patch, say func(string)) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	return r.at(ctx, path)
+	return server.at(ctx, r, path)
 }
 
 // source is a program that is built once and kept: the files of its module, and what it must be.
@@ -76,21 +63,21 @@ type source struct {
 	check func(ctx context.Context, path string) error
 }
 
-// ofEtcd is the source of a release, patched if there is a patch.
-func ofEtcd(r Release, p *Patch) (source, error) {
-	mod, err := modules.ReadFile("modules/etcd-" + r.Name + ".mod")
-	sum, serr := modules.ReadFile("modules/etcd-" + r.Name + ".sum")
+// of is the source of a release's, patched if there is a patch.
+func (t tool) of(r Release, p *Patch) (source, error) {
+	mod, err := modules.ReadFile("modules/" + t.name + "-" + r.Name + ".mod")
+	sum, serr := modules.ReadFile("modules/" + t.name + "-" + r.Name + ".sum")
 	if err = errors.Join(err, serr); err != nil {
-		err = fmt.Errorf("etcd %s cannot be built: %w", r.Name, err)
+		err = fmt.Errorf("%s %s cannot be built: %w", t.name, r.Name, err)
 	}
 	name := r.Name
 	if p != nil {
 		name += "-" + p.Name
 	}
-	return source{name: "etcd " + name, base: "etcd", dir: "etcd-" + name, patch: p,
-		files: map[string][]byte{"go.mod": mod, "go.sum": sum, "main.go": []byte(main)},
+	return source{name: t.name + " " + name, base: t.name, dir: t.name + "-" + name, patch: p,
+		files: map[string][]byte{"go.mod": mod, "go.sum": sum, "main.go": []byte(t.main)},
 		check: func(ctx context.Context, path string) error {
-			_, err := r.at(ctx, path)
+			_, err := t.at(ctx, r, path)
 			return err
 		}}, err
 }
@@ -150,7 +137,7 @@ func (s source) built(ctx context.Context, say func(string)) (path string, err e
 
 // into puts a copy of the server module with the patch into the folder of a build.
 func (p *Patch) into(ctx context.Context, work string) error {
-	at, err := goIn(ctx, work, "mod", "download", "-json", server)
+	at, err := goIn(ctx, work, "mod", "download", "-json", patched)
 	var in struct{ Dir string }
 	if err == nil {
 		err = json.Unmarshal([]byte(at), &in)
@@ -163,7 +150,7 @@ func (p *Patch) into(ctx context.Context, work string) error {
 		err = p.Apply(ctx, module)
 	}
 	if err == nil {
-		_, err = goIn(ctx, work, "mod", "edit", "-replace", server+"=./server")
+		_, err = goIn(ctx, work, "mod", "edit", "-replace", patched+"=./server")
 	}
 	return err
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // PeriodVersion is what the client of the incident is made of, and says that it is: by the incident's report and the
@@ -47,9 +45,7 @@ func Period(ctx context.Context, say func(string)) (Program, error) {
 func isPeriod(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-version")
-	cmd.WaitDelay = time.Second
-	said, err := cmd.CombinedOutput()
+	said, err := answer(ctx, path, "-version")
 	if err != nil {
 		return fmt.Errorf("%s cannot be run: %w", path, err)
 	}

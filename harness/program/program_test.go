@@ -50,16 +50,16 @@ func TestAProgramIsAskedWhatItIs(t *testing.T) {
 		_, err := Find(t.Context(), what, nil)
 		require.ErrorContains(t, err, want)
 	}
-	_, err = Release{Name: "3.5.35"}.at(t.Context(), etcd)
+	_, err = server.at(t.Context(), Release{Name: "3.5.35"}, etcd)
 	require.EqualError(t, err, etcd+" is not etcd 3.5.35: asked for its version it says 3.5.9")
-	_, err = Release{Name: "9", Says: "3.5.9"}.at(t.Context(), etcd)
+	_, err = server.at(t.Context(), Release{Name: "9", Says: "3.5.9"}, etcd)
 	require.NoError(t, err)
 }
 
 func TestAProgramThatNeverAnswersIsNotWaitedForLong(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err := ask(ctx, script(t, "deaf", "exec sleep 60"))
+	_, err := server.ask(ctx, script(t, "deaf", "exec sleep 60"))
 	require.ErrorContains(t, err, "context deadline exceeded")
 }
 
@@ -95,6 +95,38 @@ printf '#!/bin/sh\necho etcd Version: 3.6.16\n' >$out; chmod +x $out`)
 	require.NoError(t, os.WriteFile(p.Path, []byte("#!/bin/sh\necho etcd Version: 3.6.15\n"), 0o755))
 	_, err = Find(t.Context(), "3.6", say)
 	require.EqualError(t, err, p.Path+" is not etcd 3.6.16: asked for its version it says 3.6.15")
+}
+
+// Of a release there is the etcdctl, too; and with an etcd at a path goes the one beside it.
+func TestEtcdctlGoesWithAnEtcd(t *testing.T) {
+	cache := withGo(t, `grep -q 'etcdctl/v3 v3.6.16' go.mod && test -s go.sum && grep -q ctlv3.MustStart main.go || exit 9
+printf '#!/bin/sh\necho etcdctl version: 3.6.16\necho API version: 3.6\n' >$out; chmod +x $out`)
+	var said []string
+	p, err := Etcdctl(t.Context(), "3.6", func(s string) { said = append(said, s) })
+	require.NoError(t, err)
+	require.Equal(t, "3.6.16", p.Version)
+	require.Contains(t, p.Path, filepath.Join(cache, "ghostroute", "etcdctl-3.6.16", "etcdctl-"))
+	require.Equal(t, []string{"etcdctl 3.6.16 is built, once: a minute or two"}, said)
+
+	beside := script(t, "etcdctl", "echo etcdctl version: 3.5.9")
+	p, err = Etcdctl(t.Context(), filepath.Join(filepath.Dir(beside), "etcd"), nil)
+	require.NoError(t, err)
+	require.Equal(t, Program{Path: beside, Version: "3.5.9"}, p)
+	_, err = Etcdctl(t.Context(), script(t, "etcd", "echo etcd Version: 3.5.9"), nil)
+	require.ErrorContains(t, err, "/etcdctl is no etcdctl that can be run: ")
+	_, err = ctl.at(t.Context(), Release{Name: "3.5.35"}, beside)
+	require.EqualError(t, err, beside+" is not etcdctl 3.5.35: asked for its version it says 3.5.9")
+}
+
+// What this process's environment has for etcd is for no program that it runs.
+func TestWhatIsMeantForEtcdIsNotPassedOn(t *testing.T) {
+	t.Setenv("ETCD_NAME", "m9")
+	t.Setenv("ETCDCTL_ENDPOINTS", "127.0.0.1:9")
+	t.Setenv("OTHER", "yes")
+	said, err := answer(t.Context(), script(t, "env", "env"))
+	require.NoError(t, err)
+	require.Contains(t, string(said), "OTHER=yes")
+	require.NotContains(t, string(said), "ETCD")
 }
 
 func TestABuildThatFailsSaysWhy(t *testing.T) {
@@ -176,15 +208,17 @@ func TestEveryReleaseThatIsBuiltHasItsModule(t *testing.T) {
 	require.NoError(t, err)
 	n := 0
 	for _, r := range Releases() {
-		if r.Path != "" {
+		if r.Folder != "" {
 			continue
 		}
 		n++
-		mod, err := modules.ReadFile("modules/etcd-" + r.Name + ".mod")
-		require.NoError(t, err)
-		require.Contains(t, string(mod), fmt.Sprintf("require go.etcd.io/etcd/server/v3 v%s\n", r.Name))
+		for tool, module := range map[tool]string{server: "server", ctl: "etcdctl"} {
+			mod, err := modules.ReadFile("modules/" + tool.name + "-" + r.Name + ".mod")
+			require.NoError(t, err)
+			require.Contains(t, string(mod), fmt.Sprintf("require go.etcd.io/etcd/%s/v3 v%s\n", module, r.Name))
+		}
 	}
-	require.Len(t, all, 2*n, "and no module is left over")
+	require.Len(t, all, 2*2*n, "and no module is left over")
 }
 
 func TestTheClientOfTheIncidentIsBuiltOfTheRepositorysSource(t *testing.T) {
