@@ -89,6 +89,7 @@ func (c *command) explore() *cobra.Command {
 	s.flags(cmd, time.Minute)
 	s.fixFlag(cmd)
 	on.flags(cmd)
+	on.balancerFlag(cmd)
 	s.checksFlag(cmd, "convergence")
 	s.plansFlag(cmd)
 	cmd.Flags().BoolVar(&expected, "expected", false, "say what is new or gone, compared with what is expected")

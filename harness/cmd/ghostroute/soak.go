@@ -55,6 +55,7 @@ func (c *command) goesOn(cmd *cobra.Command, parse func() (scenarios.Search, err
 	f func(context.Context, scenarios.Output, scenarios.Search) (int, error), then string) *cobra.Command {
 	var on on
 	on.flags(cmd)
+	on.balancerFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := parse()
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 // Config says what plans are run on. The zero value is the stock proxy.
 type Config struct {
 	// Topology is what a fix makes of the incident's: Variant, Mode, Direct, Sticky, Scatter and Scrub count, and what
-	// members and proxies run; how many there are of anything is the plan's to say.
+	// members, proxies and the balancer run; how many there are of anything is the plan's to say.
 	Topology harness.Topology
 	OneProxy bool          // every client has come to p1, as with weights 1, 0, 0 and every connection made anew
 	Restart  bool          // the proxies are restarted before anything asks whether all is well

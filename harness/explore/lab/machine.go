@@ -102,7 +102,8 @@ func (l *Lab) Machine(ctx context.Context, p plan.Plan) (m *Machine, err error) 
 		readers: map[string]*registry.Registry{}}
 	m.wire = wire.Wire{Base: m.base, Ago: m.ago, LeaseID: m.leaseID, Value: value}
 	m.ctx, m.cancel = context.WithCancel(ctx)
-	m.stage.ClientOf, m.stage.Program = m.clientOf, l.cfg.Topology.Proxy
+	m.stage.ClientOf = m.clientOf
+	m.stage.Program, m.stage.Balances = l.cfg.Topology.Proxy, l.cfg.Topology.Balancer
 	m.unwatch = cluster.Follow(h, revision+1)
 	if err := m.begin(); err != nil {
 		return nil, errors.Join(err, m.Close())
