@@ -27,7 +27,7 @@ func (p paced) Run() int {
 
 // begin waits until the machine keeps up with one more test, which lasts until t ends.
 func begin(t *testing.T) {
-	end, err := machine.Begin(t.Context())
+	_, end, err := machine.Begin(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(end)
 }

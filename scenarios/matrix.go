@@ -205,7 +205,7 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 
 // paced is a trial that begins when the machine keeps up with one more, and is void if it did not keep up with it.
 func (m *Matrix) paced(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
-	end, err := m.pace.Begin(ctx)
+	ctx, end, err := m.pace.Begin(ctx)
 	if err != nil {
 		return Result{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/pace"
 	"ghostroute/harness/trial"
 	"ghostroute/harness/verdict"
 )
@@ -146,7 +147,9 @@ func (t *Trial) expire(id string) error {
 			return &trial.Late{What: "the lease of " + id + " ended before the proxies' entries were filled once more"}
 		}
 	}
-	return t.Expire(t.ctx, id)
+	var err error
+	pace.Rest(t.ctx, func() { err = t.Expire(t.ctx, id) })
+	return err
 }
 
 // crashed has an instance crash, and then something done.

@@ -60,20 +60,22 @@ func (p *Pace) Close() {
 	<-p.done
 }
 
-// Begin waits until one more may be under way; end says that it no longer is. The error is why ctx ended.
-func (p *Pace) Begin(ctx context.Context) (end func(), err error) {
+// Begin waits until one more may be under way; end says that it no longer is. The error is why ctx ended. What is under
+// way has the context that is returned, by which Rest knows it.
+func (p *Pace) Begin(ctx context.Context) (begun context.Context, end func(), err error) {
+	begun = context.WithValue(ctx, key{}, p)
 	p.mu.Lock()
 	if p.running < p.limit && len(p.waiting) == 0 {
 		p.running++
 		p.mu.Unlock()
-		return p.end, nil
+		return begun, p.end, nil
 	}
 	turn := make(chan struct{})
 	p.waiting = append(p.waiting, turn)
 	p.mu.Unlock()
 	select {
 	case <-turn:
-		return p.end, nil
+		return begun, p.end, nil
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
@@ -84,7 +86,27 @@ func (p *Pace) Begin(ctx context.Context) (end func(), err error) {
 		p.running--
 		p.admit()
 	}
-	return nil, context.Cause(ctx)
+	return nil, nil, context.Cause(ctx)
+}
+
+// key is that of a context's Pace.
+type key struct{}
+
+// Rest waits, and has another begin meanwhile: what is under way and does nothing takes nobody's time. When the wait is
+// over it goes on at once. Where ctx is of nothing that has begun, it only waits.
+func Rest(ctx context.Context, wait func()) {
+	if p, ok := ctx.Value(key{}).(*Pace); ok {
+		p.end()
+		defer p.again()
+	}
+	wait()
+}
+
+// again has one more be under way, though it may be one too many.
+func (p *Pace) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running++
 }
 
 func (p *Pace) end() {

@@ -18,7 +18,7 @@ func TestAsManyBeginAsTheMachineKeepsUpWith(t *testing.T) {
 		begun := make(chan func(), 9)
 		for range 9 {
 			go func() {
-				end, err := p.Begin(t.Context())
+				_, end, err := p.Begin(t.Context())
 				require.NoError(t, err)
 				begun <- end
 			}()
@@ -67,17 +67,33 @@ func TestALateWindowHasFewerBegin(t *testing.T) {
 
 func TestWhoGivesUpWaitingTakesNobodysTurn(t *testing.T) {
 	p := &Pace{least: 1, most: 1, limit: 1}
-	end, err := p.Begin(t.Context())
+	_, end, err := p.Begin(t.Context())
 	require.NoError(t, err)
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	_, err = p.Begin(ctx)
+	_, _, err = p.Begin(ctx)
 	require.ErrorIs(t, err, why)
 	require.Empty(t, p.waiting)
 	end()
-	end, err = p.Begin(t.Context())
+	_, end, err = p.Begin(t.Context())
 	require.NoError(t, err)
 	end()
 	require.Zero(t, p.running)
+}
+
+func TestWhoRestsHasAnotherBegin(t *testing.T) {
+	p := &Pace{least: 1, most: 1, limit: 1}
+	one, end, err := p.Begin(t.Context())
+	require.NoError(t, err)
+	Rest(one, func() {
+		_, other, err := p.Begin(t.Context())
+		require.NoError(t, err)
+		defer other()
+		require.Equal(t, 1, p.running)
+	})
+	require.Equal(t, 1, p.running)
+	end()
+	require.Zero(t, p.running)
+	Rest(t.Context(), func() { require.Zero(t, p.running, "nothing has begun that could rest") })
 }

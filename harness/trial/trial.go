@@ -12,6 +12,7 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
+	"ghostroute/harness/pace"
 	"ghostroute/harness/verdict"
 	"ghostroute/harness/wait"
 )
@@ -245,10 +246,12 @@ func (t *Trial) Observe() error {
 		if began > end && (answered || began > end+Reconnecting) || t.ctx.Err() != nil {
 			return nil
 		}
-		select {
-		case <-t.ctx.Done():
-		case <-time.After(min(pause, max(end-t.History.Now(), 0)+5*time.Millisecond)):
-		}
+		pace.Rest(t.ctx, func() {
+			select {
+			case <-t.ctx.Done():
+			case <-time.After(min(pause, max(end-t.History.Now(), 0)+5*time.Millisecond)):
+			}
+		})
 	}
 }
 
