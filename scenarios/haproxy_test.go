@@ -44,7 +44,7 @@ func TestBehindHAProxy(t *testing.T) {
 
 	expected, err := ReadExpected()
 	require.NoError(t, err)
-	m, err := NewMatrix(expected, t.ArtifactDir())
+	m, err := NewMatrix(expected, harness.Evidence(t))
 	require.NoError(t, err)
 	m.RunOn(on)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })

@@ -30,7 +30,7 @@ func TestMatrix(t *testing.T) {
 	t.Parallel()
 	expected, err := ReadExpected()
 	require.NoError(t, err)
-	m, err := NewMatrix(expected, t.ArtifactDir())
+	m, err := NewMatrix(expected, harness.Evidence(t))
 	require.NoError(t, err)
 	m.RunOn(runsOn(t))
 	t.Cleanup(func() { // when every cell has ended

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/promise"
 	"ghostroute/scenarios"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) 
 func TestEachDefectIsThereAndEachCureCures(t *testing.T) {
 	expected, err := Expected()
 	require.NoError(t, err)
-	table, err := NewTable(expected, t.ArtifactDir())
+	table, err := NewTable(expected, harness.Evidence(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, table.Close()) })
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

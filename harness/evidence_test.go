@@ -1,0 +1,22 @@
+package harness_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness"
+)
+
+func TestEvidenceIsKeptBesideTheModulesOther(t *testing.T) {
+	t.Parallel()
+	dir := harness.Evidence(t)
+	require.NoDirExists(t, dir, "nothing has failed yet")
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	in, err := filepath.Rel(filepath.Join(root, "artifacts", "test"), dir)
+	require.NoError(t, err)
+	require.Regexp(t, `^`+t.Name()+`-\d`, in)
+	require.NotEqual(t, dir, harness.Evidence(t), "what was there before is never written over")
+}
