@@ -90,6 +90,9 @@ period: ## hold today's etcd client to the one that the incident had, built firs
 	$(GO) test -tags real -timeout 10m ./harness/compat
 	$(GO) test -tags real -parallel 4 -timeout 10m ./scenarios -run '^TestPeriod' -update
 
+survivors: ## which of go-micro v2's defects v3, v4 and v5 have, each built first; writes fixtures/survivors.md
+	$(GO) test -tags real -timeout 15m ./harness/survivors -run '^TestSurvivors$$' -update
+
 page: ## the matrix' page, tested in a headless Chromium
 	cd harness/report/browser && $(GO) test ./...
 
@@ -105,4 +108,4 @@ bench: ## what it costs: boot, close, a cache hit with provenance and without
 	$(GO) test ./harness/... -run '^$$' -bench . -benchtime 20x
 
 .PHONY: help build incident matrix merge verdicts explore soak stress agree claims causes versions mutants etcd \
-	patches bench-cache notebook notebook-write notebook-help notebooks test race real period page lint bench
+	patches bench-cache notebook notebook-write notebook-help notebooks test race real period survivors page lint bench

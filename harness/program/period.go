@@ -17,22 +17,10 @@ const PeriodVersion = "github.com/micro/go-micro/v2 v2.9.1, github.com/coreos/et
 // it was written against. It is built of the source in the repository that the working directory is in, when that is
 // first asked for: 15 s of two cores and a network. say is told so before.
 func Period(ctx context.Context, say func(string)) (Program, error) {
-	top, err := Repository()
-	if err != nil {
-		return Program{}, fmt.Errorf("the client of the incident cannot be built: %w", err)
-	}
 	s := source{name: "the client of the incident", base: "period", dir: "period", files: map[string][]byte{},
 		check: isPeriod}
-	for _, pattern := range []string{"*.go", "go.mod", "go.sum"} {
-		all, _ := filepath.Glob(filepath.Join(top, "harness", "period", pattern)) // the pattern is well formed
-		for _, file := range all {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			if s.files[filepath.Base(file)], err = os.ReadFile(file); err != nil {
-				return Program{}, fmt.Errorf("%s cannot be built: %w", s.name, err)
-			}
-		}
+	if err := s.ofRepository("period"); err != nil {
+		return Program{}, err
 	}
 	path, err := s.built(ctx, say)
 	if err != nil {
@@ -41,18 +29,45 @@ func Period(ctx context.Context, say func(string)) (Program, error) {
 	return Program{Path: path, Version: PeriodVersion}, isPeriod(ctx, path)
 }
 
+// ofRepository adds the files of a folder of the harness, in the repository that the working directory is in. A file
+// takes the place of one of its name that another folder had.
+func (s *source) ofRepository(folder string) error {
+	top, err := Repository()
+	if err != nil {
+		return fmt.Errorf("%s cannot be built: %w", s.name, err)
+	}
+	for _, pattern := range []string{"*.go", "go.mod", "go.sum"} {
+		all, _ := filepath.Glob(filepath.Join(top, "harness", folder, pattern)) // the pattern is well formed
+		for _, file := range all {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			if s.files[filepath.Base(file)], err = os.ReadFile(file); err != nil {
+				return fmt.Errorf("%s cannot be built: %w", s.name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // isPeriod says why what stands at a path is not the client of the incident.
 func isPeriod(ctx context.Context, path string) error {
+	is, err := saysOf(ctx, path)
+	if err == nil && is != PeriodVersion {
+		err = fmt.Errorf("%s is not the client of the incident: asked for its version it says %q", path, is)
+	}
+	return err
+}
+
+// saysOf is what a program of ours says that it is.
+func saysOf(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	said, err := answer(ctx, path, "-version")
 	if err != nil {
-		return fmt.Errorf("%s cannot be run: %w", path, err)
+		return "", fmt.Errorf("%s cannot be run: %w", path, err)
 	}
-	if is := last(said, 1); is != PeriodVersion {
-		return fmt.Errorf("%s is not the client of the incident: asked for its version it says %q", path, is)
-	}
-	return nil
+	return last(said, 1), nil
 }
 
 // Repository is the top of Ghostroute's repository that the working directory is in.

@@ -110,6 +110,8 @@ matrix, which a test holds. As shipped, %s are not.
   some read succeeds.* Said, and not so: an event ends that state before it is looked at (registry/cache/cache.go).
   TestAnOutageOfOneServiceKeepsNoOther has both caches do it.
 
+[survivors.md](survivors.md) is what of it later versions of go-micro have.
+
 grpc-resolver-new is fresh in crash because nobody listed while the instance that crashes was there.
 `
 
