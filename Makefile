@@ -37,7 +37,7 @@ stress:   ## the incident and the tests again and again on a busy machine: make 
 agree:    ## hold the model to real members and proxies
 claims:   ## try to refute what each fix claims; writes fixtures/found/claims.md
 causes:   ## find every cause anew; writes fixtures/found
-versions: ## every cause on etcd 3.4 to 3.8 as processes, which are built first; writes fixtures/versions.md
+versions: ## every cause, and its own etcdctl, on etcd 3.4 to 3.8 as processes, built first; writes fixtures/versions.md
 bench-cache: ## what a proxy's cache is worth: variants side by side; writes fixtures/bench-cache.md and .svg
 mutants:  ## change etcd's proxy, and our own code, a line at a time: each must be noticed (ARGS=--resume goes on)
 etcd:     ## an etcd whose grpc-proxy can have a cache that does not lie, in artifacts/bin; ARGS="--out FOLDER"
@@ -81,7 +81,7 @@ real: build ## the parts, the incident, ten scenarios, every cause and the drop-
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/balancer ./harness/stage \
 		./harness/cmd/ghostroute ./harness/dropin ./harness/probe
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness -run '^(TestAttached|TestWhatIs|TestEndpoints|TestACleanUp)'
-	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestFoundPlans)$$'
+	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestAPlanBehindHAProxy|TestFoundPlans|TestTheOneLinerHeals)$$'
 	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
 	$(GHOSTROUTE) etcd
 	$(GHOSTROUTE) matrix --on real --etcd $(ETCD) --proxy artifacts/bin/etcd --fix revalidate --out artifacts/drop-in

@@ -57,6 +57,14 @@ func TestReadmeExample(t *testing.T) {
 	}
 }
 
+// TestReadmeOneLiner: what make versions types is what the READMEs say.
+func TestReadmeOneLiner(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{readmeEnglish, readmeChinese} {
+		require.True(t, strings.Contains(readmeOf(t, file).prose, "`"+OneLiner+"`"), "%s does not say %s", file, OneLiner)
+	}
+}
+
 // TestReadmeMatrix holds the few cells of the matrix that the READMEs show to fixtures/matrix.md.
 func TestReadmeMatrix(t *testing.T) {
 	t.Parallel()

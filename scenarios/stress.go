@@ -164,7 +164,7 @@ func (s *stress) run(ctx context.Context, b Bout) error {
 		command = append(command[:len(command):len(command)], under)
 	}
 	began := time.Now()
-	log, failed, err := alone(ctx, command)
+	log, failed, err := alone(ctx, nil, command)
 	took := time.Since(began)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,11 +211,12 @@ func (s *stress) failures(bouts []Bout) (n int) {
 }
 
 // alone runs a command in a process group of its own, of which nothing is left when it returns. The end of ctx is a
-// Ctrl-C to all of the group. failed says how it ended if not well, err that it could not be run.
-func alone(ctx context.Context, command []string) (log []byte, failed string, err error) {
+// Ctrl-C to all of the group. env is its environment, nil this process's own. failed says how it ended if not well, err
+// that it could not be run.
+func alone(ctx context.Context, env, command []string) (log []byte, failed string, err error) {
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = 5 * time.Second

@@ -14,12 +14,14 @@ import (
 	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
+	"ghostroute/harness/program"
 )
 
 // Etcd is an etcd, or one's members and another's proxies, and how it is called in a table.
 type Etcd struct {
 	On
-	Name string // "3.5.35", "3.4.23 behind proxies of 3.7.3"
+	Ctl  program.Program // the proxies' etcdctl, if there is one
+	Name string          // "3.5.35", "3.4.23 behind proxies of 3.7.3"
 }
 
 const versionsHead = `# Every cause on every etcd
@@ -30,6 +32,9 @@ The plan of each cause by which the stock proxy is wrong ([found](found/README.m
 ` + "`etcd grpc-proxy start`" + ` as processes. **yes**: it is wrong there too, and answered every step as ` +
 	`the model of 3.7.3
 says. Anything else is below the table.
+
+**etcdctl heals**: [the README's line](../README.md#if-you-run-grpc-proxy-today), typed with the etcdctl of the proxies'
+version, makes a proxy forget its ghost and writes nothing.
 
 "3.5.35 and 3.6.16" are members in turn: m1 and m3 run the first, m2 the second. etcd's members are at most one minor
 version apart; a 3.7 beside a 3.5, or a 3.4 beside a 3.6, panics as it starts. 3.4 beside 3.5 is not tried: a user who
@@ -54,6 +59,11 @@ func OnEach(ctx context.Context, out Output, etcds []Etcd) (table string, others
 		if columns[i], err = e.replay(ctx, causes); err != nil {
 			return "", 0, fmt.Errorf("on %s: %w", e.Name, err)
 		}
+		healed, err := e.heals(ctx)
+		if err != nil {
+			return "", 0, fmt.Errorf("on %s, its etcdctl: %w", e.Name, err)
+		}
+		columns[i] = append(columns[i], healed)
 		fmt.Fprintf(out, "%s: %d causes in %.0f s\n", e.Name, len(causes), time.Since(began).Seconds())
 	}
 	var rows, notes strings.Builder
@@ -62,13 +72,17 @@ func OnEach(ctx context.Context, out Output, etcds []Etcd) (table string, others
 		fmt.Fprintf(&rows, " %s |", e.Name)
 	}
 	rows.WriteString("\n|---|" + strings.Repeat("---|", len(etcds)) + "\n")
-	for n, cause := range causes {
-		fmt.Fprintf(&rows, "| [%[1]s](found/%[1]s.txt) |", cause)
+	for n, row := range append(causes, etcdctlHeals) {
+		if n < len(causes) {
+			fmt.Fprintf(&rows, "| [%[1]s](found/%[1]s.txt) |", row)
+		} else {
+			fmt.Fprintf(&rows, "| %s |", row)
+		}
 		for i := range etcds {
 			cell := columns[i][n]
-			if cell != yes {
+			if cell != yes && cell != none {
 				others++
-				fmt.Fprintf(&notes, "\n%s, %s:\n\n```\n%s\n```\n", etcds[i].Name, cause, cell)
+				fmt.Fprintf(&notes, "\n%s, %s:\n\n```\n%s\n```\n", etcds[i].Name, row, cell)
 				cell = "**no**"
 			}
 			fmt.Fprintf(&rows, " %s |", cell)
@@ -82,7 +96,11 @@ func OnEach(ctx context.Context, out Output, etcds []Etcd) (table string, others
 	return table + "\n## What differs\n" + notes.String(), others, nil
 }
 
-const yes = "yes"
+// What a cell says.
+const yes, none = "yes", "–"
+
+// etcdctlHeals is the row of OneLiner.
+const etcdctlHeals = "etcdctl heals"
 
 // replay is what the plan of each cause comes to on an etcd.
 func (e Etcd) replay(ctx context.Context, causes []string) (cells []string, err error) {

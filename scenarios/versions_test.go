@@ -29,6 +29,7 @@ func TestVersionsAreOfEveryReleaseAndEveryCause(t *testing.T) {
 			require.Contains(t, string(text), "\n| ["+causeNames[c]+"](found/"+causeNames[c]+".txt) |")
 		}
 	}
+	require.Contains(t, string(text), "\n| "+etcdctlHeals+" |")
 	for _, row := range rows[2:] {
 		for _, cell := range strings.Split(strings.Trim(row, "|"), "|")[1:] {
 			if cells++; strings.TrimSpace(cell) != yes {
