@@ -1,6 +1,13 @@
 package fresh
 
-import pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+import (
+	"testing"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// StartWatch starts the variant watch before a member. Package fresh_test sets it, for package proxy imports this one.
+var StartWatch func(t *testing.T, member string) pb.KVServer
 
 // Waiting is how many readers wait for an answer.
 func Waiting(kv pb.KVServer) (n int) {

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -34,6 +36,9 @@ type member struct {
 	refuse   func(*stream) *pb.WatchResponse // what a watch is answered in place of being created, if it is anything
 	rangeErr error                           // what a Range is refused with
 	stale    *pb.RangeResponse               // what reads that are no barriers are answered with
+	lagging  *pb.RangeResponse               // what serializable reads are answered with
+	replays  bool                            // a watch that begins in the past is sent what was written since
+	log      []*pb.WatchResponse             // what was written, a revision each
 	delay    func(*pb.RangeRequest)          // called with each Range, unlocked, once its answer is made
 	ranges   int                             // reads, barriers apart
 	barriers int
@@ -127,8 +132,11 @@ func (m *member) write(kind mvccpb.Event_EventType, keys ...string) int64 {
 			m.keys[k] = &mvccpb.KeyValue{Key: []byte(k), Value: fmt.Append(nil, rev), ModRevision: rev}
 		}
 	}
+	r := events(kind, rev, keys...)
+	r.Header = m.at()
+	m.log = append(m.log, r)
 	if !m.quiet {
-		m.deliver(events(kind, rev, keys...))
+		m.deliver(r)
 	}
 	return rev
 }
@@ -201,6 +209,9 @@ func (m *member) answer(r *pb.RangeRequest) (*pb.RangeResponse, error) {
 	if m.stale != nil && !isBarrier(r) {
 		return m.stale, nil
 	}
+	if m.lagging != nil && r.Serializable {
+		return m.lagging, nil
+	}
 	resp := &pb.RangeResponse{Header: m.at()}
 	for k, kv := range m.keys {
 		switch {
@@ -232,16 +243,24 @@ func (m *member) Watch(w pb.Watch_WatchServer) error {
 	c := in.GetCreateRequest()
 	s := &stream{send: make(chan *pb.WatchResponse, 10_000), end: make(chan struct{})}
 	m.mu.Lock()
-	m.created = append(m.created, c)
+	all := string(c.Key) == "\x00" // a proxy watches for its leader, too, a key that is never written
+	if all {
+		m.created = append(m.created, c)
+	}
 	var first *pb.WatchResponse
-	if m.refuse != nil {
+	if all && m.refuse != nil {
 		first = m.refuse(s)
 	}
 	if first == nil {
 		first = &pb.WatchResponse{Header: m.at(), Created: true}
 	}
-	if !first.Canceled {
+	if all && !first.Canceled {
 		m.streams = append(m.streams, s)
+	}
+	for _, r := range m.log {
+		if all && m.replays && c.StartRevision > 0 && r.Header.Revision >= c.StartRevision {
+			s.send <- r
+		}
 	}
 	m.mu.Unlock()
 	go func() { // ends with the stream
@@ -266,7 +285,7 @@ func (m *member) Watch(w pb.Watch_WatchServer) error {
 				return err
 			}
 		case <-s.end:
-			return nil
+			return status.Error(codes.Unavailable, "the connection broke") // etcd's client resumes after this
 		case <-w.Context().Done():
 			return w.Context().Err()
 		}
