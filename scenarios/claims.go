@@ -26,7 +26,8 @@ const claimsHead = `# What the fixes' claims came to
 
 Written by ` + "`make claims`" +
 	`. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real members and
-proxies. Not refuted is not proven: the number of schedules says how hard it was tried.
+proxies. Not refuted is not proven: the number of schedules says how hard it was tried. Of revalidate, consistent and coherent
+what proxies answer is judged, not what members answer that are asked past them.
 
 | fix | promise | came to | why |
 |---|---|---|---|
@@ -88,7 +89,7 @@ func (s Search) refute(ctx context.Context, out Output) (rows string, err error)
 	var tally hunt.Tally
 	open := s.Fix.Promises
 	for len(open) > 0 && ctx.Err() == nil && time.Since(began) < most {
-		if s.Checks, err = hunt.Checks(strings.Join(open, ",")); err != nil {
+		if s.Checks, err = s.Fix.Checks(strings.Join(open, ",")); err != nil {
 			return "", err
 		}
 		cfg := s.hunt(Output{})
@@ -111,7 +112,7 @@ func (s Search) refute(ctx context.Context, out Output) (rows string, err error)
 	for _, c := range s.Fix.Promises {
 		came, why, said := fmt.Sprintf("not refuted in %d schedules", tally.Plans.Load()), "", ""
 		if g, ok := found[c]; ok {
-			broken, err := again(ctx, s.Fix.lab(), g)
+			broken, err := again(ctx, s.Fix, g)
 			if err != nil {
 				return "", fmt.Errorf("%w\n%s", err, g.Plan)
 			}
@@ -140,13 +141,13 @@ func (s Search) refute(ctx context.Context, out Output) (rows string, err error)
 const tries = 5
 
 // again says how often of tries a finding's plan breaks its promise.
-func again(ctx context.Context, cfg lab.Config, g hunt.Finding) (broken int, err error) {
-	l, err := lab.New(cfg)
+func again(ctx context.Context, f Fix, g hunt.Finding) (broken int, err error) {
+	l, err := lab.New(f.lab())
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	checks, err := hunt.Checks(g.Check)
+	checks, err := f.Checks(g.Check)
 	if err != nil {
 		return 0, err
 	}

@@ -3,8 +3,14 @@ package scenarios
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/hunt"
+	"ghostroute/harness/explore/lab"
+	"ghostroute/harness/explore/plan"
 )
 
 // What one fix came to takes the place of what it had come to, and of no other's.
@@ -20,4 +26,27 @@ func TestClaimsOfOtherFixesStay(t *testing.T) {
 	require.Equal(t, 2*len(Fixes())-2, strings.Count(now, "| was |"))
 	require.Equal(t, 1, strings.Count(now, "| ttl | bounded | is | |\n"))
 	require.Equal(t, now, claimsTable(now, nil))
+}
+
+// The plan that refuted "every answer is linearizable" of each cache: a member that is cut off is asked past every
+// proxy. What proxies answer keeps it.
+func TestACacheClaimsWhatProxiesAnswer(t *testing.T) {
+	t.Parallel()
+	p, err := plan.Parse("plan members=3 proxies=2 clients=2 | cut m3 | put g1 p1 k1 | read g1 m3 k1 | read g1 p2 k1")
+	require.NoError(t, err)
+	fix, err := FixNamed("consistent")
+	require.NoError(t, err)
+	l, err := lab.New(fix.lab())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	for want, named := range map[check.Outcome]func(string) ([]check.Check, error){
+		check.Broken: hunt.Checks, check.Kept: fix.Checks} {
+		checks, err := named("linearizable,own-writes")
+		require.NoError(t, err)
+		out, err := l.Try(within(t, time.Minute), p, checks)
+		require.NoError(t, err)
+		for _, r := range out.Results {
+			require.Equal(t, want, r.Outcome, "%s: %s", r.Promise, r.Why)
+		}
+	}
 }

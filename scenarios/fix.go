@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"ghostroute/harness"
+	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
@@ -27,8 +29,20 @@ type Fix struct {
 	// stays: it is what is said. A fix of GetService only, or of requests and not of reads, has none: every check is
 	// about a whole history of reads.
 	Promises []string
+	Through  bool // Promises are of what proxies answer, and not of members that are asked past them
 	// what it does to the explorer's labs where that is another thing than Apply; nil for nothing
 	Lab func(*lab.Config)
+}
+
+// Checks are the explorer's checks of these names, with commas between, or "all", of what the fix is about.
+func (f Fix) Checks(names string) ([]check.Check, error) {
+	all, err := hunt.Checks(names)
+	for i := range all {
+		if f.Through {
+			all[i] = check.Through(all[i])
+		}
+	}
+	return all, err
 }
 
 // Fixes lists every fix. The first is none at all, the last the control: no proxy and no serializable read.
@@ -173,13 +187,13 @@ func Fixes() []Fix {
 			Source: proxy.Revalidate().Source, Claims: proxy.Revalidate().Claim,
 			GivesUp:  "serializable reads while there is no quorum",
 			Apply:    variant(proxy.Revalidate()),
-			Promises: everything()},
+			Promises: everything(), Through: true},
 
 		{Name: "consistent", Title: "a linearizable cache",
 			Source: proxy.Consistent().Source, Claims: proxy.Consistent().Claim,
 			GivesUp:  "answers while there is no quorum, and the cache where authentication is on",
 			Apply:    variant(proxy.Consistent()),
-			Promises: everything()},
+			Promises: everything(), Through: true},
 
 		{Name: "coherent", Title: "a cache of bounded staleness",
 			Source: proxy.Coherent(0).Source,
@@ -187,8 +201,8 @@ func Fixes() []Fix {
 			GivesUp: "answers while there is no quorum, the cache where authentication is on, and reads that see what " +
 				"another proxy has just told",
 			Apply:    variant(proxy.Coherent(2 * proxyTTL)), // every trial looks before half of it is over
-			Promises: []string{"bounded", "digest", "convergence", "identity"},
-			Lab:      func(c *lab.Config) { c.Topology.Variant, c.Heals = proxy.Coherent(0), 500*time.Millisecond }},
+			Promises: []string{"bounded", "digest", "convergence", "identity"}, Through: true,
+			Lab: func(c *lab.Config) { c.Topology.Variant, c.Heals = proxy.Coherent(0), 500*time.Millisecond }},
 
 		{Name: "control", Title: "no proxy, linearizable",
 			Source:   "the control arm: what is wrong here is not the proxies' doing",

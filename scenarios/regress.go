@@ -151,7 +151,11 @@ func (x *expectation) replay(ctx context.Context, out Output, s Search, e *Explo
 
 // run replays a kept plan. gone is why it is not as it was, "" where it breaks its promise by its cause still.
 func (k kept) run(ctx context.Context, l *lab.Lab) (out lab.Outcome, gone string, err error) {
-	checks, err := hunt.Checks(k.Check)
+	fix, err := FixNamed(k.Fix)
+	if err != nil {
+		return out, "", err
+	}
+	checks, err := fix.Checks(k.Check)
 	if err != nil {
 		return out, "", err
 	}

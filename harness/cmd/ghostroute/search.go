@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/scenarios"
 )
@@ -50,7 +49,7 @@ func (s *search) parse() (o scenarios.Search, err error) {
 		return o, usage{err}
 	}
 	if s.checks != "" {
-		if o.Checks, err = hunt.Checks(s.checks); err != nil {
+		if o.Checks, err = o.Fix.Checks(s.checks); err != nil {
 			return o, usage{err}
 		}
 	}

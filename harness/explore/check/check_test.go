@@ -64,6 +64,10 @@ func TestChecks(t *testing.T) {
 	}{
 		{"truth all along", Linearizable(0), Kept, "3 reads", noMind,
 			[]Read{read(12*ms, 2, "a"), read(22*ms, 3, "a", "b"), read(32*ms, 4, "b")}},
+		{"a ghost that a member tells of", Through(Linearizable(0)), Kept, "1 reads", noMind, []Read{read(22*ms, 3, "a", "b"),
+			with(func(r *Read) { r.Via, r.Source = "m1", history.Member }, read(32*ms, 3, "a", "b"))}},
+		{"a ghost that a proxy tells of", Through(Linearizable(0)), Broken, "by p2 (hit)", noMind,
+			[]Read{read(32*ms, 3, "a", "b")}},
 		{"either, while it happens", Linearizable(0), Kept, "", noMind,
 			[]Read{read(29*ms, 3, "a", "b"), with(func(r *Read) { r.Client = "g3" }, read(29*ms, 4, "b"))}},
 		{"a ghost", Linearizable(0), Broken, "g2 was told " + s1 + "a, " + s1 + "b by p2 (hit) as of revision 3", noMind,
