@@ -26,16 +26,16 @@ const claimsHead = `# What the fixes' claims came to
 
 Written by ` + "`make claims`" +
 	`. Each promise that a fix claims (scenarios/fix.go) is tried by random plans on real members and
-proxies. Not refuted is not proven: the number of schedules says how hard it was tried. Of revalidate, consistent and coherent
-what proxies answer is judged, not what members answer that are asked past them.
+proxies. Not refuted is not proven: the number of schedules says how hard it was tried. Of revalidate, consistent and
+coherent what proxies answer is judged, not what members answer that are asked past them.
 
 | fix | promise | came to | why |
 |---|---|---|---|
 `
 
 // Claims tries to refute each promise of each of these fixes, for s.Time a promise. What came of them is written to
-// fixtures/found/claims.md, where the rows of other fixes stay as they are; a plan that refutes a claim each time is kept
-// beside it.
+// fixtures/found/claims.md, where the rows of other fixes stay as they are; a plan that refutes a claim each time is
+// kept beside it.
 func Claims(ctx context.Context, out Output, s Search, fixes []Fix) error {
 	came := map[string]string{} // rows, by the fix
 	for _, f := range fixes {

@@ -11,8 +11,8 @@ import (
 // defaultMaxBytes is what a cache keeps where nobody says otherwise.
 const defaultMaxBytes = 64 << 20
 
-// answers are kept by their requests' bytes, and take no more than max bytes of memory, as an estimate: those used least
-// recently go first. Who has them has a lock around them.
+// answers are kept by their requests' bytes, and take no more than max bytes of memory, as an estimate: those used
+// least recently go first. Who has them has a lock around them.
 type answers struct {
 	max       int64
 	bytes     int64

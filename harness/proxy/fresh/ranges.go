@@ -204,7 +204,8 @@ func (s *ranges) shrink() {
 	}
 }
 
-// file keeps the answer to a question that was put after before, unless the watch has passed it, or it is too big. It is false where the answer is of no use to this watch.
+// file keeps the answer to a question that was put after before, unless the watch has passed it, or it is too big. It
+// is false where the answer is of no use to this watch.
 func (s *ranges) file(before asked, request string, keys adt.Interval, resp *pb.RangeResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

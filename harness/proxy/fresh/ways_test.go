@@ -27,8 +27,8 @@ type way struct {
 	want          [4]string           // in the order of servers
 }
 
-// The words are the matrix': fresh is never wrong, heals is right in the end, stale is wrong to the end, and it is shown
-// that nothing more comes. What coherent answers within its bound is not judged.
+// The words are the matrix': fresh is never wrong, heals is right in the end, stale is wrong to the end, where it is
+// shown that nothing more comes. What coherent answers within its bound is not judged.
 const (
 	fresh = "fresh"
 	heals = "heals"
