@@ -33,6 +33,7 @@ type Matrix struct {
 	Dir      string   // where the histories of what moved are kept, a folder a cell
 	Keep     bool     // cells keep their histories, for the page
 	Shard    Shard    // the part of the cells that Try tries; the zero Shard is all
+	Times    int      // how often each cell is tried; 0 means once
 
 	on    On
 	pool  *stage.Pool
@@ -103,16 +104,31 @@ func (m *Matrix) notApplicable(s Scenario, f Fix, reading gateway.Kind) string {
 	return m.on.lacks(Topology(s, f, reading))
 }
 
-// reading is one reading of a cell, with the news where it is not as expected.
+// reading is one reading of a cell, with the news where it is not as expected. Of one that is tried many times it is
+// the first that is not, if there is one.
 func (m *Matrix) reading(ctx context.Context, s Scenario, f Fix, reading gateway.Kind, replay string) (report.Reading,
 	error) {
 	expected := m.Expected[Key{s.Name, f.Name, reading}]
-	r, again, err := m.trial(ctx, s, f, reading)
-	if err != nil {
-		return report.Reading{}, err
+	var r Result
+	var again []string
+	moved := 0
+	for n := range max(m.Times, 1) {
+		one, late, err := m.trial(ctx, s, f, reading)
+		if err != nil {
+			return report.Reading{}, err
+		}
+		again = append(again, late...)
+		differs := one.Verdict.Label() != expected
+		if differs {
+			moved++
+		}
+		if n == 0 || differs && moved == 1 {
+			r = one
+		}
 	}
 	read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected,
 		Again: again}
+	var err error
 	if m.Keep {
 		read.Events = r.Events
 	}
@@ -127,10 +143,14 @@ func (m *Matrix) reading(ctx context.Context, s Scenario, f Fix, reading gateway
 		if err != nil {
 			return read, err
 		}
-		file := text.Quote(read.History)
-		read.News = fmt.Sprintf("%s against %s moved, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n"+
-			"  judge    %s judge %s\n  draw     %s draw %s\n  replay   %s", s.Name, f.Name, reading, cmp.Or(expected, "nothing"),
-			r.Verdict, Evidence(r.Verdict), Moved(s, whose, expected, label), Program, file, Program, file, replay)
+		file, often := text.Quote(read.History), ""
+		if m.Times > 1 {
+			often = fmt.Sprintf(" %d of %d times", moved, m.Times)
+		}
+		read.News = fmt.Sprintf("%s against %s moved%s, read %s\n  it was   %s\n  it is    %s%s\n  that is  %s\n"+
+			"  judge    %s judge %s\n  draw     %s draw %s\n  replay   %s", s.Name, f.Name, often, reading,
+			cmp.Or(expected, "nothing"), r.Verdict, Evidence(r.Verdict), Moved(s, whose, expected, label), Program, file,
+			Program, file, replay)
 	}
 	return read, nil
 }

@@ -28,6 +28,7 @@ func (c *command) matrix() *cobra.Command {
 	var scenario, fix string
 	var part shard
 	var on on
+	times := uint(1)
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Try every scenario against every fix, and write the page that shows it",
@@ -37,6 +38,7 @@ func (c *command) matrix() *cobra.Command {
 			"The page, the same as text, Markdown and JSON, and the history of each cell that moved are kept.",
 		Example: "  ghostroute matrix\n  ghostroute matrix --balancer haproxy --scenario proxy-drained\n" +
 			"  ghostroute matrix --scenario crash --fix ttl -o json\n" +
+			"  ghostroute matrix --scenario last-instance --times 20\n" +
 			"  ghostroute matrix --on real --etcd 3.5 --fix none\n  ghostroute matrix --client period --fix none\n" +
 			"  ghostroute matrix --shard 2/4 --out shards/2 --junit shards/2/matrix.xml",
 		Args: noArgs,
@@ -62,7 +64,7 @@ func (c *command) matrix() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m.Keep, m.Shard = true, part.Shard
+			m.Keep, m.Shard, m.Times = true, part.Shard, int(max(times, 1))
 			runs, err := on.find(cmd.Context())
 			if err != nil {
 				return errors.Join(err, m.Close())
@@ -80,6 +82,7 @@ func (c *command) matrix() *cobra.Command {
 	on.clientFlag(cmd)
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
 	c.parallelFlag(cmd, 48)
+	cmd.Flags().UintVar(&times, "times", 1, "how often each cell is tried: one that ever moves is told, and how often")
 	c.junitFlag(cmd)
 	part.flag(cmd, "cells")
 	return c.results(c.keeps(cmd, "the folder for the page and the histories"))
@@ -158,6 +161,9 @@ func (c *command) try(ctx context.Context, progress io.Writer, m *scenarios.Matr
 	of := ""
 	if m.Shard.Of > 0 {
 		of = ", of which shard " + m.Shard.String() + " has its part"
+	}
+	if m.Times > 1 {
+		of += ", each " + text.Count(m.Times, "time")
 	}
 	fmt.Fprintf(progress, "%s to try%s\n", text.Count(all, "cell"), of)
 	run, err = m.Try(ctx, ss, fs, int(max(c.parallel, 1)), func(n, of int, why []string) {
