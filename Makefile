@@ -7,9 +7,9 @@ export GOFLAGS
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Trials mostly wait: for leases, for a cache to lapse. This is the most at a time; fewer begin where the machine does not
-# keep up (harness/pace).
-PARALLEL ?= 48
+# Trials mostly wait: for leases, for a cache to lapse. This is the most at a time, those that only wait among them; fewer
+# begin where the machine does not keep up (harness/pace).
+PARALLEL ?= 96
 
 # A variable on the command line that does nothing is a typo.
 VARIABLES := ARGS N PACE IN PARALLEL ETCD CELLS GO GOFLAGS STATICCHECK

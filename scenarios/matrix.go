@@ -38,6 +38,7 @@ type Matrix struct {
 	on    On
 	pool  *stage.Pool
 	pace  *pace.Pace
+	room  chan struct{} // a place for each bench that may stand at a time, those that only wait among them
 	alone sync.RWMutex // trials share it; one that has been late twice has it for itself
 
 	mu    sync.Mutex
@@ -50,8 +51,13 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 	if expected == nil {
 		expected = Verdicts{}
 	}
+	stand, err := room.Benches(standing)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := stage.NewPool()
-	return &Matrix{Expected: expected, Dir: dir, pool: pool, pace: pace.New(few, many), found: Verdicts{}}, err
+	return &Matrix{Expected: expected, Dir: dir, pool: pool, pace: pace.New(few, many), room: make(chan struct{}, stand),
+		found: Verdicts{}}, err
 }
 
 // RunOn has cells be tried on processes, or with the zero On in this one, as they are unless it is called. It is called
@@ -187,8 +193,9 @@ func (m *Matrix) whose(ctx context.Context, s Scenario, f Fix, reading gateway.K
 // matrix beside it: what made it late may be their number.
 const attempts, together = 5, 2
 
-// few and many are how many trials there are at a time on a machine that hardly keeps up, and on one that is idle.
-const few, many = 6, 48
+// few and many are how many trials do something at a time, on a machine that hardly keeps up, and on one that is idle;
+// standing is how many there are with those that wait their patience out.
+const few, many, standing = 6, 48, 96
 
 // standstill is how long a goroutine that is ready may wait for its turn. A trial during which one waited longer says
 // nothing: what should have come first may have come second.
@@ -225,6 +232,12 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 
 // paced is a trial that begins when the machine keeps up with one more, and is void if it did not keep up with it.
 func (m *Matrix) paced(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
+	select {
+	case m.room <- struct{}{}:
+		defer func() { <-m.room }()
+	case <-ctx.Done():
+		return Result{}, context.Cause(ctx)
+	}
 	ctx, end, err := m.pace.Begin(ctx)
 	if err != nil {
 		return Result{}, err
@@ -319,9 +332,6 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	if err != nil {
 		return run, err
 	}
-	if parallel, err = room.Benches(min(parallel, len(mine))); err != nil {
-		return run, err
-	}
 	order := slices.Clone(mine)
 	if _, err := longestFirst(order, scenarios, fixes); err != nil {
 		return run, err
@@ -333,7 +343,7 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	var telling sync.Mutex
 	done := 0
 	var wg sync.WaitGroup
-	for range parallel {
+	for range min(parallel, len(mine)) {
 		wg.Go(func() {
 			for n := range next {
 				cell, moved, err := m.Cell(ctx, scenarios[n/len(fixes)], fixes[n%len(fixes)])

@@ -81,7 +81,7 @@ func (c *command) matrix() *cobra.Command {
 	on.balancerFlag(cmd)
 	on.clientFlag(cmd)
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
-	c.parallelFlag(cmd, 48)
+	c.parallelFlag(cmd, 96)
 	cmd.Flags().UintVar(&times, "times", 1, "how often each cell is tried: one that ever moves is told, and how often")
 	c.junitFlag(cmd)
 	part.flag(cmd, "cells")

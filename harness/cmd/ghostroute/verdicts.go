@@ -64,6 +64,6 @@ func (c *command) verdicts() *cobra.Command {
 	}
 	name(cmd, &scenario, "scenario", "try this one only", scenarios.Names())
 	name(cmd, &fix, "fix", "try this one only", scenarios.FixNames())
-	c.parallelFlag(cmd, 48)
+	c.parallelFlag(cmd, 96)
 	return c.keeps(cmd, "the folder for the histories of what moved")
 }
