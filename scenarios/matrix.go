@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ type Matrix struct {
 	pool  *stage.Pool
 	pace  *pace.Pace
 	room  chan struct{} // a place for each bench that may stand at a time, those that only wait among them
-	alone sync.RWMutex // trials share it; one that has been late twice has it for itself
+	alone sync.RWMutex  // trials share it; one that has been late twice has it for itself
 
 	mu    sync.Mutex
 	found Verdicts
@@ -62,7 +63,12 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 
 // RunOn has cells be tried on processes, or with the zero On in this one, as they are unless it is called. It is called
 // before any is.
-func (m *Matrix) RunOn(on On) { m.on, m.pool.Programs = on, on.Etcd }
+func (m *Matrix) RunOn(on On) {
+	m.on, m.pool.Programs = on, on.Etcd
+	if on.Real() || on.Period() { // six processes each do not only wait
+		m.room = make(chan struct{}, runtime.NumCPU())
+	}
+}
 
 // On is what cells are tried on.
 func (m *Matrix) On() On { return m.on }
@@ -75,17 +81,25 @@ func (m *Matrix) Close() error {
 
 // Cell tries one scenario against one fix. What it says is not as it was expected to be: with moved, the run fails.
 func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell, moved []string, err error) {
-	began := time.Now()
 	cell = report.Cell{Scenario: s.Name, Fix: f.Name, Without: map[string]string{},
 		Replay: fmt.Sprintf("%s matrix --scenario %s --fix %s%s", Program, s.Name, f.Name, m.on.flags())}
-	for _, reading := range Readings {
+	reads := make([]report.Reading, len(Readings))
+	errs := make([]error, len(Readings))
+	var tried sync.WaitGroup
+	for n, reading := range Readings {
 		if why := m.notApplicable(s, f, reading); why != "" {
 			cell.NA, cell.Without[string(reading)] = why, why
 			continue
 		}
-		read, err := m.reading(ctx, s, f, reading, cell.Replay)
-		if err != nil {
-			return cell, moved, err
+		tried.Go(func() { reads[n], errs[n] = m.reading(ctx, s, f, reading, cell.Replay) })
+	}
+	tried.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return cell, nil, err
+	}
+	for n, read := range reads {
+		if cell.Without[string(Readings[n])] != "" {
+			continue
 		}
 		if read.News != "" {
 			moved = append(moved, read.News)
@@ -95,7 +109,6 @@ func (m *Matrix) Cell(ctx context.Context, s Scenario, f Fix) (cell report.Cell,
 	if len(cell.Readings) > 0 {
 		cell.NA = "" // one reading of two is left: the table says which
 	}
-	cell.Took = time.Since(began)
 	return cell, moved, nil
 }
 
@@ -133,7 +146,7 @@ func (m *Matrix) reading(ctx context.Context, s Scenario, f Fix, reading gateway
 		}
 	}
 	read := report.Reading{Name: string(reading), Question: *r.Question, Verdict: r.Verdict, Expected: expected,
-		Again: again}
+		Again: again, Took: r.Took}
 	var err error
 	if m.Keep {
 		read.Events = r.Events
@@ -245,6 +258,7 @@ func (m *Matrix) paced(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	defer end()
 	began := time.Now()
 	r, err := m.try(ctx, s, f, reading)
+	r.Took = time.Since(began)
 	switch stood := m.pace.Stood(began); {
 	case err != nil:
 	case stood > standstill:
@@ -332,6 +346,11 @@ func (m *Matrix) Try(ctx context.Context, scenarios []Scenario, fixes []Fix, par
 	if err != nil {
 		return run, err
 	}
+	stand, err := room.Benches(parallel)
+	if err != nil {
+		return run, err
+	}
+	m.room = make(chan struct{}, stand)
 	order := slices.Clone(mine)
 	if _, err := longestFirst(order, scenarios, fixes); err != nil {
 		return run, err

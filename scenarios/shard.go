@@ -134,9 +134,9 @@ const secondsHead = "# What a reading of a scenario takes, in seconds. Shards ar
 func WriteSeconds(run report.Run) error {
 	took, readings := map[string]time.Duration{}, map[string]int{}
 	for _, c := range run.Cells {
-		if n := len(c.Readings); n > 0 {
-			took[c.Scenario] += c.Took
-			readings[c.Scenario] += n
+		for _, r := range c.Readings {
+			took[c.Scenario] += r.Took
+			readings[c.Scenario]++
 		}
 	}
 	text := secondsHead

@@ -36,6 +36,7 @@ type Result struct {
 	Late    bool // time broke a premise of the trial: it says nothing, and may be made again
 	Overran bool // it was still running when its time was over
 	Verdict verdict.Verdict
+	Took    time.Duration // with its cluster's start, where one was started
 }
 
 // Topology is what a scenario and a fix together make of the incident's topology, for one reading.

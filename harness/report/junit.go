@@ -56,7 +56,7 @@ func (c Cell) junit(ran bool, reading string) (t junitCase) {
 			Text: cmp.Or(r.News, "replay   "+c.Replay)}
 	}
 	if read {
-		t.Time = seconds(c.Took / time.Duration(len(c.Readings)))
+		t.Time = seconds(r.Took)
 	}
 	for _, why := range r.Again {
 		t.Out += "it was tried again: " + why + "\n"

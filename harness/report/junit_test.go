@@ -18,7 +18,7 @@ func TestJUnit(t *testing.T) {
 	moved := &run.Cells[2].Readings[0]
 	moved.News, moved.Again = "rollout against none moved\n  it is    unknown: "+evil+"\x1b", []string{"too late: " + evil}
 	run.Cells[1].Without = map[string]string{"go-micro": "never reads this way"}
-	run.Cells[2].Took = 3 * time.Second
+	moved.Took = 3 * time.Second
 	golden(t, "junit.xml", write(t, func(w io.Writer) error { return report.JUnit(w, run) }))
 
 	run.Shard = "1/2"

@@ -21,7 +21,7 @@ import (
 )
 
 // Schema is the version of Run's form. It changes when a field changes its meaning or goes, not when one is added.
-const Schema = "ghostroute/report/2"
+const Schema = "ghostroute/report/3"
 
 // Run is every scenario against every fix, once.
 type Run struct {
@@ -83,7 +83,6 @@ type Cell struct {
 	Replay   string    `json:"replay,omitempty"` // the command that runs this cell alone
 	// the readings that make no sense here, and why
 	Without map[string]string `json:"without,omitempty"`
-	Took    time.Duration     `json:"took,omitempty"` // its trials, in nanoseconds, beside those of other cells
 }
 
 // Reading is a cell as one kind of gateway saw it.
@@ -96,6 +95,7 @@ type Reading struct {
 	History  string           `json:"history,omitempty"`  // that file, where it was saved
 	News     string           `json:"news,omitempty"`     // of a verdict that moved: what is told of it
 	Again    []string         `json:"again,omitempty"`    // why it was tried again, once for each time
+	Took     time.Duration    `json:"took,omitempty"`     // its last trial, in nanoseconds, beside others
 }
 
 // Labelled is a reading of which no more is known than its verdict's label, "stale ghost".
