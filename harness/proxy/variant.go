@@ -88,7 +88,7 @@ func Variants() []Variant {
 		Watching(), OpenEnded(), Revalidate(), Consistent(), Coherent(0), L4()}
 }
 
-// VariantNamed finds a variant by its name.
+// VariantNamed finds a variant, of Variants or Cured, by its name.
 func VariantNamed(name string) (Variant, error) {
-	return text.Find("proxy variant", name, Variants(), Variant.String)
+	return text.Find("proxy variant", name, append(Variants(), Cured()...), Variant.String)
 }
