@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
@@ -185,7 +187,7 @@ func (b *Bench) startInstances(ctx context.Context) error {
 func (b *Bench) startGateways(ctx context.Context) error {
 	for _, user := range b.Topology.Users {
 		if user != "" && user != stage.Root {
-			if err := b.User(ctx, user); err != nil {
+			if err := b.User(ctx, user, keys.Registry, clientv3.PermissionType(clientv3.PermRead)); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/keys"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/stage"
@@ -64,7 +65,8 @@ func setupCommands() []Command {
 		Does: "Adds a user to etcd, or takes the user's right or the user away again. Only on a bench with auth.",
 		Args: []Arg{
 			{"NAME", aText(), "the user's name"},
-			{"[may=…]", oneOf("read", "nothing"), "read is: the registry. nothing takes the right away again"},
+			{"[may=…]", oneOf("read", "write", "nothing"), "the registry; who may write may read. nothing takes it away"},
+			{"[service=…]", aText(), "for a new user: the keys of this service only"},
 			{"[delete]", aFlag(), "removes the user"},
 		},
 		run: (*call).user,
@@ -206,7 +208,17 @@ func (c *call) user() error {
 		return c.wrong("authentication is off on this bench: begin with bench auth")
 	}
 	name, gone, denied := c.one("name"), c.has("delete"), c.has("delete") || c.one("may") == "nothing"
+	what, prefix, may, verb := "the registry", keys.Registry, clientv3.PermRead, "read"
+	if c.has("service") {
+		what, prefix = c.service(), keys.Service(c.service())
+	}
+	if c.one("may") == "write" {
+		may, verb = clientv3.PermReadWrite, "read and write"
+	}
 	_, known := c.nb.denied[name]
+	if known && (c.has("service") || may == clientv3.PermReadWrite) {
+		return c.wrong("there is a %s already: what a user may is said when it is added", name)
+	}
 	c.nb.denied[name] = denied
 	change := func(root *clientv3.Client) (err error) {
 		switch {
@@ -225,7 +237,7 @@ func (c *call) user() error {
 	if known || denied {
 		err = c.b().Administer(c.ctx(), "user", change)
 	} else {
-		err = c.b().User(c.ctx(), name)
+		err = c.b().User(c.ctx(), name, prefix, clientv3.PermissionType(may))
 	}
 	switch {
 	case err != nil:
@@ -235,7 +247,7 @@ func (c *call) user() error {
 	case denied:
 		c.say("etcd knows %s, who may read nothing", name)
 	default:
-		c.say("etcd knows %s, who may read the registry", name)
+		c.say("etcd knows %s, who may %s %s", name, verb, what)
 	}
 	return nil
 }

@@ -40,15 +40,14 @@ func (s *Stage) EnableAuth(ctx context.Context) error {
 	return s.Cluster.WaitCaughtUp(ctx)
 }
 
-// User adds a user who may read the registry and nothing else; the password is the name, the role is RoleOf.
-func (s *Stage) User(ctx context.Context, name string) error {
+// User adds a user who may do that with every key that begins with prefix, and nothing else; the password is the name,
+// the role is RoleOf.
+func (s *Stage) User(ctx context.Context, name, prefix string, may clientv3.PermissionType) error {
 	return s.Administer(ctx, "user", func(c *clientv3.Client) error {
 		if _, err := c.RoleAdd(ctx, RoleOf(name)); err != nil {
 			return err
 		}
-		read := clientv3.PermissionType(clientv3.PermRead)
-		if _, err := c.RoleGrantPermission(ctx, RoleOf(name), keys.Registry,
-			keys.PrefixEnd(keys.Registry), read); err != nil {
+		if _, err := c.RoleGrantPermission(ctx, RoleOf(name), prefix, keys.PrefixEnd(prefix), may); err != nil {
 			return err
 		}
 		if _, err := c.UserAdd(ctx, name, name); err != nil {
@@ -59,8 +58,8 @@ func (s *Stage) User(ctx context.Context, name string) error {
 	})
 }
 
-// RoleOf is the role by which a user made with User reads.
-func RoleOf(user string) string { return user + "-reads" }
+// RoleOf is the role of a user made with User.
+func RoleOf(user string) string { return user + "-may" }
 
 // Administer does something to users or roles on a member as root, records it as an operation of that name, and waits
 // until every member has applied it: what changes no key changes no revision.

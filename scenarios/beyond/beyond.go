@@ -266,24 +266,6 @@ func (b *Bench) put(keys ...string) (revision int64, err error) {
 // relays says whether there is a proxy that knows watches from bytes.
 func (b *Bench) relays() bool { return !b.Fix.Direct && !b.Fix.Variant.Relays }
 
-// user adds a user who may read and write what begins with prefix; the password is the name.
-func (b *Bench) user(name, prefix string) error {
-	return b.Administer(b.ctx, "user", func(c *clientv3.Client) error {
-		all := clientv3.PermissionType(clientv3.PermReadWrite)
-		_, err := c.RoleAdd(b.ctx, name)
-		if err == nil {
-			_, err = c.RoleGrantPermission(b.ctx, name, prefix, clientv3.GetPrefixRangeEnd(prefix), all)
-		}
-		if err == nil {
-			_, err = c.UserAdd(b.ctx, name, name)
-		}
-		if err == nil {
-			_, err = c.UserGrantRole(b.ctx, name, name)
-		}
-		return err
-	})
-}
-
 // NotApplicable says why a cell makes no sense, "" where it does.
 func NotApplicable(s Scenario, f Fix) string {
 	if s.NA == nil {

@@ -154,7 +154,8 @@ func (b *Bench) ended(client, name, key string, opts ...clientv3.OpOption) error
 // users adds users, each with the prefix that it may read and write.
 func (b *Bench) users(names ...string) error {
 	for i := 0; i < len(names); i += 2 {
-		if err := b.user(names[i], names[i+1]); err != nil {
+		all := clientv3.PermissionType(clientv3.PermReadWrite)
+		if err := b.User(b.ctx, names[i], names[i+1], all); err != nil {
 			return err
 		}
 	}
