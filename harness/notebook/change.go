@@ -64,6 +64,11 @@ func changeCommands() []Command {
 		Args: []Arg{who, {"INSTANCE", anInstance(), ""}},
 		run:  (*call).revoke,
 	}, {
+		Name: "renew", Example: "renew m1 v1-a", act: true,
+		Does: "Renews the lease of an instance once, as go-micro does for itself: from now on it lives as long again.",
+		Args: []Arg{who, {"INSTANCE", anInstance(), ""}, {"[patience=…]", aDuration(), "how long to wait for an answer"}},
+		run:  (*call).renew,
+	}, {
 		Name: "put", Example: "put m1 instance=v1-a", act: true,
 		Does: "Writes a key into etcd: a key and value of your own, or the registration of an instance as it last was.",
 		Args: []Arg{
@@ -242,22 +247,6 @@ func (c *call) restart(name string) error {
 	if c.nb.kindOf(name) == "instance" {
 		c.registered(n, name)
 	}
-	return c.caughtUp()
-}
-
-func (c *call) revoke() error {
-	who, id := c.one("who"), c.one("instance")
-	c.nb.left(id)
-	client, err := c.connect(who)
-	if err != nil {
-		return err
-	}
-	revision, err := c.b().Revoke(c.ctx(), client, c.b().Instance(id).Key())
-	if err != nil {
-		return c.fails(err, "the lease of %s is not revoked %s", id, c.nb.way(who))
-	}
-	c.say("the lease of %s is revoked %s: etcd deletes its key (revision %d)",
-		id, c.nb.way(who), c.nb.revision(revision))
 	return c.caughtUp()
 }
 

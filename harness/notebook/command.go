@@ -62,6 +62,7 @@ func Commands() []Command {
 	}{
 		{"Set up", setupCommands()},
 		{"Look", lookCommands()},
+		{"Watch", watchCommands()},
 		{"Operate", operatorCommands()},
 		{"Change", changeCommands()},
 		{"Connections", connectionCommands()},

@@ -33,6 +33,7 @@ func aMember() kind    { return kind{word: "a member", names: (*Notebook).member
 func aGateway() kind   { return kind{word: "a gateway", names: (*Notebook).gatewayNames} }
 func anInstance() kind { return kind{word: "an instance", names: (*Notebook).instanceNames} }
 func aClient() kind    { return kind{word: "a client", names: (*Notebook).clientNames} }
+func watcher() kind    { return kind{word: "a node that watches", names: (*Notebook).watcherNames} }
 func aFix() kind       { return kind{word: "a fix", names: (*Notebook).fixNames} }
 func aScenario() kind  { return kind{word: "a scenario", names: (*Notebook).scenarioNames} }
 
@@ -46,7 +47,7 @@ func connected() kind { return anyOf(aGateway(), anInstance(), aClient()) }
 func asker() kind { return anyOf(aGateway(), anInstance(), aClient(), aProxy(), aMember()) }
 
 func aVariant() kind {
-	return ofNames("a proxy variant", text.Each(proxy.Variants(), proxy.Variant.String)...)
+	return ofNames("a proxy variant", text.Each(append(proxy.Variants(), proxy.Cured()...), proxy.Variant.String)...)
 }
 func aLibrary() kind { return oneOf(string(gateway.Mended), string(gateway.Resolver)) }
 func aReading() kind { return oneOf(string(gateway.EachRequest), string(gateway.GoMicro)) }

@@ -1,6 +1,7 @@
 package notebook
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,6 +96,7 @@ func (nb *Notebook) gatewayNames() []string {
 }
 func (nb *Notebook) instanceNames() []string { return nb.instances }
 func (nb *Notebook) clientNames() []string   { return nb.clients }
+func (nb *Notebook) watcherNames() []string  { return slices.Sorted(maps.Keys(nb.watches)) }
 func (nb *Notebook) scenarioNames() []string { return nb.opts.Scenarios }
 func (nb *Notebook) fixNames() []string      { return text.Each(nb.opts.Fixes, Fix.name) }
 func (nb *Notebook) topologyFixNames() []string {

@@ -67,12 +67,14 @@ type Notebook struct {
 	users     map[string]string // client → user
 	denied    map[string]bool   // users who may not read the registry
 	gates     map[string][]*gate
-	held      []*call       // commands that an RPC of theirs keeps from going on
-	trial     *trial.Trial  // that arrange began last
-	phase     history.Phase // of that
-	stayed    []string      // instances that have registered since, and neither left nor died
-	before    int64         // the revision that truth was at then
-	probes    int           // reads made by narrow, each of another key
+	watches   map[string]*watching // by who watches
+	begun     int                  // watches
+	held      []*call              // commands that an RPC of theirs keeps from going on
+	trial     *trial.Trial         // that arrange began last
+	phase     history.Phase        // of that
+	stayed    []string             // instances that have registered since, and neither left nor died
+	before    int64                // the revision that truth was at then
+	probes    int                  // reads made by narrow, each of another key
 
 	verdicts []Verdict
 }
@@ -85,7 +87,7 @@ type gate struct {
 }
 
 func newNotebook(ctx context.Context, o Options) *Notebook {
-	return &Notebook{opts: o, ctx: ctx, gates: map[string][]*gate{}}
+	return &Notebook{opts: o, ctx: ctx, gates: map[string][]*gate{}, watches: map[string]*watching{}}
 }
 
 // deadline is a notebook's.
@@ -222,6 +224,9 @@ func (nb *Notebook) close() error {
 		<-c.done
 	}
 	nb.held, nb.gates = nil, map[string][]*gate{}
+	for who := range nb.watches {
+		nb.unwatch(who)
+	}
 	if nb.bench == nil {
 		return nil
 	}

@@ -144,7 +144,7 @@ func (s *show) rest(line string, each time.Duration) {
 }
 
 func (s *show) marked(line string) string {
-	for _, word := range []string{"GHOST ", "HIDDEN ", "LEAK ", ": 502", ": 500", "stale "} {
+	for _, word := range []string{"GHOST ", "HIDDEN ", "LEAK ", "SILENT ", ": 502", ": 500", "stale "} {
 		if strings.Contains(line, word) {
 			return s.paint(text.Red, line)
 		}

@@ -178,16 +178,39 @@ func (s *Stage) scatter(ctx context.Context, p *proxy.Proxy, key string, opts []
 
 // Revoke revokes the lease of a key through a client. The lease is read on a member.
 func (s *Stage) Revoke(ctx context.Context, c *clientv3.Client, key string) (revision int64, err error) {
+	id, err := s.leaseOf(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	v, err := c.Revoke(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("the lease of %s was not revoked: %w", key, err)
+	}
+	return v.Header.Revision, nil
+}
+
+// Renew renews the lease of a key once, through a client, as go-micro does, and returns how many seconds the answer
+// says that it has: all that were granted, if it was renewed. The lease is read on a member.
+func (s *Stage) Renew(ctx context.Context, c *clientv3.Client, key string) (seconds int64, err error) {
+	id, err := s.leaseOf(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	r, err := c.KeepAliveOnce(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	return r.TTL, nil
+}
+
+// leaseOf is the lease of a key, read on a member.
+func (s *Stage) leaseOf(ctx context.Context, key string) (clientv3.LeaseID, error) {
 	r, err := s.Cluster.Truth(ctx, key)
 	if err != nil {
 		return 0, err
 	}
 	if len(r.Kvs) == 0 || r.Kvs[0].Lease == 0 {
-		return 0, fmt.Errorf("%s has no lease to revoke", key)
+		return 0, fmt.Errorf("%s has no lease", key)
 	}
-	v, err := c.Revoke(ctx, clientv3.LeaseID(r.Kvs[0].Lease))
-	if err != nil {
-		return 0, fmt.Errorf("the lease of %s was not revoked: %w", key, err)
-	}
-	return v.Header.Revision, nil
+	return clientv3.LeaseID(r.Kvs[0].Lease), nil
 }

@@ -95,7 +95,7 @@ func TestEveryWriteIsRecordedOnce(t *testing.T) {
 		}
 	}
 	_, err = s.Revoke(ctx, ops, "k")
-	require.EqualError(t, err, "k has no lease to revoke")
+	require.EqualError(t, err, "k has no lease")
 }
 
 // A cut, a black hole and a delay are told link by link, and Mend ends what there was.

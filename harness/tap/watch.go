@@ -14,6 +14,7 @@ import (
 type Watched struct {
 	tap    *Tap
 	is     history.Watch
+	asked  int // the Seq of its being asked for
 	cancel context.CancelFunc
 	done   chan struct{}
 	read   chan struct{} // closed when it is read from
@@ -31,7 +32,7 @@ func (t *Tap) Watch(ctx context.Context, w clientv3.Watcher, name, key string, i
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	x := &Watched{tap: t, is: is, cancel: cancel, done: make(chan struct{}), read: make(chan struct{})}
-	x.add(history.Watch{Op: history.WatchAsk})
+	x.asked = x.add(history.Watch{Op: history.WatchAsk})
 	go func() {
 		defer close(x.done)
 		ch := w.Watch(ctx, key, append(opts, clientv3.WithCreatedNotify())...)
@@ -81,9 +82,19 @@ func word(r clientv3.WatchResponse) history.Watch {
 	return at
 }
 
-func (x *Watched) add(w history.Watch) {
+func (x *Watched) add(w history.Watch) (seq int) {
 	w.Watch, w.Key, w.End, w.From, w.Leader = x.is.Watch, x.is.Key, x.is.End, x.is.From, x.is.Leader
-	x.tap.History.Add(history.Event{Who: x.tap.Client, Watch: &w})
+	return x.tap.History.Add(history.Event{Who: x.tap.Client, Watch: &w}).Seq
+}
+
+// Words are what the watch has been told so far: first that it stands or that it is over.
+func (x *Watched) Words() (words []history.Watch) {
+	for _, e := range x.tap.History.Since(x.asked) {
+		if e.Watch != nil && e.Who == x.tap.Client && e.Watch.Watch == x.is.Watch {
+			words = append(words, *e.Watch)
+		}
+	}
+	return words
 }
 
 // Read has a watch that was idle be read from. It may be called once.
