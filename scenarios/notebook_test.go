@@ -32,7 +32,7 @@ func TestNotebook(t *testing.T) {
 			require.Equal(t, want, v.Label,
 				"the notebook and the matrix disagree on %s/%s, read by %s", v.Scenario, v.Fix, v.Reading)
 		}
-	}), 15)
+	}), 17)
 }
 
 // TestNotebookChinese keeps the Chinese chapters in step: the same commands, which print the same. They are run where
