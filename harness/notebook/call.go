@@ -1,10 +1,12 @@
 package notebook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"ghostroute/harness"
 )
@@ -28,6 +30,15 @@ func (c *call) b() *harness.Bench { return c.nb.bench }
 
 // ctx ends with the notebook's deadline.
 func (c *call) ctx() context.Context { return c.nb.ctx }
+
+// patiently is ctx for as long as a command waits for an answer: as patience= says, or patience. It has no deadline,
+// which would travel with the request: whoever is asked would then give up a moment before who asks, and that would be
+// the answer.
+func (c *call) patiently() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(c.ctx())
+	over := time.AfterFunc(cmp.Or(c.duration("patience"), patience), cancel)
+	return ctx, func() { over.Stop(); cancel() }
+}
 
 // say prints a line.
 func (c *call) say(format string, args ...any) {

@@ -1,10 +1,5 @@
 package notebook
 
-import (
-	"cmp"
-	"context"
-)
-
 func (c *call) revoke() error {
 	who, id := c.one("who"), c.one("instance")
 	c.nb.left(id)
@@ -27,7 +22,7 @@ func (c *call) renew() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx(), cmp.Or(c.duration("patience"), patience))
+	ctx, cancel := c.patiently()
 	defer cancel()
 	seconds, err := c.b().Renew(ctx, client, c.b().Instance(id).Key())
 	switch {

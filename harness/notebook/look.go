@@ -2,7 +2,6 @@ package notebook
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,7 +97,7 @@ func (c *call) get() error {
 	op := c.read()
 	serializable := c.one("mode") == "serializable"
 	req := &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: serializable}
-	ctx, cancel := context.WithTimeout(c.ctx(), cmp.Or(c.duration("patience"), patience))
+	ctx, cancel := c.patiently()
 	defer cancel()
 	var md metadata.MD
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}

@@ -100,7 +100,7 @@ func (c *call) watch() error {
 
 // hears waits until a watch has had such words, or patience is over.
 func (c *call) hears(w *watching, enough func([]history.Watch) bool) error {
-	ctx, cancel := context.WithTimeout(c.ctx(), cmp.Or(c.duration("patience"), patience))
+	ctx, cancel := c.patiently()
 	defer cancel()
 	_ = wait.Until(ctx, "nothing is told", func() bool { return enough(w.Words()) })
 	return context.Cause(c.ctx())
