@@ -81,7 +81,7 @@ real: build ## the parts, the incident, ten scenarios, every cause and the drop-
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness/etcd ./harness/proxy ./harness/balancer ./harness/stage \
 		./harness/cmd/ghostroute ./harness/dropin ./harness/probe
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness -run '^(TestAttached|TestWhatIs|TestEndpoints|TestACleanUp)'
-	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestAPlanBehindHAProxy|TestFoundPlans|TestTheOneLinerHeals)$$'
+	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestAPlanBehindHAProxy|TestAPlanOnProcessesEnds|TestFoundPlans|TestTheOneLinerHeals)$$'
 	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
 	$(GHOSTROUTE) etcd
 	$(GHOSTROUTE) matrix --on real --etcd $(ETCD) --proxy artifacts/bin/etcd --fix revalidate --out artifacts/drop-in

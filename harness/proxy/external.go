@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -135,12 +136,18 @@ func (p *Proxy) front(r *running, proc *process.Process) error {
 	return nil
 }
 
+// reachedWithin is how long a process has to say whether it reaches a member: one that dials into a black hole says
+// nothing, for the twenty seconds that gRPC gives a dial.
+const reachedWithin = 2 * time.Second
+
 // reaches waits until the process asks members and is answered, or is not. It asks them in turn: as many answers in a
 // row as there are members came over every connection that it would take.
 func (o *outside) reaches(ctx context.Context, ask *grpc.ClientConn, yes bool) error {
 	return wait.For(ctx, func() string {
 		for range o.proxy.links {
-			_, err := pb.NewMaintenanceClient(ask).Status(ctx, &pb.StatusRequest{})
+			once, done := context.WithTimeout(ctx, reachedWithin)
+			_, err := pb.NewMaintenanceClient(ask).Status(once, &pb.StatusRequest{})
+			done()
 			// With authentication on a member answers that it was asked by nobody.
 			code := status.Code(err)
 			if reached := code != codes.Unavailable && code != codes.DeadlineExceeded; reached != yes {

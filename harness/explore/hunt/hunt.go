@@ -148,6 +148,9 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 			c.Auth = seed%4 == 0
 		}
 		p := plan.Random(c, seed)
+		if h.Lab.Processes() {
+			p = p.Bound()
+		}
 		if running != "" {
 			if err := os.WriteFile(running, []byte(p.Format()), 0o644); err != nil {
 				return err

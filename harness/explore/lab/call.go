@@ -103,7 +103,7 @@ func (m *Machine) call(_ context.Context, s plan.Step) (plan.Observation, error)
 	case m.relayed(w): // it has no calls to hold, only bytes, and looks for a member that it lost after minutes
 		defer m.gaveUp()
 		return m.ask(w, r, 10*m.moment())
-	case w.proxy != nil && rpc(s.Verb) != "" && (s.Hold != plan.NotHeld || m.unlinked(w)):
+	case w.proxy != nil && rpc(s.Verb) != "" && (s.Hold != plan.NotHeld || m.unlinked(w) && !m.lab.cfg.Processes()):
 		return m.gated(s, w, r)
 	case r.quorum && m.alone(w) || m.unlinked(w):
 		defer m.gaveUp()
@@ -136,7 +136,7 @@ func (m *Machine) within(r request) time.Duration {
 }
 
 // gated makes a call through a proxy past a gate, where it is held, or given up where it would never be answered: the
-// cache could have.
+// cache could have. The gate of a process is behind its link, so what that never answers does not come there.
 func (m *Machine) gated(s plan.Step, w way, r request) (plan.Observation, error) {
 	dead := m.unlinked(w) && s.Hold != plan.AtRequest
 	point := history.AfterMember

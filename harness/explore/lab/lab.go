@@ -16,6 +16,7 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/explore/model"
+	"ghostroute/harness/program"
 	"ghostroute/harness/stage"
 )
 
@@ -35,6 +36,9 @@ func (c Config) Stock() bool {
 	return t.Variant.Name == "" && t.Mode == "" && !t.Direct && !t.Sticky && !t.Scatter && t.Scrub == 0 &&
 		!c.OneProxy && !c.Restart
 }
+
+// Processes says whether proxies are processes: what is seen of them is seen from outside.
+func (c Config) Processes() bool { return c.Topology.Proxy != program.Program{} }
 
 // Lab is clusters and what it takes to run plans on them, one at a time. Close it.
 type Lab struct {

@@ -79,6 +79,10 @@ func (m *Machine) link(ctx context.Context, s plan.Step) error {
 	if err := m.breakOrMend(ctx, s); err != nil {
 		return err
 	}
+	if asked && was && s.Verb == plan.Mend && m.lab.cfg.Processes() {
+		// A process has dialled into the black hole, and would wait for a greeting for gRPC's twenty seconds.
+		m.stage.Proxy(from).Link(to).Drop()
+	}
 	switch {
 	case asked && (s.Verb == plan.Cut || was && s.Verb == plan.Mend):
 		return m.reach(ctx, from)

@@ -128,3 +128,22 @@ func TestShrinkingLeavesWhatMatters(t *testing.T) {
 		require.Equal(t, seed, small.Seed)
 	}
 }
+
+// TestAPlanForProcessesTakesNoMemberFromAHeldCall: what is held is on a connection there.
+func TestAPlanForProcessesTakesNoMemberFromAHeldCall(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"narrow p1 m2 | reboot m1 | put g1 p1 k1 hold=request:h1 | narrow p1 m1 | reboot m1 | reboot p2 | cut p1-m1 | " +
+			"cut g1-vip | blackhole p2-m1 | release h1 | cut p1-m1": //
+		"narrow p1 m2 | reboot m1 | put g1 p1 k1 hold=request:h1 | reboot p2 | cut g1-vip | release h1 | cut p1-m1",
+		"cut p2-m1 | put g1 p1 k1 hold=answer:h1 | release h1 | mend p2-m1 | put g1 p1 k1 hold=answer:h1 | reboot p1 | " +
+			"narrow p1 m1": "cut p2-m1 | put g1 p1 k1 | mend p2-m1 | put g1 p1 k1 hold=answer:h1 | reboot p1 | narrow p1 m1",
+	} {
+		const head = "plan members=3 proxies=2 clients=2 | "
+		p, err := Parse(head + text)
+		require.NoError(t, err)
+		want, err := Parse(head + want)
+		require.NoError(t, err)
+		require.Equal(t, want, p.Bound())
+	}
+}

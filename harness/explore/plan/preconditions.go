@@ -100,6 +100,42 @@ func (p Plan) Repair() Plan {
 	return p.With(steps)
 }
 
+// Bound is p for proxies that are processes. A call that is held there is on its connection to a member, which neither
+// the model nor an embedded proxy's gate knows: the steps are left out that take the member from it, and no call is
+// held while a proxy has lost one.
+func (p Plan) Bound() Plan {
+	x := p.Begin()
+	var steps []Step
+	for _, s := range p.Steps {
+		if len(x.held) > 0 && s.parts() {
+			continue
+		}
+		if s.Hold != NotHeld && slices.ContainsFunc(slices.Collect(maps.Keys(x.broken)), toMember) {
+			s.Hold, s.Name = NotHeld, ""
+		}
+		if x.Take(s) {
+			steps = append(steps, s)
+		}
+	}
+	return p.With(steps)
+}
+
+// parts says whether the step takes a member from a proxy that has asked it.
+func (s Step) parts() bool {
+	switch s.Verb {
+	case Narrow:
+		return true
+	case Reboot:
+		return s.Target[0] == 'm'
+	case Cut, Blackhole:
+		return toMember(s.Target)
+	}
+	return false
+}
+
+// toMember says whether a link is a proxy's to a member.
+func toMember(link string) bool { return link[0] == 'p' }
+
 // Closing is the steps that end whatever is still open after p, so that nothing is pending: held calls go on in the
 // order of their names, what is cut is mended.
 func (p Plan) Closing() (steps []Step) {
