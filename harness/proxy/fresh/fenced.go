@@ -26,11 +26,12 @@ type FencedOptions struct {
 	MaxStaleness time.Duration
 	// MaxBytes bounds what is kept, as an estimate of the memory it takes. 0 is 64 MiB.
 	MaxBytes int64
-	// Patience is how long a read waits for the watch to deliver what its barrier named, or for another reader's answer,
-	// before it is read from the members, and how long a barrier may take. 0 is 250 ms.
+	// Patience is how long a read waits for a barrier, for the watch to deliver what that named, or for another's answer,
+	// before it is read from the members. 0 is 250 ms.
 	Patience time.Duration
-	// Stall is how long the watch may be behind before it is given up and begun anew, and how long a new one has to
-	// begin. 0 is a second.
+	// Stall is how long the watch may be behind before it is given up and begun anew, how long a new one has to begin,
+	// and how long a barrier may take: more than readers wait, or members that are slow would be asked for everything,
+	// and get slower. 0 is a second.
 	Stall time.Duration
 	// CheckEvery is how often kept answers are compared with the members'. 0 is five minutes.
 	CheckEvery time.Duration
@@ -185,8 +186,13 @@ func (f *Fenced) fromKept(ctx context.Context, request string, keys adt.Interval
 		f.barrier.join()
 		return got, "watch behind"
 	}
-	h, err := f.barrier.wait(ctx)
+	patient, cancel := context.WithTimeout(ctx, f.o.Patience)
+	defer cancel()
+	h, err := f.barrier.wait(patient)
 	if err != nil {
+		if patient.Err() != nil && ctx.Err() == nil {
+			f.silent.Store(true) // until one is answered: it may take as long as it does
+		}
 		return got, "no barrier"
 	}
 	patience := time.NewTimer(f.o.Patience)
@@ -270,7 +276,7 @@ func (f *Fenced) askAndNote() (*pb.ResponseHeader, error) {
 // present asks the members for the present revision: linearizably, for the number of a key that there hardly is.
 func (f *Fenced) present(ctx context.Context) (*pb.ResponseHeader, error) {
 	f.counts.barriers.Add(1)
-	ctx, cancel := context.WithTimeout(ctx, f.o.Patience)
+	ctx, cancel := context.WithTimeout(ctx, f.o.Stall)
 	defer cancel()
 	resp, err := f.kv.Range(ctx, &pb.RangeRequest{Key: []byte{0}, CountOnly: true})
 	if err != nil {

@@ -199,6 +199,36 @@ func TestABarrierThatIsNotAnswered(t *testing.T) {
 	m.eventually("hits again", func() bool { m.look(f, "a", ""); return f.Stats().Hits > 1 })
 }
 
+// A barrier that takes longer than readers wait is not given up: else members that are slow would be asked by each
+// reader for everything, in vain for the present, and would stay slow.
+func TestALateBarrierIsAnAnswer(t *testing.T) {
+	m, f := holding(t, FencedOptions{Patience: 50 * time.Millisecond, Stall: time.Hour})
+	free := make(chan struct{})
+	t.Cleanup(func() { // before the server is stopped, which waits
+		select {
+		case <-free:
+		default:
+			close(free)
+		}
+	})
+	m.set(func() {
+		m.delay = func(r *pb.RangeRequest) {
+			if isBarrier(r) {
+				<-free
+			}
+		}
+	})
+	_, before := m.counted()
+	for began := time.Now(); time.Since(began) < 10*f.o.Patience; {
+		require.Equal(t, "a=11 ", m.look(f, "a", ""))
+	}
+	_, now := m.counted()
+	require.Equal(t, before+1, now, "it was given up")
+	m.set(func() { m.delay = nil })
+	close(free)
+	m.eventually("hits again", func() bool { hits := f.Stats().Hits; m.look(f, "a", ""); return f.Stats().Hits > hits })
+}
+
 // 11: a stampede when the cache is unsure (kubernetes issue 138494): each read is one upstream, as it would be without
 // a cache, and barriers are not more than reads; when it is sure, hundreds of reads share a few barriers.
 func TestReadsUpstreamAreCounted(t *testing.T) {
