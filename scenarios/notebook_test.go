@@ -54,7 +54,7 @@ func TestNotebookChinese(t *testing.T) {
 			require.Equal(t, english, chinese,
 				"%s is out of step with its English chapter: change the commands, then run with -update", path)
 		}
-	}), 3)
+	}), 4)
 }
 
 // eachChapter runs a test for each chapter in a language.

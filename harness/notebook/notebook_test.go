@@ -358,7 +358,7 @@ func TestChapters(t *testing.T) {
 	require.EqualError(t, err, `there is no chapter "18": there are 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, `+
 		`16 and 17`)
 	_, err = FindChapter(dir, "zh-CN", "4")
-	require.EqualError(t, err, `there is no chapter "4": there are 1, 2 and 3`)
+	require.EqualError(t, err, `there is no chapter "4": there are 1, 2, 3 and 13`)
 	_, err = Chapters(dir, "zh")
 	require.EqualError(t, err, `there is no translation "zh": did you mean "zh-CN"? There are zh-CN`)
 	_, err = Chapters(t.TempDir(), "")
