@@ -22,7 +22,7 @@ func (c *call) renew() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := c.patiently()
+	ctx, cancel := c.patiently(longPatience)
 	defer cancel()
 	seconds, err := c.b().Renew(ctx, client, c.b().Instance(id).Key())
 	switch {

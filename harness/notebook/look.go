@@ -97,7 +97,7 @@ func (c *call) get() error {
 	op := c.read()
 	serializable := c.one("mode") == "serializable"
 	req := &pb.RangeRequest{Key: op.KeyBytes(), RangeEnd: op.RangeBytes(), Serializable: serializable}
-	ctx, cancel := c.patiently()
+	ctx, cancel := c.patiently(patience)
 	defer cancel()
 	var md metadata.MD
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -38,7 +39,7 @@ func watchCommands() []Command {
 	}, {
 		Name: "told", Example: "told ann",
 		Does: "What a watch has been told since it was last looked at. It waits for a word, and for all that was " +
-			"changed in the watch's range, or for the watch's end: as long as patience says, five seconds if it says " +
+			"changed in the watch's range, or for the watch's end: as long as patience says, twenty seconds if it says " +
 			"nothing. SILENT names what was changed, where the watch is told neither of it nor that it is over.",
 		Args: []Arg{{"WHO", watcher(), ""}, patience},
 		run:  (*call).heard,
@@ -98,9 +99,13 @@ func (c *call) watch() error {
 	return nil
 }
 
+// longPatience is how long a command waits for what is to come, however busy the machine is. Where nothing is to come a
+// notebook says how long it waits.
+const longPatience = 20 * time.Second
+
 // hears waits until a watch has had such words, or patience is over.
 func (c *call) hears(w *watching, enough func([]history.Watch) bool) error {
-	ctx, cancel := c.patiently()
+	ctx, cancel := c.patiently(longPatience)
 	defer cancel()
 	_ = wait.Until(ctx, "nothing is told", func() bool { return enough(w.Words()) })
 	return context.Cause(c.ctx())

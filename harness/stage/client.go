@@ -86,6 +86,9 @@ func (s *Stage) At(ctx context.Context, node string) (*clientv3.Client, error) {
 	return s.client(ctx, "at "+node, t, []string{addr}, s.root(), s.root())
 }
 
+// dialTimeout bounds a login, too, which takes a tenth of a second of a processor.
+const dialTimeout = 15 * time.Second
+
 // Operator is the name by which an operator's writes are recorded, whichever proxy or member they are made at.
 const Operator = "ops"
 
@@ -100,7 +103,7 @@ func (s *Stage) client(
 	if c == nil {
 		var err error
 		if c, err = clientv3.New(clientv3.Config{Endpoints: addrs, Username: user, Password: password,
-			DialTimeout: 5 * time.Second, Logger: zap.NewNop()}); err != nil {
+			DialTimeout: dialTimeout, Logger: zap.NewNop()}); err != nil {
 			return nil, err
 		}
 		t.Into(c)
