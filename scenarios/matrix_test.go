@@ -94,25 +94,23 @@ func TestATrialThatIsLateAgainIsMadeAlone(t *testing.T) {
 	require.Len(t, m.Again(), 3)
 }
 
-// TestWhatMovesNowAndThenIsToldAndHowOften: a cell that is tried three times, and is another the second.
+// TestWhatMovesNowAndThenIsToldAndHowOften: a reading that is tried three times, and is another the second.
 func TestWhatMovesNowAndThenIsToldAndHowOften(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := harness.Context(t)
 	defer cancel()
-	fix, err := FixNamed("none")
-	require.NoError(t, err)
-	each, micro := Key{"flaky", "none", gateway.EachRequest}, Key{"flaky", "none", gateway.GoMicro}
-	m, err := NewMatrix(Verdicts{each: "fresh", micro: "fresh"}, t.ArtifactDir())
+	key := Key{"flaky", "none", gateway.EachRequest}
+	m, err := NewMatrix(Verdicts{key: "fresh"}, t.ArtifactDir())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
 	m.Times = 3
 	past := false
-	cell, moved, err := m.Cell(ctx, Scenario{Name: "flaky", Title: "an instance leaves, the second time past its proxy",
+	read, err := m.reading(ctx, Scenario{Name: "flaky", Title: "an instance leaves, the second time past its proxy",
 		Needs: func(t *harness.Topology) { t.Proxies = 1 },
 		Act: func(t *Trial) error {
 			// The label of the last that counted: one that time broke is made again.
 			m.mu.Lock()
-			last := m.found[each]
+			last := m.found[key]
 			m.mu.Unlock()
 			if past = past || last == "stale ghost"; past || last == "" {
 				return t.Leave(t.ctx, "v1-a")
@@ -121,13 +119,11 @@ func TestWhatMovesNowAndThenIsToldAndHowOften(t *testing.T) {
 				return err
 			}
 			return t.Instance("v1-a").Crash()
-		}}, fix)
+		}}, Fixes()[0], gateway.EachRequest, "")
 	require.NoError(t, err)
 	require.True(t, past)
-	require.Len(t, moved, 1, "%s", moved)
-	require.Contains(t, moved[0], "flaky against none moved 1 of 3 times, read each-request\n"+
+	require.Contains(t, read.News, "flaky against none moved 1 of 3 times, read each-request\n"+
 		"  it was   fresh\n  it is    stale")
-	require.Equal(t, "stale ghost", cell.Readings[0].Verdict.Label(), "the one that moved is shown")
-	require.FileExists(t, cell.Readings[0].History)
-	require.Equal(t, "fresh", cell.Readings[1].Verdict.Label())
+	require.Equal(t, "stale ghost", read.Verdict.Label(), "the one that moved is shown")
+	require.FileExists(t, read.History)
 }
