@@ -64,7 +64,7 @@ func (b *Bench) StartGateway(ctx context.Context, name string, mode registry.Mod
 func (b *Bench) registryOf(client string, mode registry.Mode) (registry.Config, error) {
 	addrs, err := b.Addresses(client)
 	cfg := registry.Config{Client: client, Addresses: addrs, Mode: mode, History: b.History,
-		Program: b.Topology.Client, Dir: b.Cluster.Dir()}
+		Mended: b.Topology.Library == gateway.Mended, Program: b.Topology.Client, Dir: b.Cluster.Dir()}
 	if b.Topology.Auth {
 		cfg.Username, cfg.Password = stage.Root, stage.Root
 	}

@@ -141,7 +141,7 @@ func (c *cache) get(service string) ([]*registry.Service, error) {
 		// ask the registry
 		services, err := c.Registry.GetService(service)
 		// cure Answer: that there is none, or that one may not ask, is an answer and no outage
-		if answer(err) {
+		if IsAnswer(err) {
 			c.Lock()
 			delete(c.cache, service)
 			delete(c.ttls, service)

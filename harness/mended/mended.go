@@ -1,7 +1,8 @@
-// Package mended is go-micro v2.9.1's registry/cache/cache.go and registry/etcd/watcher.go with their own defects
-// mended: upstream's code, token for token, but for what stands between "// cure NAME: why" and "// cured", which says
-// by "// was:" what it takes the place of. TestACopyIsUpstreams holds it to that. Each cure is of the size that one
-// would send upstream.
+// Package mended is go-micro v2.9.1's own code with its own defects mended: registry/cache/cache.go,
+// registry/etcd/watcher.go, and Register and Deregister of registry/etcd/etcd.go; package router is its router. It
+// is upstream's, token for token, but for what stands between "// cure NAME: why" and "// cured", which says by
+// "// was:" what it takes the place of. TestACopyIsUpstreams holds it to that. Each cure is of the size that one would
+// send upstream.
 //
 //   - Answer: "not found" was taken for an outage and the expired copy kept; a refusal, too
 //   - Anew: a watch that broke begins at now, and what it missed was missed until the TTL was over
@@ -9,6 +10,9 @@
 //   - Value: a delete whose value before is compacted panicked
 //   - Stop: a cache that was stopped slept for up to ten seconds before it ended
 //   - Leader: a watch at a member that was cut off waited for ever
+//   - Lookup: Register read serializably whether it is registered, and believed it
+//   - Lease: Deregister left the lease
+//   - Last, in package router: a last node's endpoints were never dropped, nor a node that its cache still had
 package mended
 
 import (
@@ -23,7 +27,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Client is what a watcher watches with.
+// Client is what a watcher watches with, and a registry registers.
 type Client struct{ client *clientv3.Client }
 
 // With is a client.
@@ -40,8 +44,8 @@ func decode(ds []byte) *registry.Service {
 	return s
 }
 
-// answer says whether an error is what the registry had to say: that there is no such service, or that one may not ask.
-func answer(err error) bool {
+// IsAnswer says whether an error is what the registry had to say: that there is no such service, or that one may not ask.
+func IsAnswer(err error) bool {
 	var refused interface{ Code() codes.Code }
 	if errors.As(err, &refused) {
 		switch refused.Code() {

@@ -175,8 +175,20 @@ func TestACopyIsUpstreams(t *testing.T) {
 		return string(b)
 	}
 	module := strings.TrimSpace(string(out))
-	_, second, found := strings.Cut(read("update.go"), "// The second half of upstream's cache.go.\n")
-	require.True(t, found)
+	after := func(text, mark string) string {
+		_, rest, found := strings.Cut(text, mark)
+		require.True(t, found, mark)
+		return rest
+	}
+	second := after(read("update.go"), "// The second half of upstream's cache.go.\n")
+	half := after(read("router", "route.go"), "// The second half of upstream's router.\n")
+	stock.Same(t, "registry.go", read(module, "api", "router", "registry", "registry.go"),
+		read("router", "router.go")+half)
 	stock.Same(t, "cache.go", read(module, "registry", "cache", "cache.go"), read("cache.go")+second)
 	stock.Same(t, "watcher.go", read(module, "registry", "etcd", "watcher.go"), read("watcher.go"))
+	const begins, ends = "func (e *etcdRegistry) registerNode(", "func (e *etcdRegistry) GetService("
+	registers, _, found := strings.Cut(after(read(module, "registry", "etcd", "etcd.go"), begins), ends)
+	require.True(t, found)
+	copied := after(read("register.go"), begins)
+	stock.Same(t, "etcd.go", registers, copied)
 }

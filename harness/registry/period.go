@@ -52,6 +52,9 @@ func (c *Config) ofProcess() error {
 	if c.Dial != nil || c.Via != "" {
 		errs = append(errs, errors.New("dial or via is given; of a process they may not be"))
 	}
+	if c.Mended {
+		errs = append(errs, errors.New("mended is set; of a process it may not be"))
+	}
 	if c.Username != "" {
 		errs = append(errs, fmt.Errorf("username is %q; of a process it may be empty", c.Username))
 	}

@@ -27,6 +27,7 @@ import (
 	"ghostroute/harness/goid"
 	"ghostroute/harness/hangup"
 	"ghostroute/harness/history"
+	"ghostroute/harness/mended"
 	"ghostroute/harness/program"
 )
 
@@ -36,6 +37,7 @@ type Config struct {
 	Addresses []string      // "host:port" of a VIP, or of proxies or members
 	Mode      Mode          // the read mode; Serializable where it is empty
 	Timeout   time.Duration // of each of go-micro's calls that has one; 5 s, as in go-micro, where it is 0
+	Mended    bool          // Register and Deregister are package mended's
 	Username  string        // for a cluster with auth on; needs Password
 	Password  string
 	TLS       *tls.Config // nil for none
@@ -146,7 +148,8 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 	}
 	// The client that go-micro makes has not been used, so it has not connected: closing it has no effect on a server.
 	inner := etcd.NewRegistry(registry.Addrs(r.cfg.Addresses...), registry.Timeout(r.cfg.Timeout))
-	made, err := exchangeClient(inner, tapped(client, life, &r.cfg, &r.calls))
+	under := tapped(client, life, &r.cfg, &r.calls)
+	made, err := exchangeClient(inner, under)
 	if made != nil {
 		err = errors.Join(err, ended(made.Close()))
 	}
@@ -154,6 +157,9 @@ func (r *Registry) open(ctx context.Context) (session, error) {
 		end(err)
 		err = errors.Join(err, ended(client.Close()))
 		return session{}, err
+	}
+	if r.cfg.Mended {
+		inner = mended.NewRegistry(inner, mended.With(under))
 	}
 	return session{Registry: inner, client: client,
 		connect: func(ctx context.Context) error { return conn.Ready(ctx, client.ActiveConnection()) },
@@ -236,7 +242,7 @@ func (r *Registry) Register(s *registry.Service, opts ...registry.RegisterOption
 	return r.session().Register(s, opts...)
 }
 
-// Deregister is go-micro's. It deletes the instance's key and leaves its lease.
+// Deregister is go-micro's. It deletes the instance's key and leaves its lease; mended, it revokes that.
 func (r *Registry) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
 	return r.session().Deregister(s, opts...)
 }

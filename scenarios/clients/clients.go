@@ -46,8 +46,8 @@ func Clients() []Client {
 			Advice: "A cured proxy is not enough: a last instance that left while the watch was broken, what a user " +
 				"who lost a right had read, and a range that is deleted in one go stay in its cache. Take the mended " +
 				"cache and watcher along."},
-		{Name: "go-micro-mended", Title: "go-micro's cache and watcher, mended", Reading: gateway.GoMicro,
-			Reads: "does as go-micro does", Change: with(gateway.Mended),
+		{Name: "go-micro-mended", Title: "go-micro's cache and watcher, mended, and instances whose registration is",
+			Reading: gateway.GoMicro, Reads: "does as go-micro does", Change: with(gateway.Mended),
 			Advice: "It does not cure a lying proxy, and reads its ghosts as the shipped one does. Behind a cured proxy " +
 				"it is what makes the users fresh too."},
 		{Name: "grpc-resolver", Title: "etcd's own gRPC resolver, running", Reading: gateway.GoMicro,
