@@ -98,7 +98,7 @@ func (s Search) hunt(out Output) hunt.Config {
 	on.Topology = s.On.topology(on.Topology)
 	c := hunt.Config{Lab: on, Plans: plan.Config{Steps: s.Steps}, Checks: s.Checks, Seed: s.Seed, Time: s.Time,
 		Most: s.Plans, Dir: out.Dir, Command: s.command(), Out: out}
-	identity := func(c check.Check) bool { return c.Name == "identity" }
+	identity := func(c check.Check) bool { return c.Name == "identity" || c.Watches }
 	if s.Plans > 0 {
 		c.Time = 0
 	}

@@ -75,8 +75,13 @@ var Promises = []struct {
 	{Overwrites, "who adds to a counter alone adds to what it is"},
 }
 
-// silences are breaches that time alone shows.
-var silences = []Name{Silent, Leaderless, Ended, Unanswered}
+// Patience is how long a client may be told nothing: longer than anything on a stage takes to speak.
+const Patience = 1500 * time.Millisecond
+
+// Silence says whether it is a breach that time alone shows.
+func (n Name) Silence() bool {
+	return slices.Contains([]Name{Silent, Leaderless, Ended, Unanswered}, n)
+}
 
 // Question says what is asked of a history.
 type Question struct {
@@ -98,7 +103,7 @@ type Breach struct {
 	Promise Name
 	Client  string
 	Why     string
-	Events  []int // the Seq of the events that show it
+	Events  []int // the Seq of the events that show it; of a watch's first that it was asked for
 }
 
 // Verdict is what the judge says.
@@ -140,7 +145,7 @@ func Judge(events []history.Event, q Question) Verdict {
 	switch {
 	case len(all) == 0:
 		return Verdict{Outcome: "kept", Why: fmt.Sprintf("to %s every promise was kept", text.And(q.Clients))}
-	case j.soon && slices.ContainsFunc(all, func(b Breach) bool { return slices.Contains(silences, b.Promise) }):
+	case j.soon && slices.ContainsFunc(all, func(b Breach) bool { return b.Promise.Silence() }):
 		return Verdict{Outcome: "unknown", Breaches: all, Why: "patience was not over: it is too soon to call a silence one"}
 	}
 	return Verdict{Outcome: "broken", Breaches: all}

@@ -80,8 +80,8 @@ func (j *judge) overwrites() (all []Breach) {
 	return all
 }
 
-// rounds is how often a client lists and watches in vain before it is called a livelock.
-const rounds = 4
+// Rounds is how often a client lists and watches in vain before it is called a livelock.
+const Rounds = 4
 
 // lists looks for answers of a revision that etcd has not, and for clients whose list and watch never meet: each list
 // is answered at one revision, and each watch from the next is refused as compacted.
@@ -110,7 +110,7 @@ func (j *judge) lists() (all []Breach) {
 				n, was = 0, nil
 			}
 		}
-		if n >= rounds {
+		if n >= Rounds {
 			all = append(all, Breach{Promise: Livelock, Client: who, Why: fmt.Sprintf(
 				"%s listed %d times and was answered revision %d each time, and each watch from %d ended: compacted up to %d",
 				who, n, revision, revision+1, was[n-1].Watch.Compacted)}.by(was...))

@@ -104,6 +104,9 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 	if rpc == "Range" {
 		p.ranges.Add(1)
 	}
+	if asksLeave(ctx) {
+		return grpcproxy.AuthUnaryClientInterceptor(ctx, method, req, reply, cc, invoker, opts...)
+	}
 	if err := p.gates.pass(ctx, history.BeforeMember, rpc, keyOf(req)); err != nil {
 		return err
 	}
@@ -112,6 +115,13 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 		return gerr
 	}
 	return err
+}
+
+// asksLeave says whether a proxy asks whether who watches may read (grpcproxy/watch.go:209). That is a Range of its own,
+// asked for again whenever a client's watch was broken off: no gate holds it in place of a client's.
+func asksLeave(ctx context.Context) bool {
+	s := grpc.ServerTransportStreamFromContext(ctx)
+	return s != nil && strings.HasSuffix(s.Method(), "/Watch")
 }
 
 // callerOf is the address that an RPC came from, "" where it came from none.

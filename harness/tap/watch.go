@@ -12,9 +12,11 @@ import (
 
 // Watched is a watch whose every word goes into the history. Quit ends it.
 type Watched struct {
+	Asked    int             // the Seq of the record that it was asked for
+	Answered <-chan struct{} // closed when it was created or refused, read from or not, or was given up
+
 	tap    *Tap
 	is     history.Watch
-	asked  int // the Seq of its being asked for
 	cancel context.CancelFunc
 	done   chan struct{}
 	read   chan struct{} // closed when it is read from
@@ -31,11 +33,13 @@ func (t *Tap) Watch(ctx context.Context, w clientv3.Watcher, name, key string, i
 		is.Leader = len(md[rpctypes.MetadataRequireLeaderKey]) > 0
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	x := &Watched{tap: t, is: is, cancel: cancel, done: make(chan struct{}), read: make(chan struct{})}
-	x.asked = x.add(history.Watch{Op: history.WatchAsk})
+	answered := make(chan struct{})
+	x := &Watched{Answered: answered, tap: t, is: is, cancel: cancel, done: make(chan struct{}), read: make(chan struct{})}
+	x.Asked = x.add(history.Watch{Op: history.WatchAsk})
 	go func() {
 		defer close(x.done)
 		ch := w.Watch(ctx, key, append(opts, clientv3.WithCreatedNotify())...)
+		close(answered)
 		if idle {
 			select {
 			case <-x.read:
@@ -89,7 +93,7 @@ func (x *Watched) add(w history.Watch) (seq int) {
 
 // Words are what the watch has been told so far: first that it stands or that it is over.
 func (x *Watched) Words() (words []history.Watch) {
-	for _, e := range x.tap.History.Since(x.asked) {
+	for _, e := range x.tap.History.Since(x.Asked) {
 		if e.Watch != nil && e.Who == x.tap.Client && e.Watch.Watch == x.is.Watch {
 			words = append(words, *e.Watch)
 		}

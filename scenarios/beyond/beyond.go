@@ -75,8 +75,8 @@ type Fix struct {
 	Variant proxy.Variant
 }
 
-// patience is how long a client may be told nothing: longer than anything on the stage takes to speak.
-const patience = 1500 * time.Millisecond
+// patience is how long a client may be told nothing.
+const patience = promise.Patience
 
 // dialTimeout bounds a login, too, which takes a tenth of a second of a processor.
 const dialTimeout = 15 * time.Second

@@ -9,7 +9,7 @@ import (
 // Agreement checks that reads of different shapes, made at one instant through one proxy, tell the same story.
 func Agreement() Check {
 	v := verdicts{"agreement", "what one proxy answers to different reads while nothing changes is one story"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		if !rec.Complete {
 			return v.unknown("the record does not have every change, so no two reads are known to be of one instant")
 		}

@@ -8,7 +8,7 @@ import (
 // Bounded checks that no answer was out of date for longer than bound when it was asked for.
 func Bounded(bound time.Duration) Check {
 	v := verdicts{"bounded", fmt.Sprintf("no answer stopped being true more than %v before it was asked for", bound)}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		if !rec.Complete || rec.Base == 0 {
 			return v.unknown("the record does not have every change")
 		}

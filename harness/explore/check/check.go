@@ -38,14 +38,16 @@ func (r Result) Error() error {
 type Check struct {
 	Name    string // one word, for --checks
 	Promise string // the promise in a sentence
+	Watches bool   // it is about watches: only plans that have some can break it
 	Judge   func(Record) Result
 }
 
-// All are the checks from the strongest to the weakest. bound is what "bounded" allows, patience how long
+// All are the checks, those of reads from the strongest to the weakest, then those of watches. bound is what "bounded" allows, patience how long
 // "linearizable" may think.
 func All(bound, patience time.Duration) []Check {
 	return []Check{
 		Linearizable(patience), OwnWrites(), Monotonic(), Bounded(bound), Agreement(), Digest(), Convergence(), Identity(),
+		Delivery(), OwnRange(), Meeting(), Reason(), Leader(), Ahead(),
 	}
 }
 

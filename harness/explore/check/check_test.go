@@ -238,5 +238,5 @@ func TestARecordIsMadeOfAHistory(t *testing.T) {
 	require.Equal(t, "p1", rec.Reads[0].Via)
 	rec.Base, rec.Complete = 1, true
 	require.Equal(t, Kept, Digest().Judge(rec).Outcome)
-	require.Len(t, All(time.Second, time.Second), 8)
+	require.Len(t, All(time.Second, time.Second), 14)
 }

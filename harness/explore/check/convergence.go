@@ -11,7 +11,7 @@ import (
 // answer that each client had of each range is the truth.
 func Convergence() Check {
 	v := verdicts{"convergence", "once everything is healed and nothing is pending, every client is told the truth"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		switch {
 		case rec.Healed == 0:
 			return v.unknown("nothing was ever healed")

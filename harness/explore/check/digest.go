@@ -5,7 +5,7 @@ import "strings"
 // Digest checks that an answer is true at the revision it names.
 func Digest() Check {
 	v := verdicts{"digest", "an answer is what etcd held at the revision that the answer claims"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		t, checked := rec.truth(), 0
 		for _, r := range rec.Reads {
 			at := r.Revision

@@ -5,7 +5,7 @@ import "time"
 // Identity checks that no client is answered what it may not read.
 func Identity() Check {
 	v := verdicts{"identity", "no client is told what it was not allowed to read at any moment of its call"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		if rec.Grants == nil {
 			return v.unknown("the record does not say who may read what")
 		}

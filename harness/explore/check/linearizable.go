@@ -18,7 +18,7 @@ import (
 func Linearizable(patience time.Duration) Check {
 	v := verdicts{"linearizable",
 		"for each service there is one order of all reads and changes that every client can believe in"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		if !rec.Complete || rec.Base == 0 {
 			return v.unknown("the record does not have every change")
 		}

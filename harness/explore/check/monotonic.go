@@ -9,7 +9,7 @@ import (
 // Monotonic checks that no client is taken back in time.
 func Monotonic() Check {
 	v := verdicts{"monotonic", "the revisions that one client is told never go back"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		return rec.session(v, func(r Read) []seen { return rec.readsOf(r.Client) }, "an earlier answer", false)
 	}}
 }
@@ -17,7 +17,7 @@ func Monotonic() Check {
 // OwnWrites checks that a client sees what it wrote.
 func OwnWrites() Check {
 	v := verdicts{"own-writes", "no answer lacks what its own client had acknowledged before it asked"}
-	return Check{v.name, v.promise, func(rec Record) Result {
+	return Check{Name: v.name, Promise: v.promise, Judge: func(rec Record) Result {
 		return rec.session(v, func(r Read) []seen { return rec.writesOf(r.Client) }, "its own write", true)
 	}}
 }

@@ -26,6 +26,12 @@ type Record struct {
 	Healed time.Duration
 	// Grants are which user may read what and when; nil where auth is off or it was not recorded.
 	Grants []Grant
+
+	// Events are the history itself, for the promises about what clients hold open. Places are the nodes at which they
+	// asked for watches, by the Seq of the record of that. Lost are the leaders that members lost.
+	Events []history.Event
+	Places map[int]string
+	Lost   []Lost
 }
 
 // Read is one answer to one client.

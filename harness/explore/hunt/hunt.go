@@ -147,6 +147,7 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 		if h.Mixed && h.Lab.Topology.Variant.NeedsUser == "" {
 			c.Auth = seed%4 == 0
 		}
+		c.Watches = h.watches(seed)
 		p := plan.Random(c, seed)
 		if h.Lab.Processes() {
 			p = p.Bound()
@@ -161,6 +162,14 @@ func (h *hunter) work(ctx context.Context, n int) (err error) {
 		}
 	}
 	return nil
+}
+
+// watches says whether the plan of a seed has watches: where checks ask for them, and in every other one where other
+// checks are asked for, too.
+func (h *hunter) watches(seed uint64) bool {
+	asks := func(c check.Check) bool { return c.Watches }
+	others := func(c check.Check) bool { return !c.Watches }
+	return slices.ContainsFunc(h.Checks, asks) && (seed%2 == 1 || !slices.ContainsFunc(h.Checks, others))
 }
 
 // one runs one plan, and makes small what it broke.

@@ -28,7 +28,8 @@ func TestWhatCannotBeAskedForIsAnErrorThatSaysWhatCan(t *testing.T) {
 	t.Parallel()
 	_, err := hunt.Checks("digest,convergance")
 	require.EqualError(t, err, `there is no check "convergance": did you mean "convergence"? There are `+
-		`all, linearizable, own-writes, monotonic, bounded, agreement, digest, convergence and identity`)
+		`all, linearizable, own-writes, monotonic, bounded, agreement, digest, convergence, identity, `+
+		`delivery, own-range, meeting, reason, leader and ahead`)
 	_, err = hunt.Checks("")
 	require.ErrorContains(t, err, `there is no check "": there are all, `)
 	checks, err := hunt.Checks("identity,digest")

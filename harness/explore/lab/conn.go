@@ -50,7 +50,18 @@ func (m *Machine) connOf(client, endpoint string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	g, err := grpc.NewClient("passthrough:///"+addr, append(m.dialling(client),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))...)
+	if err != nil {
+		return nil, err
+	}
+	m.conns[id] = &conn{g, pb.NewKVClient(g), pb.NewLeaseClient(g)}
+	return m.conns[id], nil
+}
+
+// dialling has a client dial again at once, and notes which connection is whose.
+func (m *Machine) dialling(client string) []grpc.DialOption {
+	return []grpc.DialOption{
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second,
 			Backoff: backoff.Config{BaseDelay: 2 * time.Millisecond, Multiplier: 1.6, MaxDelay: 20 * time.Millisecond}}),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
@@ -62,12 +73,7 @@ func (m *Machine) connOf(client, endpoint string) (*conn, error) {
 			}
 			return c, err
 		}),
-		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
-	if err != nil {
-		return nil, err
 	}
-	m.conns[id] = &conn{g, pb.NewKVClient(g), pb.NewLeaseClient(g)}
-	return m.conns[id], nil
 }
 
 // clientOf is the client whose connection comes from an address, where it did not come by way of the balancer.

@@ -24,13 +24,13 @@ import (
 
 // Machine takes one plan's steps. It is used by one goroutine.
 type Machine struct {
-	lab     *Lab
-	ctx     context.Context
-	cancel  context.CancelFunc
-	plan    plan.Plan
-	stage   *stage.Stage
-	history *history.History // the stage's
-	unwatch func()
+	lab      *Lab
+	ctx      context.Context
+	cancel   context.CancelFunc
+	plan     plan.Plan
+	stage    *stage.Stage
+	history  *history.History // the stage's
+	unfollow func()
 
 	wire   wire.Wire
 	base   int64 // the cluster's revision before the first step, less one: what a plan counts from
@@ -55,6 +55,8 @@ type Machine struct {
 	held      map[string]*holding
 	instances map[string]*instance
 	readers   map[string]*registry.Registry // by client and endpoint
+	holds     holds
+	compacted int64 // as etcd counts
 }
 
 // moment is how long a call is waited for that nothing can answer: it needs a quorum and its member is cut off, or it
@@ -102,9 +104,9 @@ func (l *Lab) Machine(ctx context.Context, p plan.Plan) (m *Machine, err error) 
 		readers: map[string]*registry.Registry{}}
 	m.wire = wire.Wire{Base: m.base, Ago: m.ago, LeaseID: m.leaseID, Value: value}
 	m.ctx, m.cancel = context.WithCancel(ctx)
-	m.stage.ClientOf = m.clientOf
+	m.stage.ClientOf, m.stage.Watched = m.clientOf, watches(p)
 	m.stage.Program, m.stage.Balances = l.cfg.Topology.Proxy, l.cfg.Topology.Balancer
-	m.unwatch = cluster.Follow(h, revision+1)
+	m.unfollow = cluster.Follow(h, revision+1)
 	if err := m.begin(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -120,7 +122,7 @@ func (m *Machine) begin() error {
 		}
 	}
 	if m.lab.cfg.Topology.Direct {
-		return nil
+		return m.startHolds(ctx)
 	}
 	for i := range m.plan.Proxies {
 		if err := m.startProxy(ctx, plan.Name('p', i), plan.Name('m', i%m.plan.Members)); err != nil {
@@ -130,7 +132,7 @@ func (m *Machine) begin() error {
 	if every := m.lab.cfg.Topology.Scrub; every > 0 {
 		m.stage.StartScrub(every, m.lab.cfg.Topology.Scrubbing(), keys.Registry, "k")
 	}
-	return m.startBalancer()
+	return errors.Join(m.startBalancer(), m.startHolds(ctx))
 }
 
 // startProxy starts a proxy that asks one member, and can be narrowed to those that the plan says.
@@ -167,8 +169,8 @@ func (m *Machine) Close() error {
 		<-h.done
 	}
 	m.held = nil
+	errs := m.holds.close()
 	m.cancel()
-	var errs []error
 	for _, in := range m.instances {
 		errs = append(errs, in.reg.Close())
 	}
@@ -179,7 +181,7 @@ func (m *Machine) Close() error {
 		errs = append(errs, c.Close())
 	}
 	errs = append(errs, m.stage.Close())
-	m.unwatch()
+	m.unfollow()
 	if !interrupted {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), patience)
 		defer cancel()
@@ -202,7 +204,16 @@ func (m *Machine) Apply(s plan.Step) (plan.Observation, error) {
 	if err != nil || s.Verb == plan.Read {
 		return obs, err
 	}
-	return obs, m.stage.Cluster.WaitCaughtUp(ctx)
+	if err := m.stage.Cluster.WaitCaughtUp(ctx); err != nil {
+		return obs, err
+	}
+	if s.Verb == plan.Compact && obs.Err == "" {
+		m.compacted = max(m.compacted, m.ago(s.Back))
+	}
+	if !watches(m.plan) {
+		return obs, nil
+	}
+	return obs, m.deliver(ctx)
 }
 
 // Cached is what a proxy would answer from its cache to the request that had that answer; nil where it would ask.

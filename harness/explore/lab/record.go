@@ -86,6 +86,7 @@ func (m *Machine) record(healed time.Duration) check.Record {
 	events := m.history.Events()
 	r := check.FromEvents(events)
 	r.Base, r.Complete, r.Healed, r.Grants = m.base+1, true, healed, m.grants
+	r.Events, r.Places, r.Lost = events, m.holds.places, m.holds.lost
 	for _, e := range events {
 		if e.Fault != nil && e.Fault.Kind == history.Compact && e.Fault.Op == history.End {
 			r.Complete = false // commits were compacted before they were seen

@@ -124,7 +124,12 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check, look b
 	if oracle != nil {
 		out.Causes = oracle.Wrong()
 	}
-	machine.unwatch()
+	if watches(p) {
+		if err := machine.observe(ctx, checks); err != nil {
+			return out, err
+		}
+	}
+	machine.unfollow()
 	out.Record = machine.record(healed)
 	out.Events = machine.history.Events()
 	for _, c := range checks {

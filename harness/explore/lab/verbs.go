@@ -38,6 +38,8 @@ var acts = map[plan.Verb]act{
 
 	plan.Permit: unseen((*Machine).permit), plan.Forbid: unseen((*Machine).permit),
 	plan.ExpireToken: unseen((*Machine).expireToken),
+
+	plan.Watch: unseen((*Machine).watch), plan.Unwatch: unseen((*Machine).unwatch), plan.Follow: (*Machine).follow,
 }
 
 // unseen is an act of which nothing is observed. Before it, calls that were given up are over.
@@ -148,7 +150,7 @@ func (m *Machine) cutOff(ctx context.Context, member string) error {
 	if m.lead == member {
 		m.lead, cut = "", m.stage.Cluster.Member(member).Cut
 	}
-	if err := cut(); err != nil {
+	if err := m.witnessed(ctx, member, cut); err != nil {
 		return err
 	}
 	m.cut[member] = true

@@ -24,6 +24,9 @@ var rules = map[plan.Verb]func(*Model, plan.Step) result{
 	// What has no bearing on a cache. Where the balancer leads a client, Backend says.
 	plan.Delay: nothing, plan.Lead: nothing, plan.ExpireToken: nothing,
 	plan.Weights: nothing, plan.Drain: nothing, plan.Reconnect: nothing,
+
+	// A watch is none of the cache's business: a proxy asks a member whether who watches may read (watch.go:209).
+	plan.Watch: nothing, plan.Unwatch: nothing, plan.Follow: (*Model).read,
 }
 
 func nothing(*Model, plan.Step) result { return result{} }

@@ -56,10 +56,11 @@ func named(name, pattern, example string, field func(*Step) *string, draw func(*
 	}
 }
 
-// keysWord is any range, keyWord a range of one key.
+// keysWord is any range, watchedWord too, keyWord a range of one key.
 var (
-	keysWord = word{"keys", func(s *Step) string { return s.Keys }, setKeys, (*generator).keys}
-	keyWord  = word{"key", func(s *Step) string { return s.Keys }, func(s *Step, text string) error {
+	keysWord    = word{"keys", func(s *Step) string { return s.Keys }, setKeys, (*generator).keys}
+	watchedWord = word{"keys", func(s *Step) string { return s.Keys }, setKeys, (*generator).watched}
+	keyWord     = word{"key", func(s *Step) string { return s.Keys }, func(s *Step, text string) error {
 		if err := setKeys(s, text); err != nil {
 			return err
 		}
@@ -124,9 +125,9 @@ var revisionsBack = option{"rev=",
 
 // shapes are the options of a read.
 var shapes = []option{
-	flag("linearizable", func(s *Shape) *bool { return &s.Linearizable }),
-	flag("count", func(s *Shape) *bool { return &s.Count }),
-	flag("keys-only", func(s *Shape) *bool { return &s.KeysOnly }),
+	flag("linearizable", func(s *Step) *bool { return &s.Linearizable }),
+	flag("count", func(s *Step) *bool { return &s.Count }),
+	flag("keys-only", func(s *Step) *bool { return &s.KeysOnly }),
 	{"limit=",
 		func(s *Step) string { return unless(s.Limit == 0, "limit="+strconv.Itoa(s.Limit)) },
 		func(s *Step, text string) (err error) { s.Limit, err = count(text); return err }},
@@ -139,19 +140,28 @@ var shapes = []option{
 			s.Sort = text
 			return nil
 		}},
-	{"rev=",
-		func(s *Step) string { return unless(!s.Past, "rev="+ago(s.Ago)) },
-		func(s *Step, text string) (err error) {
-			s.Past = true
-			s.Ago, err = parseAgo(text)
-			return err
-		}},
+	atRevision,
 }
 
-func flag(name string, field func(*Shape) *bool) option {
+var atRevision = option{"rev=",
+	func(s *Step) string { return unless(!s.Past, "rev="+ago(s.Ago)) },
+	func(s *Step, text string) (err error) {
+		s.Past = true
+		s.Ago, err = parseAgo(text)
+		return err
+	}}
+
+// watchOptions are the options of a watch.
+var watchOptions = []option{
+	atRevision,
+	flag("leader", func(s *Step) *bool { return &s.Leader }),
+	flag("idle", func(s *Step) *bool { return &s.Idle }),
+}
+
+func flag(name string, field func(*Step) *bool) option {
 	return option{name,
-		func(s *Step) string { return unless(!*field(&s.Shape), name) },
-		func(s *Step, _ string) error { *field(&s.Shape) = true; return nil }}
+		func(s *Step) string { return unless(!*field(s), name) },
+		func(s *Step, _ string) error { *field(s) = true; return nil }}
 }
 
 func unless(absent bool, text string) string {

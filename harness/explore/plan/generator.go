@@ -14,6 +14,7 @@ type Config struct {
 	Services                  int    // s1 … with instances a, b and c; default 2
 	Steps                     int    // as many at most; default 30
 	Auth                      bool   // clients are users
+	Watches                   bool   // clients hold watches open: other verbs, and each as often as those need it
 	Verbs                     []Verb // what to draw from; default everything that the topology allows
 }
 
@@ -24,10 +25,18 @@ func (c Config) filled() Config {
 	c.Keys, c.Steps = cmp.Or(c.Keys, 3), cmp.Or(c.Steps, 30)
 	if c.Verbs == nil {
 		c.Verbs = slices.DeleteFunc(Verbs(), func(v Verb) bool {
-			return verbs[v].weight == 0 || c.Auth && v.Class() == Registry
+			return c.weight(v) == 0 || c.Auth && v.Class() == Registry
 		})
 	}
 	return c
+}
+
+// weight is how often a verb is drawn.
+func (c Config) weight(v Verb) int {
+	if c.Watches {
+		return verbs[v].watched
+	}
+	return verbs[v].weight
 }
 
 // Random is the plan of a seed: the same one for the same seed and configuration, on every machine. It is as long as
@@ -54,7 +63,7 @@ type generator struct {
 func newGenerator(c Config, from func(least, most int) int) *generator {
 	g := &generator{Config: c.filled(), from: from}
 	for _, v := range g.Verbs {
-		g.drawn = append(g.drawn, slices.Repeat([]Verb{v}, max(verbs[v].weight, 1))...)
+		g.drawn = append(g.drawn, slices.Repeat([]Verb{v}, max(g.weight(v), 1))...)
 	}
 	return g
 }
@@ -98,6 +107,7 @@ func (g *generator) member() string  { return g.named('m', g.Members) }
 func (g *generator) lease() string   { return g.named('l', 2) }
 func (g *generator) hold() string    { return g.named('h', 3) }
 func (g *generator) service() string { return g.named('s', g.Services) }
+func (g *generator) watch() string   { return g.named('w', 9) }
 func (g *generator) delay() string   { return fmt.Sprint(g.from(1, 20)) }
 
 func (g *generator) instance() string { return g.service() + "/" + pick(g, "a", "b", "c") }
@@ -138,6 +148,14 @@ func (g *generator) endpoint() string {
 		return g.member()
 	case g.one(6) && g.can(Weights):
 		return VIP
+	}
+	return g.proxy()
+}
+
+// holder is where a client holds something open: as endpoint, but for the VIP.
+func (g *generator) holder() string {
+	if g.Proxies == 0 || g.one(6) {
+		return g.member()
 	}
 	return g.proxy()
 }
@@ -197,6 +215,22 @@ func (g *generator) shape() Shape {
 		s.Past, s.Ago = true, g.from(0, 3)
 	}
 	return s
+}
+
+// watched is what clients watch. There are few such ranges, so that several watch the same.
+func (g *generator) watched() string {
+	if g.one(3) {
+		return "k*"
+	}
+	return g.named('k', min(g.Keys, 2))
+}
+
+// watching is from where and how a client watches.
+func (g *generator) watching(s *Step) {
+	if g.one(3) {
+		s.Past, s.Ago = true, g.from(0, 3)
+	}
+	s.Leader, s.Idle = g.one(6), g.one(4)
 }
 
 func (g *generator) branches(depth int) *Branches {

@@ -37,7 +37,8 @@ func TestPlansAreDrawnFromTheWholeVocabulary(t *testing.T) {
 	t.Parallel()
 	seen := map[Verb]bool{}
 	for seed := range uint64(1000) {
-		c := Config{Auth: seed%2 == 0} // with auth on no instance registers, without it no token expires
+		// With auth on no instance registers, without it no token expires.
+		c := Config{Auth: seed%2 == 0, Watches: seed%4 >= 2}
 		p := Random(c, seed)
 		require.Equal(t, p, Random(c, seed), "a seed means one plan")
 		for _, s := range p.Steps {

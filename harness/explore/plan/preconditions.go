@@ -17,18 +17,20 @@ type Preconditions struct {
 	broken    map[string]bool   // members and links that are cut or delayed
 	running   map[string]bool   // instances
 	forbidden map[string]bool   // clients
+	watches   map[string]bool   // that were asked for and not given up
 }
 
 // Begin is what holds before p's first step.
 func (p Plan) Begin() *Preconditions {
 	return &Preconditions{plan: p, leases: map[string]bool{}, held: map[string]bool{}, at: map[string]string{},
-		broken: map[string]bool{}, running: map[string]bool{}, forbidden: map[string]bool{}}
+		broken: map[string]bool{}, running: map[string]bool{},
+		forbidden: map[string]bool{}, watches: map[string]bool{}}
 }
 
 // Clone is a copy that goes another way.
 func (x *Preconditions) Clone() *Preconditions {
 	return &Preconditions{x.plan, maps.Clone(x.leases), maps.Clone(x.held), maps.Clone(x.at), maps.Clone(x.broken),
-		maps.Clone(x.running), maps.Clone(x.forbidden)}
+		maps.Clone(x.running), maps.Clone(x.forbidden), maps.Clone(x.watches)}
 }
 
 // Take says whether the step makes sense now, and if so follows it.

@@ -111,6 +111,12 @@ func simplerSteps(s Step) []Step {
 			add(func(c *Step) { c.Via = "p2" })
 		}
 	}
+	if s.Leader {
+		add(func(c *Step) { c.Leader = false })
+	}
+	if s.Idle {
+		add(func(c *Step) { c.Idle = false })
+	}
 	if s.Back > 0 {
 		add(func(c *Step) { c.Back-- })
 	}

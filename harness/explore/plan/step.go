@@ -37,7 +37,10 @@ type Step struct {
 	N      []int  // Weights: one for each proxy
 
 	Hold Point  // hold the step's RPC there …
-	Name string // … under this name, "h1"; Release and Fail: the name
+	Name string // … under this name, "h1"; Release and Fail: the name; Watch, Unwatch and Follow: the watch's, "w1"
+
+	Leader bool // Watch: it is to end when its member has no leader
+	Idle   bool // Watch: its client is busy, and reads nothing of it before the plan is over
 
 	Txn *Branches
 }
@@ -49,7 +52,7 @@ type Shape struct {
 	KeysOnly     bool
 	Limit        int
 	Sort         string // "mod:down" and the like; "" for none
-	Past         bool   // at a revision, Ago before now
+	Past         bool   // at a revision, Ago before now; of a Watch: from that revision on
 	Ago          int
 }
 

@@ -49,6 +49,10 @@ const (
 	ExpireToken Verb = "expire-token" // a client's auth token is no longer good
 	Permit      Verb = "permit"       // a client may read and write everything
 	Forbid      Verb = "forbid"       // a client may nothing
+
+	Watch   Verb = "watch"   // a client watches a range, from now or from a revision on
+	Unwatch Verb = "unwatch" // a watch is given up
+	Follow  Verb = "follow"  // a client lists a range, and watches it from the next revision on, as an informer does
 )
 
 // Class is what a verb acts on.
@@ -61,12 +65,14 @@ const (
 	Fault                 // members, proxies and links
 	Balancer              // the balancer and the clients' connections to it
 	Identity              // users, roles and tokens
+	Open                  // what a client holds open
 )
 
 // verb is all that this package knows of a verb.
 type verb struct {
 	class   Class
 	weight  int                                 // how often it is drawn; 0 is only where it is asked for by name
+	watched int                                 // how often it is drawn where plans have watches; 0 is never
 	words   []word                              // that it needs, in order
 	options []option                            // that it may have
 	draw    func(*generator, *Step)             // sets what no word says; nil where the words say it all
@@ -85,6 +91,8 @@ func makeVerbs() map[Verb]verb {
 		viaProxy = named("proxy", `p[1-9]\d*`, "p1", func(s *Step) *string { return &s.Via }, (*generator).proxy)
 		lease    = named("lease", `l[1-9]\d*`, "l1", func(s *Step) *string { return &s.Lease }, (*generator).lease)
 		held     = named("hold", holdName, "h1", func(s *Step) *string { return &s.Name }, (*generator).hold)
+		watch    = named("watch", `w[1-9]\d*`, "w1", func(s *Step) *string { return &s.Name }, (*generator).watch)
+		node     = named("node", `[pm][1-9]\d*`, "p1 or m1", func(s *Step) *string { return &s.Via }, (*generator).holder)
 		service  = named("service", `s[1-9]\d*`, "s1", func(s *Step) *string { return &s.Keys }, (*generator).service)
 		of       = func(name, pattern, example string, draw func(*generator) string) word {
 			return named(name, pattern, example, func(s *Step) *string { return &s.Target }, draw)
@@ -105,28 +113,28 @@ func makeVerbs() map[Verb]verb {
 		nodes = func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys + "/*"}} }
 	)
 	return map[Verb]verb{
-		Read: {weight: 14, words: words(client, endpoint, keysWord), options: append(slices.Clip(shapes), hold),
+		Read: {weight: 14, watched: 2, words: words(client, endpoint, keysWord), options: append(slices.Clip(shapes), hold),
 			draw: func(g *generator, s *Step) { s.Shape = g.shape() },
 			asks: func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys, Shape: s.Shape}} }},
-		Put: {weight: 7, words: words(client, endpoint, keyWord), options: options(leaseOption(lease), hold),
+		Put: {weight: 7, watched: 8, words: words(client, endpoint, keyWord), options: options(leaseOption(lease), hold),
 			draw:  func(g *generator, s *Step) { s.Lease = g.maybeLease() },
 			takes: func(x *Preconditions, s Step) bool { return s.Lease == "" || x.leases[s.Lease] }},
-		Delete: {weight: 7, words: words(client, endpoint, keysWord), options: options(hold)},
-		Txn: {weight: 5, words: words(client, endpoint), options: options(hold),
+		Delete: {weight: 7, watched: 3, words: words(client, endpoint, keysWord), options: options(hold)},
+		Txn: {weight: 5, watched: 2, words: words(client, endpoint), options: options(hold),
 			draw: func(g *generator, s *Step) { s.Txn = g.branches(0) },
 			asks: func(s Step) []Op { return s.Txn.reads() }},
 
-		Grant: {weight: 3, words: words(endpoint, lease),
+		Grant: {weight: 3, watched: 1, words: words(endpoint, lease),
 			takes: func(x *Preconditions, s Step) bool { return add(x.leases, s.Lease) }},
-		Revoke: {weight: 3, words: words(endpoint, lease),
+		Revoke: {weight: 3, watched: 1, words: words(endpoint, lease),
 			takes: func(x *Preconditions, s Step) bool { return remove(x.leases, s.Lease) }},
 		Keepalive: {weight: 1, words: words(endpoint, lease),
 			takes: func(x *Preconditions, s Step) bool {
 				return x.leases[s.Lease] && !(x.plan.Auth && strings.HasPrefix(s.Via, "p"))
 			}},
-		Compact: {weight: 1, words: words(endpoint), options: options(revisionsBack),
+		Compact: {weight: 1, watched: 6, words: words(endpoint), options: options(revisionsBack),
 			draw: func(g *generator, s *Step) { s.Back = g.from(0, 3) }},
-		Expire: {class: Fault, weight: 3,
+		Expire: {class: Fault, weight: 3, watched: 1,
 			words: words(named("lease or instance", `l[1-9]\d*|`+instanceName, "l1 or s1/a",
 				func(s *Step) *string { return &s.Lease }, (*generator).leaseOrInstance)),
 			takes: func(x *Preconditions, s Step) bool {
@@ -152,40 +160,50 @@ func makeVerbs() map[Verb]verb {
 			asks: func(Step) []Op { return []Op{{Verb: Read, Keys: "/*"}} }},
 		Call: {class: Registry, weight: 1, words: words(client, endpoint, service), asks: nodes},
 
-		Release: {class: Held, weight: 5, words: words(held),
+		Release: {class: Held, weight: 5, watched: 2, words: words(held),
 			takes: func(x *Preconditions, s Step) bool { return remove(x.held, s.Name) }},
-		Fail: {class: Held, weight: 3, words: words(held),
+		Fail: {class: Held, weight: 3, watched: 1, words: words(held),
 			takes: func(x *Preconditions, s Step) bool { return remove(x.held, s.Name) }},
 
-		Cut: {class: Fault, weight: 1, words: words(link),
+		Cut: {class: Fault, weight: 1, watched: 2, words: words(link),
 			takes: func(x *Preconditions, s Step) bool {
 				return (s.Target[0] != 'm' || x.quorumWithout(s.Target)) && add(x.broken, s.Target)
 			}},
-		Blackhole: {class: Fault, weight: 1,
+		Blackhole: {class: Fault, weight: 1, watched: 1,
 			words: words(of("link", `p[1-9]\d*-m[1-9]\d*`, "p1-m1",
 				func(g *generator) string { return g.proxy() + "-" + g.member() })),
 			takes: func(x *Preconditions, s Step) bool { return add(x.broken, s.Target) }},
 		Delay: {class: Fault, weight: 1,
 			words: words(link, to("delay in milliseconds", `[1-9]\d{0,3}`, "50", (*generator).delay)),
 			takes: func(x *Preconditions, s Step) bool { return add(x.broken, s.Target) }},
-		Mend: {class: Fault, weight: 1, words: words(link),
+		Mend: {class: Fault, weight: 1, watched: 2, words: words(link),
 			takes: func(x *Preconditions, s Step) bool { return remove(x.broken, s.Target) }},
-		Lead: {class: Fault, weight: 1, words: words(member),
+		Lead: {class: Fault, weight: 1, watched: 1, words: words(member),
 			takes: func(x *Preconditions, s Step) bool { return !x.broken[s.Target] }},
-		Reboot: {class: Fault, weight: 1, words: words(of("node", `[pm][1-9]\d*`, "m1 or p1", (*generator).node)),
+		Reboot: {class: Fault, weight: 1, watched: 1, words: words(of("node", `[pm][1-9]\d*`, "m1 or p1", (*generator).node)),
 			takes: (*Preconditions).reboot},
-		Narrow: {class: Fault, weight: 1, words: words(proxy, to("member", memberName, "m1", (*generator).member))},
+		Narrow: {class: Fault, weight: 1, watched: 1, words: words(proxy, to("member", memberName, "m1", (*generator).member))},
 
 		Weights:   {class: Balancer, weight: 1, words: words(weightsWord)},
 		Drain:     {class: Balancer, weight: 1, words: words(proxy)},
 		Reconnect: {class: Balancer, weight: 1, words: words(user)},
 
-		Permit: {class: Identity, weight: 1, words: words(user),
+		Permit: {class: Identity, weight: 1, watched: 1, words: words(user),
 			takes: func(x *Preconditions, s Step) bool { return x.plan.Auth && remove(x.forbidden, s.Target) }},
-		Forbid: {class: Identity, weight: 1, words: words(user),
+		Forbid: {class: Identity, weight: 1, watched: 2, words: words(user),
 			takes: func(x *Preconditions, s Step) bool { return x.plan.Auth && add(x.forbidden, s.Target) }},
-		ExpireToken: {class: Identity, weight: 1, words: words(user),
+		ExpireToken: {class: Identity, weight: 1, watched: 1, words: words(user),
 			takes: func(x *Preconditions, s Step) bool { return x.plan.Auth && len(x.held) == 0 }},
+
+		// A client's VIP has connections that come and go with the plan; a watch has one of its own.
+		Watch: {class: Open, watched: 12, words: words(client, node, watch, watchedWord), options: watchOptions,
+			draw:  (*generator).watching,
+			takes: func(x *Preconditions, s Step) bool { return add(x.watches, s.Name) }},
+		Unwatch: {class: Open, watched: 2, words: words(watch),
+			takes: func(x *Preconditions, s Step) bool { return remove(x.watches, s.Name) }},
+		Follow: {class: Open, watched: 9, words: words(client, node, watch, watchedWord),
+			asks:  func(s Step) []Op { return []Op{{Verb: Read, Keys: s.Keys}} },
+			takes: func(x *Preconditions, s Step) bool { return add(x.watches, s.Name) }},
 	}
 }
 
