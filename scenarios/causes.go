@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"ghostroute/harness/explore/check"
+	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
@@ -38,6 +40,9 @@ func Causes(ctx context.Context, out Output, s Search) (missing []string, err er
 			return nil, err
 		}
 	}
+	if err := c.watches(limited); err != nil {
+		return nil, err
+	}
 	readme, err := foundReadme()
 	if err != nil {
 		return nil, err
@@ -55,6 +60,32 @@ type causes struct {
 	lab     *lab.Lab
 	began   time.Time
 	missing map[string]bool
+}
+
+// watches hunts for the causes by which promises about watches are broken. No model foretells them: the lab makes plans
+// small.
+func (c *causes) watches(ctx context.Context) error {
+	missing := map[model.Cause]bool{}
+	for _, cause := range model.WatchCauses() {
+		if causeNames[cause] != "" {
+			c.missing[causeNames[cause]], missing[cause] = true, true
+		}
+	}
+	var failed error
+	s := c.Search
+	s.Checks = check.OfWatches()
+	cfg := s.hunt(c.Output)
+	cfg.Known = func(f hunt.Finding) bool { return !missing[f.Cause] }
+	cfg.Once, cfg.Out, cfg.Dir, cfg.Time = true, nil, "", 0
+	cfg.Enough = func(f hunt.Finding) bool {
+		name := causeNames[f.Cause]
+		delete(missing, f.Cause)
+		delete(c.missing, name)
+		fmt.Fprintf(c, "%6.1fs seed %-5d %s: %s\n", time.Since(c.began).Seconds(), f.From.Seed, name, f.Plan.Line())
+		failed = kept{Check: f.Check, Fix: "none", Cause: string(f.Cause), Plan: f.Plan}.write(name)
+		return failed != nil || len(missing) == 0
+	}
+	return errors.Join(hunt.Run(ctx, cfg, new(hunt.Tally)), failed)
 }
 
 // draw runs one plan, and keeps what of its causes is missing.

@@ -48,7 +48,8 @@ func readKept(file string) (k kept, err error) {
 	return k, nil
 }
 
-// causeNames are the causes' file names.
+// causeNames are the causes' file names. model.EndOfAnother has none: whether a plan shows it is a matter of the tenth of
+// a second in which a member looks for watches that begin in the past.
 var causeNames = map[model.Cause]string{
 	model.OtherProxy: "cross-proxy", model.DirectWrite: "direct-write",
 	model.LeaseRevoked: "lease-revoked", model.LeaseExpired: "lease-expired",
@@ -58,6 +59,10 @@ var causeNames = map[model.Cause]string{
 	model.NestedTxn: "nested-txn", model.LostTxn: "lost-txn", model.Torn: "torn-answer",
 	model.Frozen: "frozen-cache", model.Identity: "identity-leak", model.PastCompaction: "past-compaction",
 	model.Unheard: "unheard-permission",
+
+	model.SharedStream: "watch-shared-stream", model.StreamAgain: "watch-asked-again", model.Corpse: "watch-corpse",
+	model.LeaderWish: "watch-no-leader", model.StaleList: "watch-livelock", model.CreatedAhead: "watch-created-ahead",
+	model.OwnStream: "watch-old-token",
 }
 
 // negative is found apart from its cause: the answer that there is nothing.
@@ -69,13 +74,19 @@ Each file here is a plan that the explorer drew from a random seed, ran on real 
 The suite replays all of them (` + "`go test ./scenarios -run TestFoundPlans`" +
 	`), and this replays one and draws its timeline:
 
-    ghostroute explore fixtures/found/NAME.txt --checks convergence,identity
+    ghostroute explore fixtures/found/NAME.txt --checks all
 
 What the fixes' claims came to is in [claims.md](claims.md).
 
 ## Every cause by which the stock proxy is wrong
 
 Lines are those of etcd v3.7.3, under ` + "`server/proxy/grpcproxy`" + ` where no other folder is named.
+`
+
+const foundWatches = `
+## Every cause by which it breaks a promise about watches
+
+Its watches are [told apart](../beyond.md) in scenarios, too, with what cures them.
 `
 
 // foundReadme is fixtures/found/README.md, made of the plans that are kept there and of what the model knows of etcd's
@@ -98,6 +109,25 @@ func foundReadme() (string, error) {
 		} else {
 			b.WriteString("Breaks no check: what is answered was true at the revision that was asked for, and etcd itself\n" +
 				"would refuse.\n\n")
+		}
+		fmt.Fprintf(&b, "%s\n", c.Where())
+	}
+	b.WriteString(foundWatches)
+	for _, c := range model.WatchCauses() {
+		fmt.Fprintf(&b, "\n### %s\n\n", c)
+		if name := causeNames[c]; name != "" {
+			file, err := Fixture(filepath.Join("found", name+".txt"))
+			if err != nil {
+				return "", err
+			}
+			k, err := readKept(file)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&b, "Breaks %s: [%s](%s)\n\n```\n%s```\n\n", k.Check, name, filepath.Base(file), k.Plan)
+		} else {
+			fmt.Fprintf(&b, "Breaks %s, and is not replayed: whether a plan shows it is a matter of the tenth of a second in\n"+
+				"which a member looks for watches that begin in the past.\n\n", c.Breaks())
 		}
 		fmt.Fprintf(&b, "%s\n", c.Where())
 	}

@@ -85,12 +85,15 @@ func TestEachBreachAndWhatIsNone(t *testing.T) {
 		"it ended as compacted, and is not": {s: two.watch(history.Watch{Op: history.WatchAsk, From: 5}).
 			watch(history.Watch{Op: history.WatchEnd, From: 5, Compacted: 5, Reason: "compacted"}).
 			told(2, "k1").told(3, "k2"), want: "broken silent untrue"},
-		"it ended as cancelled":      {s: two.ended("context canceled"), want: "broken untrue"},
-		"it ended without a word":    {s: two.ended(""), want: "broken wordless"},
-		"it ended twice":             {s: two.ended("compacted").ended("permission denied"), want: "broken belied"},
-		"it was refused":             {s: two.ended("permission denied"), want: "broken refused"},
-		"it was rightly refused":     {s: two.ended("permission denied"), q: Question{Refused: []string{"c1"}}, want: "kept"},
-		"one was left out":           {s: two.told(3, "k2"), want: "broken lost"},
+		"it ended as cancelled":   {s: two.ended("context canceled"), want: "broken untrue"},
+		"it ended without a word": {s: two.ended(""), want: "broken wordless"},
+		"it ended twice":          {s: two.ended("compacted").ended("permission denied"), want: "broken belied"},
+		"it was refused":          {s: two.ended("permission denied"), want: "broken refused"},
+		"it was rightly refused":  {s: two.ended("permission denied"), q: Question{Refused: []string{"c1"}}, want: "kept"},
+		"one was left out":        {s: two.told(3, "k2"), want: "broken lost"},
+		"a transaction put and deleted a key": {s: stands().commit(2, "put", "k1").commit(2, "delete", "k1").
+			watch(history.Watch{Op: history.WatchEvents, Revision: 2, Events: []history.Commit{
+				{Revision: 2, Op: "put", Key: "k1"}, {Revision: 2, Op: "delete", Key: "k1"}}}), want: "kept"},
 		"one came twice":             {s: two.told(2, "k1").told(2, "k1").told(3, "k2"), want: "broken again"},
 		"another's came":             {s: two.commit(4, "put", "z").told(2, "k1").told(4, "z"), want: "broken stranger"},
 		"it is said to be further":   {s: stands().watch(history.Watch{Op: history.WatchQuit}), want: "kept"},

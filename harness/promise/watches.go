@@ -97,9 +97,9 @@ func Reached(events []history.Event) (top int64, since int) {
 
 // delivered holds what a watch was told of against what was committed in its range from its first revision on.
 func (j *judge) delivered(w *watch) []Breach {
-	type change struct {
+	type change struct { // a transaction may put a key and delete it
 		revision int64
-		key      string
+		key, op  string
 	}
 	var due []history.Event
 	place := map[change]int{}
@@ -109,7 +109,7 @@ func (j *judge) delivered(w *watch) []Breach {
 	}
 	for _, c := range j.commits {
 		if keys.In(c.Commit.Key, w.Key, w.End) && c.Commit.Revision >= from && from > 0 {
-			place[change{c.Commit.Revision, c.Commit.Key}] = len(due)
+			place[change{c.Commit.Revision, c.Commit.Key, c.Commit.Op}] = len(due)
 			due = append(due, c)
 		}
 	}
@@ -119,7 +119,7 @@ func (j *judge) delivered(w *watch) []Breach {
 			if !keys.In(ev.Key, w.Key, w.End) {
 				return []Breach{w.breach(Stranger, "%s was told of %s", w.name(), ev.Key).by(e)}
 			}
-			at, known := place[change{ev.Revision, ev.Key}]
+			at, known := place[change{ev.Revision, ev.Key, ev.Op}]
 			switch {
 			case !known: // the stage's own watch has not reported it yet
 			case at < next:

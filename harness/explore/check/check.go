@@ -45,10 +45,14 @@ type Check struct {
 // All are the checks, those of reads from the strongest to the weakest, then those of watches. bound is what "bounded" allows, patience how long
 // "linearizable" may think.
 func All(bound, patience time.Duration) []Check {
-	return []Check{
+	return append([]Check{
 		Linearizable(patience), OwnWrites(), Monotonic(), Bounded(bound), Agreement(), Digest(), Convergence(), Identity(),
-		Delivery(), OwnRange(), Meeting(), Reason(), Leader(), Ahead(),
-	}
+	}, OfWatches()...)
+}
+
+// OfWatches are those that are about watches.
+func OfWatches() []Check {
+	return []Check{Delivery(), OwnRange(), Meeting(), Reason(), Leader(), Ahead()}
 }
 
 // verdicts makes a check's results.

@@ -269,7 +269,7 @@ func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
 			continue
 		}
 		f := Finding{Check: r.Check, Why: r.Error(), Plan: p, From: p, After: time.Since(h.began)}
-		if !h.Lab.Stock() || !slices.ContainsFunc(model.Causes(), func(c model.Cause) bool { return c.Breaks() == r.Check }) {
+		if !h.Lab.Stock() || !h.explains(r.Check) {
 			list = append(list, f)
 			continue
 		}
@@ -287,9 +287,21 @@ func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
 	return list
 }
 
+// explains says whether the model can tell why a promise is broken.
+func (h *hunter) explains(name string) bool {
+	return slices.ContainsFunc(model.Causes(), func(c model.Cause) bool { return c.Breaks() == name }) ||
+		slices.ContainsFunc(h.Checks, func(c check.Check) bool { return c.Name == name && c.Watches })
+}
+
+// by says whether an outcome has a finding's cause, where it has one.
+func (f Finding) by(out lab.Outcome) bool {
+	return f.Cause == "" || f.Cause == model.Unexplained ||
+		slices.ContainsFunc(out.Causes, func(g model.Finding) bool { return g.Cause == f.Cause })
+}
+
 // shrink makes a finding's plan small and gives the outcome that confirms it. With the stock proxy the model tells
-// which smaller plan still has the same cause, and the lab has the last word; without a model the lab is asked each
-// time. Why is nil if it did not happen again.
+// which smaller plan still has the same cause, and the lab has the last word; where the model foretells nothing the lab
+// is asked each time. Why is nil if it did not happen again.
 func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.Outcome, err error) {
 	limit := h.Small
 	if limit == 0 {
@@ -301,14 +313,14 @@ func (h *hunter) shrink(ctx context.Context, l *lab.Lab, f *Finding) (last lab.O
 			return false, err
 		}
 		for _, r := range out.Results {
-			if r.Check == f.Check && r.Outcome == check.Broken {
+			if r.Check == f.Check && r.Outcome == check.Broken && f.by(out) {
 				f.Why, last = r.Error(), out
 				return true, nil
 			}
 		}
 		return false, nil
 	}
-	if f.Cause != "" && f.Cause != model.Unexplained {
+	if slices.Contains(model.Causes(), f.Cause) {
 		small := plan.Shrink(f.Plan, 0, func(q plan.Plan) bool { return model.Has(q, f.Cause) })
 		if ok, err := fails(small); ok || err != nil {
 			f.Plan = small

@@ -132,6 +132,10 @@ func (l *Lab) try(ctx context.Context, p plan.Plan, checks []check.Check, look b
 	machine.unfollow()
 	out.Record = machine.record(healed)
 	out.Events = machine.history.Events()
+	if l.cfg.Stock() && len(out.Record.Places) > 0 {
+		broken, _ := out.Record.Breaches()
+		out.Causes = append(out.Causes, model.Told(p, out.Events, out.Record.Places, broken)...)
+	}
 	for _, c := range checks {
 		out.Results = append(out.Results, c.Judge(out.Record))
 	}

@@ -36,7 +36,7 @@ const (
 	Unexplained    Cause = "unexplained" // the model is wrong
 )
 
-// Causes are all of them that can be found, in a fixed order.
+// Causes are all of them by which a cache is wrong, in a fixed order. WatchCauses are the others.
 func Causes() []Cause {
 	return []Cause{OtherProxy, DirectWrite, LeaseRevoked, LeaseExpired, BeforeWrite, AnswerInFlight, TxnInFlight,
 		LaggingMember, FromKeyRead, FromKeyDelete, FromKeyPruned, NestedTxn, LostTxn, Torn, PastCompaction, Frozen,
@@ -46,6 +46,9 @@ func Causes() []Cause {
 // Breaks is the check that the cause breaks. After PastCompaction it is "": what the proxy tells then was true at the
 // revision that was asked for, and etcd itself would refuse to say it.
 func (c Cause) Breaks() string {
+	if w, ok := watchCauses[c]; ok {
+		return w.breaks
+	}
 	switch c {
 	case PastCompaction:
 		return ""
@@ -57,6 +60,9 @@ func (c Cause) Breaks() string {
 
 // Where is the line of etcd v3.7.3 that explains the cause, and what it does; paths are under server/proxy/grpcproxy.
 func (c Cause) Where() string {
+	if w, ok := watchCauses[c]; ok {
+		return w.where
+	}
 	return map[Cause]string{
 		OtherProxy:   "kv.go:91 (and 83, 124): only the proxy that a write passes forgets; nothing tells the others",
 		DirectWrite:  "kv.go:83, 91, 124: nothing but the proxy's own calls invalidates; it watches nothing",
