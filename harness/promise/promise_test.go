@@ -102,8 +102,10 @@ func TestEachBreachAndWhatIsNone(t *testing.T) {
 		"it was asked how far":       {s: stands().watch(history.Watch{Op: history.WatchInquire}), want: "broken unanswered"},
 		"it said how far": {s: stands().watch(history.Watch{Op: history.WatchInquire}).
 			watch(history.Watch{Op: history.WatchProgress, Revision: 1}), want: "kept"},
-		"three rounds":                {s: livelock(3), want: "kept"},
-		"four rounds":                 {s: livelock(4), want: "broken livelock"},
+		"three rounds": {s: livelock(3), want: "kept"},
+		"four rounds":  {s: livelock(4), want: "broken livelock"},
+		"four rounds, and then another is told": {s: append(livelock(4), two.told(2, "k1").told(3, "k2")...),
+			want: "broken livelock"},
 		"a list that is newer":        {s: append(livelock(3), livelock(4)[0:1].list(6)...), want: "kept"},
 		"a client did not end":        {s: story{}.write(Close, 0, "it hangs"), want: "broken hangs"},
 		"a client ended":              {s: story{}.write(Close, 0, ""), want: "kept"},
