@@ -23,11 +23,13 @@ func (c *command) explore() *cobra.Command {
 		Short: "Look for a plan that breaks a promise, or replay one",
 		Long: "Draw random plans, run them on real members and proxies, and judge what came of them, until one breaks\n" +
 			"a promise. It is made small and kept with its history. A plan in one line, or a file that holds one,\n" +
-			"is run alone.\n\n" +
+			"is run alone. Plans have watches where a check about watches is asked for: delivery, own-range, meeting,\n" +
+			"reason, leader or ahead.\n\n" +
 			"With --expected it is a regression test: it runs the plans of fixtures/found that are the fix's, each of\n" +
 			"which must break its promise still, and draws as many as --plans says, from seed 1 unless --seed says\n" +
 			"another, each of which may break what is expected only. It ends with 1 if anything is new or gone.",
 		Example: "  ghostroute explore --fix ttl --checks convergence --time 60s --seed 7\n" +
+			"  ghostroute explore --checks delivery,meeting\n" +
 			"  ghostroute explore fixtures/found/lost-txn.txt\n" +
 			"  ghostroute explore --expected --fix none\n" +
 			"  ghostroute explore 'plan members=3 proxies=2 clients=2 | read g1 p2 k1 | put g1 p1 k1'",

@@ -23,7 +23,7 @@ func plans(c Config) *rapid.Generator[Plan] {
 func TestEveryPlanIsReadBackAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := plans(Config{Auth: true}).Draw(t, "plan")
+		p := plans(Config{Auth: true, Watches: rapid.Bool().Draw(t, "watches")}).Draw(t, "plan")
 		for _, text := range []string{p.Format(), p.Line()} {
 			again, err := Parse(text)
 			require.NoError(t, err, text)
@@ -52,6 +52,23 @@ func TestPlansAreDrawnFromTheWholeVocabulary(t *testing.T) {
 	}
 }
 
+// What clients hold open is in plans that are asked for with watches, and in no others: those mean what they meant.
+func TestWatchesAreInPlansOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		for _, watches := range []bool{false, true} {
+			p := Random(Config{Auth: seed%2 == 0, Watches: watches}, seed)
+			holds := slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Verb.Class() == Open })
+			registers := slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Verb.Class() == Registry })
+			require.Equal(t, watches, holds, "seed %d", seed)
+			require.False(t, watches && registers, "seed %d", seed)
+		}
+	}
+	p := Random(Config{}, 7)
+	require.Equal(t, "delete g2 p2 k2..", p.Steps[0].String(), "a seed means what it meant")
+	require.Equal(t, "cut g2-vip", p.Steps[len(p.Steps)-1].String())
+}
+
 func TestATypoIsAnErrorThatNamesLineAndNearestWord(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -69,6 +86,9 @@ func TestATypoIsAnErrorThatNamesLineAndNearestWord(t *testing.T) {
 		"plan seed=1 membres=3": `line 1: "membres=3" is no part of a plan's header ` +
 			`(did you mean "members="?)`,
 		"plan seed=1 members=2\nread g1 p1 k1": `line 1: members=2: a cluster has an odd number of members`,
+		"watch g1 vip w1 k1":                   `line 1: watch: "vip" is no node: say p1 or m1`,
+		"watch g1 p1 h1 k1":                    `line 1: watch: "h1" is no watch: say w1`,
+		"watch g1 p1 w1 k1 leadr":              `line 1: watch cannot take "leadr" (did you mean "leader"?)`,
 		"weights 1":                            `line 1: step 1: 1 weights for 2 proxies`,
 		"read g1 p1 k1 sort=mod":               `line 1: read: "mod" is no order`,
 		"txn g1 p1 then ( then ( then ( then ( then put k1 ) ) ) )": `line 1: a transaction lies more than 3 deep`,
