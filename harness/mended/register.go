@@ -46,6 +46,7 @@ func nodePath(s, id string) string {
 
 func (e *etcdRegistry) registerNode(s *registry.Service, node *registry.Node, opts ...registry.RegisterOption) error {
 	if len(s.Nodes) == 0 {
+		//lint:ignore ST1005 upstream's line
 		return errors.New("Require at least one node")
 	}
 
@@ -188,6 +189,7 @@ func (e *etcdRegistry) registerNode(s *registry.Service, node *registry.Node, op
 
 func (e *etcdRegistry) Deregister(s *registry.Service, opts ...registry.DeregisterOption) error {
 	if len(s.Nodes) == 0 {
+		//lint:ignore ST1005 upstream's line
 		return errors.New("Require at least one node")
 	}
 
@@ -227,6 +229,7 @@ func (e *etcdRegistry) Deregister(s *registry.Service, opts ...registry.Deregist
 
 func (e *etcdRegistry) Register(s *registry.Service, opts ...registry.RegisterOption) error {
 	if len(s.Nodes) == 0 {
+		//lint:ignore ST1005 upstream's line
 		return errors.New("Require at least one node")
 	}
 

@@ -20,7 +20,7 @@ func (s *stand) registered(name, through string, ttl time.Duration) (microRegist
 		return nil, 0, err
 	}
 	if len(got.Kvs) != 1 || got.Kvs[0].Lease == 0 {
-		return nil, 0, fmt.Errorf("Register was to put one key with a lease, and etcd has %v", got.Kvs)
+		return nil, 0, fmt.Errorf("etcd was to have one key with a lease after Register, and has %v", got.Kvs)
 	}
 	return r, clientv3.LeaseID(got.Kvs[0].Lease), nil
 }
