@@ -44,7 +44,7 @@ func decode(ds []byte) *registry.Service {
 	return s
 }
 
-// IsAnswer says whether an error is what the registry had to say: that there is no such service, or that one may not ask.
+// IsAnswer says whether an error is what the registry had to say: that there is no such service, or one may not ask.
 func IsAnswer(err error) bool {
 	var refused interface{ Code() codes.Code }
 	if errors.As(err, &refused) {
