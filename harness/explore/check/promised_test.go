@@ -49,6 +49,8 @@ func TestPromisesAboutWatches(t *testing.T) {
 		{Who: Witness, Watch: &history.Watch{Watch: "m1", Op: history.WatchAsk}},
 		{Who: Witness, Watch: &history.Watch{Watch: "m1", Op: history.WatchEnd, Reason: "etcdserver: no leader"}}}
 	lost := func(r Record) Record { r.Lost = []Lost{{Watches: []int{1, 6}}}; return r }
+	elsewhere := watched(1, witness...)
+	elsewhere.Lost = []Lost{{Watches: []int{6}}}
 	soon := watched(1)
 	soon.Events[len(soon.Events)-1].At = ms
 	refused := watched(1, ended("permission denied"))
@@ -67,26 +69,27 @@ func TestPromisesAboutWatches(t *testing.T) {
 		rec   Record
 		want  Outcome
 	}{
-		"all was told":               {Delivery(), watched(1, events(2, "k1")), Kept},
-		"nothing was told":           {Delivery(), watched(1), Broken},
-		"it is too soon":             {Delivery(), soon, Unknown},
-		"nobody watches":             {Delivery(), Record{}, Unknown},
-		"it came twice":              {Delivery(), watched(1, events(2, "k1"), events(2, "k1")), Broken},
-		"it ended instead":           {Delivery(), watched(1, ended("compacted")), Kept},
-		"its own":                    {OwnRange(), watched(1, events(2, "k1")), Kept},
-		"another's":                  {OwnRange(), watched(1, events(2, "k1"), events(3, "k2")), Broken},
-		"a reason":                   {Reason(), watched(1, ended("compacted")), Kept},
-		"no reason":                  {Reason(), watched(1, ended("")), Broken},
-		"refused":                    {Reason(), refused, Broken},
-		"refused who was forbidden":  {Reason(), forbidden, Kept},
-		"three rounds":               {Meeting(), watched(1, livelock[:9]...), Kept},
-		"four rounds":                {Meeting(), watched(1, livelock...), Broken},
-		"a leader was lost, told":    {Leader(), lost(watched(1, append(witness, ended("no leader"))...)), Kept},
-		"a leader was lost, untold":  {Leader(), lost(watched(1, witness...)), Broken},
-		"another's leader was lost":  {Leader(), watched(1, witness...), Kept},
-		"a Created that is no lie":   {Ahead(), watched(1, events(2, "k1")), Kept},
-		"a Created that is too new":  {Ahead(), watched(9), Broken},
-		"that somebody is far ahead": {Delivery(), watched(9), Kept},
+		"all was told":                {Delivery(), watched(1, events(2, "k1")), Kept},
+		"nothing was told":            {Delivery(), watched(1), Broken},
+		"it is too soon":              {Delivery(), soon, Unknown},
+		"nobody watches":              {Delivery(), Record{}, Unknown},
+		"it came twice":               {Delivery(), watched(1, events(2, "k1"), events(2, "k1")), Broken},
+		"it ended instead":            {Delivery(), watched(1, ended("compacted")), Kept},
+		"its own":                     {OwnRange(), watched(1, events(2, "k1")), Kept},
+		"another's":                   {OwnRange(), watched(1, events(2, "k1"), events(3, "k2")), Broken},
+		"a reason":                    {Reason(), watched(1, ended("compacted")), Kept},
+		"no reason":                   {Reason(), watched(1, ended("")), Broken},
+		"refused":                     {Reason(), refused, Broken},
+		"refused who was forbidden":   {Reason(), forbidden, Kept},
+		"three rounds":                {Meeting(), watched(1, livelock[:9]...), Kept},
+		"four rounds":                 {Meeting(), watched(1, livelock...), Broken},
+		"a leader was lost, told":     {Leader(), lost(watched(1, append(witness, ended("no leader"))...)), Kept},
+		"a leader was lost, untold":   {Leader(), lost(watched(1, witness...)), Broken},
+		"a leader was lost elsewhere": {Leader(), elsewhere, Kept},
+		"another's leader was lost":   {Leader(), watched(1, witness...), Kept},
+		"a Created that is no lie":    {Ahead(), watched(1, events(2, "k1")), Kept},
+		"a Created that is too new":   {Ahead(), watched(9), Broken},
+		"that somebody is far ahead":  {Delivery(), watched(9), Kept},
 	} {
 		got := c.check.Judge(c.rec)
 		require.Equal(t, c.want, got.Outcome, "%s: %s", name, got.Why)
