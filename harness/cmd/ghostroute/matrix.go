@@ -91,7 +91,7 @@ func (c *command) matrix() *cobra.Command {
 // parallelFlag is the flag --parallel, of what mostly waits: for leases, for a cache to lapse.
 func (c *command) parallelFlag(cmd *cobra.Command, most uint) {
 	cmd.Flags().UintVar(&c.parallel, "parallel", most,
-		"the most cells at a time; fewer where the machine does not keep up, and of processes one for each core")
+		"the most trials at a time; fewer where the machine does not keep up, and of processes one for each core")
 }
 
 func (c *command) junitFlag(cmd *cobra.Command) {
