@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Evidence is the folder in which a test keeps what it failed for: under the module's artifacts, for a test's own folder
-// goes with it unless go test has -artifacts. It is not made until there is something to keep, and never one that was
-// there before.
+// Evidence is the folder in which a test keeps what it failed for: under the module's artifacts, for a folder of the
+// test's own goes with it unless go test has -artifacts. It is not made until there is something to keep, and never one
+// that was there before.
 func Evidence(t testing.TB) string {
 	root, err := os.Getwd() // go test runs a package's tests in its folder
 	if err != nil {
