@@ -42,7 +42,8 @@ type Check struct {
 	Judge   func(Record) Result
 }
 
-// All are the checks, those of reads from the strongest to the weakest, then those of watches. bound is what "bounded" allows, patience how long
+// All are the checks, those of reads from the strongest to the weakest, then those of watches. bound is what "bounded"
+// allows, patience how long
 // "linearizable" may think.
 func All(bound, patience time.Duration) []Check {
 	return append([]Check{

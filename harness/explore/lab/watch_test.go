@@ -86,8 +86,8 @@ func TestAWatchIsToldWhatStepsCommit(t *testing.T) {
 // A client that follows lists, and watches from the next revision; where that is compacted it lists again. A member's
 // list is new each time, a proxy's is not.
 func TestAClientThatFollowsListsAgain(t *testing.T) {
-	const text = "plan members=1 proxies=1 clients=1 | follow g1 %[1]s w1 k1 | put g1 m1 k1 | put g1 m1 k1 | put g1 m1 k1 |" +
-		"compact m1 rev=now | follow g1 %[1]s w2 k1 | put g1 m1 k1"
+	const text = "plan members=1 proxies=1 clients=1 | follow g1 %[1]s w1 k1 | put g1 m1 k1 | put g1 m1 k1 |" +
+		"put g1 m1 k1 | compact m1 rev=now | follow g1 %[1]s w2 k1 | put g1 m1 k1"
 	out := tried(t, fmt.Sprintf(text, "m1"))
 	require.Empty(t, broken(out))
 	require.Equal(t, []string{"ask", "created", "events put k1 @5"}, words(out, "g1", "w2"))
@@ -99,8 +99,8 @@ func TestAClientThatFollowsListsAgain(t *testing.T) {
 
 // Who is busy reads when the plan is over; what else watches the same range has joined a watch that is over.
 func TestWhoIsBusyReadsInTheEnd(t *testing.T) {
-	out := tried(t, "plan members=1 proxies=1 clients=2 | put g1 m1 k1 | put g1 m1 k1 | put g1 m1 k1 | compact m1 rev=now |"+
-		"watch g1 p1 w1 k1 rev=now-2 idle | watch g2 p1 w2 k1 rev=now | put g1 m1 k1")
+	out := tried(t, "plan members=1 proxies=1 clients=2 | put g1 m1 k1 | put g1 m1 k1 | put g1 m1 k1 |"+
+		"compact m1 rev=now | watch g1 p1 w1 k1 rev=now-2 idle | watch g2 p1 w2 k1 rev=now | put g1 m1 k1")
 	require.Equal(t, []string{"delivery", string(model.Corpse)}, broken(out))
 	require.Equal(t, []string{"ask", "created", "end compacted @4"}, words(out, "g1", "w1"))
 	require.Equal(t, []string{"ask", "created"}, words(out, "g2", "w2"))

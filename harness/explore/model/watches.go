@@ -30,8 +30,8 @@ func WatchCauses() []Cause {
 
 // watchCauses are each cause's check and line.
 var watchCauses = map[Cause]struct{ breaks, where string }{
-	SharedStream: {"delivery", "watch_broadcast.go:66, util.go:37: a token goes upstream as a context's value, and etcd's " +
-		"client finds its stream by metadata (client/v3/watch.go:1086): all share the first one's; " +
+	SharedStream: {"delivery", "watch_broadcast.go:66, util.go:37: a token goes upstream as a context's value, and " +
+		"etcd's client finds its stream by metadata (client/v3/watch.go:1086): all share the first one's; " +
 		"watcher.go:107 drops the refusal"},
 	StreamAgain: {"delivery", "watch_broadcast.go:66: the token is the one that the watch was asked for with, for ever; " +
 		"a stream that is opened anew is refused with it, and watcher.go:107 drops the refusal"},

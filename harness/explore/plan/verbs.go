@@ -182,7 +182,8 @@ func makeVerbs() map[Verb]verb {
 			takes: func(x *Preconditions, s Step) bool { return !x.broken[s.Target] }},
 		Reboot: {class: Fault, weight: 1, watched: 1, words: words(of("node", `[pm][1-9]\d*`, "m1 or p1", (*generator).node)),
 			takes: (*Preconditions).reboot},
-		Narrow: {class: Fault, weight: 1, watched: 1, words: words(proxy, to("member", memberName, "m1", (*generator).member))},
+		Narrow: {class: Fault, weight: 1, watched: 1,
+			words: words(proxy, to("member", memberName, "m1", (*generator).member))},
 
 		Weights:   {class: Balancer, weight: 1, words: words(weightsWord)},
 		Drain:     {class: Balancer, weight: 1, words: words(proxy)},
