@@ -43,8 +43,7 @@ type Check struct {
 }
 
 // All are the checks, those of reads from the strongest to the weakest, then those of watches. bound is what "bounded"
-// allows, patience how long
-// "linearizable" may think.
+// allows, patience how long "linearizable" may think.
 func All(bound, patience time.Duration) []Check {
 	return append([]Check{
 		Linearizable(patience), OwnWrites(), Monotonic(), Bounded(bound), Agreement(), Digest(), Convergence(), Identity(),
