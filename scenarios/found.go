@@ -48,8 +48,8 @@ func readKept(file string) (k kept, err error) {
 	return k, nil
 }
 
-// causeNames are the causes' file names. model.EndOfAnother has none: whether a plan shows it is a matter of the tenth of
-// a second in which a member looks for watches that begin in the past, so no plan of it can be replayed.
+// causeNames are the causes' file names. model.EndOfAnother has none: whether a plan shows it is a matter of the tenth
+// of a second in which a member looks for watches that begin in the past, so no plan of it can be replayed.
 var causeNames = map[model.Cause]string{
 	model.OtherProxy: "cross-proxy", model.DirectWrite: "direct-write",
 	model.LeaseRevoked: "lease-revoked", model.LeaseExpired: "lease-expired",

@@ -31,9 +31,9 @@ func (c *call) b() *harness.Bench { return c.nb.bench }
 // ctx ends with the notebook's deadline.
 func (c *call) ctx() context.Context { return c.nb.ctx }
 
-// patiently is ctx for as long as a command waits for an answer: as patience= says, or otherwise. It has no deadline, which
-// would travel with the request: whoever is asked would then give up a moment before who asks, and that would be the
-// answer.
+// patiently is ctx for as long as a command waits for an answer: as patience= says, or otherwise. It has no deadline,
+// which would travel with the request: whoever is asked would then give up a moment before who asks, and that would be
+// the answer.
 func (c *call) patiently(otherwise time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(c.ctx())
 	over := time.AfterFunc(cmp.Or(c.duration("patience"), otherwise), cancel)

@@ -117,8 +117,8 @@ func (p *Proxy) tapUnary(ctx context.Context, method string, req, reply any, cc 
 	return err
 }
 
-// asksLeave says whether a proxy asks whether who watches may read (grpcproxy/watch.go:209). That is a Range of its own,
-// asked for again whenever a client's watch was broken off: no gate holds it in place of a client's.
+// asksLeave says whether a proxy asks whether who watches may read (grpcproxy/watch.go:209). That is a Range of its
+// own, asked for again whenever a client's watch was broken off: no gate holds it in place of a client's.
 func asksLeave(ctx context.Context) bool {
 	s := grpc.ServerTransportStreamFromContext(ctx)
 	return s != nil && strings.HasSuffix(s.Method(), "/Watch")
