@@ -28,6 +28,16 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// taken is how much more than before is in use, once that is less than most: what was asked last is given up by all who
+// carried it, however long that takes on a busy machine.
+func (m *member) taken(before, most int64) (took int64) {
+	m.eventually(fmt.Sprintf("less than %d bytes of heap are in use", most), func() bool {
+		took = heap() - before
+		return took < most
+	})
+	return took
+}
+
 // spare is what a measured heap may hold beside what is kept: gRPC's buffers, stacks, and what a test holds itself.
 const spare = 6 << 20
 
@@ -49,11 +59,10 @@ func TestTenThousandRangesStayWithinTheirBound(t *testing.T) {
 					}
 				}
 			})
-			took := heap() - before
+			took := m.taken(before, most+spare)
 			s := statsFor(kv)
 			t.Logf("%d of %d answers are kept: %d bytes as an estimate, %d bytes of heap", s.answers, n, s.bytes, took)
 			require.Greater(t, s.bytes, int64(most*9/10))
-			require.Less(t, took, int64(most+spare))
 			rev := m.put("a")
 			if f, watches := kv.(*Fenced); watches {
 				m.eventually("delivered", func() bool { return f.Stats().Seen == rev })
@@ -87,11 +96,10 @@ func TestBigValuesStayWithinTheirBound(t *testing.T) {
 				}
 				require.Len(t, m.look(kv, "k", "l"), n*(size+len("k00= ")))
 			}
-			took := heap() - before
+			took := m.taken(before, most+spare)
 			s := statsFor(kv)
 			t.Logf("%d answers are kept: %d bytes as an estimate, %d bytes of heap", s.answers, s.bytes, took)
 			require.Greater(t, s.bytes, int64(most-2*size))
-			require.Less(t, took, int64(most+spare))
 		})
 	}
 }
