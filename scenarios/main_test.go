@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,4 +31,14 @@ func begin(t *testing.T) {
 	_, end, err := machine.Begin(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(end)
+}
+
+// closeAfter closes a matrix when every cell has ended, and says what was tried again.
+func closeAfter(t *testing.T, m *Matrix) {
+	t.Cleanup(func() {
+		require.NoError(t, m.Close())
+		for _, again := range m.Again() {
+			fmt.Println(again)
+		}
+	})
 }

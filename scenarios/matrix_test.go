@@ -3,7 +3,6 @@ package scenarios
 import (
 	"cmp"
 	"flag"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -33,12 +32,7 @@ func TestMatrix(t *testing.T) {
 	m, err := NewMatrix(expected, harness.Evidence(t))
 	require.NoError(t, err)
 	m.RunOn(runsOn(t))
-	t.Cleanup(func() { // when every cell has ended
-		require.NoError(t, m.Close())
-		for _, again := range m.Again() {
-			fmt.Println(again)
-		}
-	})
+	closeAfter(t, m)
 	seconds, err := readSeconds()
 	require.NoError(t, err)
 	all := All() // the longest first: what is begun last is done last

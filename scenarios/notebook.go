@@ -6,13 +6,12 @@ import (
 
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/notebook"
-	"ghostroute/harness/stage"
 	"ghostroute/harness/verdict"
 )
 
-// ForNotebooks are the options of notebooks that may name this package's scenarios and fixes; trials borrow their
-// clusters from the pool.
-func ForNotebooks(pool *stage.Pool) notebook.Options {
+// ForNotebooks are the options of notebooks that may name this package's scenarios and fixes; trials are the matrix'
+// own, made again where time broke a premise.
+func ForNotebooks(m *Matrix) notebook.Options {
 	o := notebook.Options{Scenarios: Names()}
 	for _, f := range Fixes() {
 		operator := f.Deploy != nil || f.Remedy != nil
@@ -27,12 +26,8 @@ func ForNotebooks(pool *stage.Pool) notebook.Options {
 		if na := NotApplicable(s, f, gateway.Kind(reading)); na != "" {
 			return v, na, nil
 		}
-		cluster, err := pool.Take(ctx, Topology(s, f, gateway.Kind(reading)).Members)
-		if err != nil {
-			return v, "", err
-		}
-		r, err := Try(ctx, cluster, On{}, s, f, gateway.Kind(reading))
-		return r.Verdict, "", errors.Join(err, pool.Give(ctx, cluster))
+		r, _, err := m.Trial(ctx, s, f, gateway.Kind(reading))
+		return r.Verdict, "", err
 	}
 	return o
 }

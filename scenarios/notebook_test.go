@@ -11,7 +11,6 @@ import (
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/notebook"
-	"ghostroute/harness/stage"
 )
 
 const notebooks = "../fixtures/notebooks"
@@ -63,14 +62,14 @@ func eachChapter(
 ) []notebook.Chapter {
 	chapters, err := notebook.Chapters(notebooks, language)
 	require.NoError(t, err)
-	pool, err := stage.NewPool()
+	m, err := NewMatrix(nil, t.ArtifactDir())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	closeAfter(t, m)
 	for _, c := range chapters {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			begin(t)
-			o := ForNotebooks(pool)
+			o := ForNotebooks(m)
 			o.Dir, o.Write = t.ArtifactDir(), *update
 			test(t, c, o)
 		})

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"ghostroute/harness/notebook"
-	"ghostroute/harness/stage"
 	"ghostroute/harness/text"
 	"ghostroute/scenarios"
 )
@@ -91,14 +90,17 @@ func chapters(language string) ([]notebook.Chapter, error) {
 }
 
 func (c *command) play(ctx context.Context, o notebook.Options, chapter notebook.Chapter) error {
-	pool, err := stage.NewPool()
+	m, err := scenarios.NewMatrix(nil, "")
 	if err != nil {
 		return err
 	}
-	known := scenarios.ForNotebooks(pool)
+	known := scenarios.ForNotebooks(m)
 	o.Scenarios, o.Fixes, o.Try = known.Scenarios, known.Fixes, known.Try
 	_, err = notebook.Play(ctx, o, chapter.Paths...)
-	err = errors.Join(err, pool.Close())
+	err = errors.Join(err, m.Close())
+	for _, again := range m.Again() {
+		fmt.Fprintln(c.out, again)
+	}
 	if err == nil && o.Write {
 		for _, path := range chapter.Paths {
 			fmt.Fprintf(c.out, "written: %s\n", filepath.Base(path))
