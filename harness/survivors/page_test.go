@@ -119,44 +119,6 @@ func (v version) place(t *testing.T, r row) string {
 	return ""
 }
 
-// page tells of versions, the oldest first.
-func page(versions []version) string {
-	var b strings.Builder
-	b.WriteString(head + "|")
-	for _, v := range versions {
-		b.WriteString(" | " + v.name)
-	}
-	b.WriteString(" |\n|---" + strings.Repeat("|---", len(versions)) + "|\n")
-	for _, d := range defects {
-		b.WriteString("| " + rows[d.name].title)
-		for _, v := range versions {
-			b.WriteString(" | " + v.cells[d.name])
-		}
-		b.WriteString(" |\n")
-	}
-	b.WriteString("\n## What was seen\n")
-	for _, d := range defects {
-		fmt.Fprintf(&b, "\n%s:\n\n", rows[d.name].title)
-		var saws []string
-		of := map[string][]string{}
-		for _, v := range versions {
-			saw := v.outcomes[d.name]
-			if of[saw] == nil {
-				saws = append(saws, saw)
-			}
-			of[saw] = append(of[saw], v.name)
-		}
-		for _, saw := range saws {
-			fmt.Fprintf(&b, "- %s: %s\n", strings.Join(of[saw], ", "), saw)
-		}
-	}
-	b.WriteString("\n## Made of\n\n")
-	for _, v := range versions {
-		fmt.Fprintf(&b, "- %s: %s\n", v.name, v.made)
-	}
-	return b.String()
-}
-
 // fixture is where the page is.
 func fixture(t *testing.T) string {
 	top, err := program.Repository()
