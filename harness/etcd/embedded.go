@@ -35,7 +35,7 @@ func (e *embedded) id() uint64 { return uint64(e.etcd.Server.MemberID()) }
 
 func (e *embedded) state() state {
 	s := e.etcd.Server
-	return state{lead: s.Lead(), index: s.AppliedIndex(), rev: s.KV().Rev()}
+	return state{lead: s.Lead(), index: s.AppliedIndex(), committed: s.CommittedIndex(), rev: s.KV().Rev()}
 }
 
 // died is nil: an embedded server that gives up panics, see openLog.

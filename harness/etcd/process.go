@@ -94,7 +94,7 @@ func (x *external) state() state {
 	x.mu.Lock()
 	x.memberID = r.Header.MemberId
 	x.mu.Unlock()
-	return state{lead: r.Leader, index: r.RaftAppliedIndex, rev: r.Header.Revision}
+	return state{lead: r.Leader, index: r.RaftAppliedIndex, committed: r.RaftIndex, rev: r.Header.Revision}
 }
 
 // status asks over the connection that is there; etcd's client makes one for each Status.

@@ -35,9 +35,10 @@ type server interface {
 
 // state is where a server stands.
 type state struct {
-	lead  uint64 // the ID of the member that it follows, 0 for none
-	index uint64 // of the last of raft's entries that it has applied
-	rev   int64  // of its store
+	lead      uint64 // the ID of the member that it follows, 0 for none
+	index     uint64 // of the last of raft's entries that it has applied
+	committed uint64 // of the last of them that it knows to be committed
+	rev       int64  // of its store
 }
 
 // stream is what a watch delivers.
