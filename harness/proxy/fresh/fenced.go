@@ -120,14 +120,14 @@ var unlimited = grpc.MaxCallRecvMsgSize(math.MaxInt32)
 // Range answers a read of the present, linearizable or not, with what is true at a moment after it came, or with a
 // MaxStaleness at most that long before.
 func (f *Fenced) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
-	if r.Revision != 0 {
-		f.counts.pass("old revision") // it never changes
-		return f.kv.Range(ctx, r, unlimited)
-	}
 	read := r
 	if r.Serializable {
 		read = proto.Clone(r).(*pb.RangeRequest)
 		read.Serializable = false
+	}
+	// What was at a revision never changes, but a member that is behind has a header older than what its reader knows.
+	if r.Revision != 0 {
+		return f.pass(ctx, read, "old revision")
 	}
 	keys, ok := keysOf(r.Key, r.RangeEnd)
 	if !ok {
