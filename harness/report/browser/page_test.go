@@ -23,7 +23,7 @@ const evil = `v1-<img src=x onerror=alert(1)>'"&`
 
 // matrix is the path of the page to test: GHOSTROUTE_PAGE, or that of the expected verdicts with saved histories
 // behind them.
-func matrix(t *testing.T) string {
+func matrix(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("GHOSTROUTE_PAGE"); path != "" {
 		path, err := filepath.Abs(path)
@@ -39,7 +39,7 @@ func matrix(t *testing.T) string {
 var verdictLine = regexp.MustCompile(`^(\S+)  +(\S+(?: \w+)?)  +(\S+(?: \w+)?)$`)
 
 // expected is the whole matrix: every label as it is expected, and with each the history of one of three trials.
-func expected(t *testing.T) report.Run {
+func expected(t testing.TB) report.Run {
 	f, err := os.Open("../../../fixtures/verdicts.txt")
 	require.NoError(t, err)
 	defer f.Close()
@@ -89,7 +89,7 @@ func expected(t *testing.T) report.Run {
 }
 
 // saved is a history of testdata, with an instance that has an evil name.
-func saved(t *testing.T, name string) []history.Event {
+func saved(t testing.TB, name string) []history.Event {
 	f, err := os.Open(filepath.Join("..", "testdata", name+".jsonl"))
 	require.NoError(t, err)
 	defer f.Close()
@@ -103,13 +103,13 @@ func saved(t *testing.T, name string) []history.Event {
 }
 
 // timeline is the path of a page of one history.
-func timeline(t *testing.T) string {
+func timeline(t testing.TB) string {
 	t.Helper()
 	q := verdict.Question{Service: "hello", Gateways: []string{"g1", "g2", "g3"}, Reading: history.EachRequest}
 	return written(t, func(w io.Writer) error { return report.Draw(w, "one", saved(t, "rollout-watch"), q) })
 }
 
-func written(t *testing.T, write func(io.Writer) error) string {
+func written(t testing.TB, write func(io.Writer) error) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "page.html")
 	f, err := os.Create(path)
