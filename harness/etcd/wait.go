@@ -30,8 +30,9 @@ func (c *Cluster) WaitApplied(ctx context.Context, rev int64) error {
 }
 
 // WaitCaughtUp waits until every running member that is not cut off has applied whatever any of them knows to be
-// committed: unlike WaitApplied also what changes no key, as leases, compactions and users do. That an entry is applied a
-// member counts only after it has answered for it (etcdserver/server.go:1919), that it is committed before (800).
+// committed: unlike WaitApplied also what changes no key, as leases, compactions and users do. That an entry is
+// applied a member counts only after it has answered for it (etcdserver/server.go:1919), that it is committed before
+// (800).
 func (c *Cluster) WaitCaughtUp(ctx context.Context) error {
 	var last uint64
 	for _, n := range c.connected() {

@@ -220,8 +220,8 @@ func TestALinearizableReadHasNoBound(t *testing.T) {
 	require.Equal(t, "a=11 ", m.look(f, "a", ""), "what was told to one is told to all")
 }
 
-// A read at an old revision is the members' to answer, for it is not the present that is asked for; but not one member's,
-// whose header may be older than what the reader was told before.
+// A read at an old revision is the members' to answer, for it is not the present that is asked for; but not one
+// member's, whose header may be older than what the reader was told before.
 func TestAnOldRevisionIsPassedOn(t *testing.T) {
 	t.Parallel()
 	m := newMember(t)
