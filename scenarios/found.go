@@ -95,42 +95,36 @@ func foundReadme() (string, error) {
 	var b strings.Builder
 	b.WriteString(foundHead)
 	for _, c := range model.Causes() {
-		fmt.Fprintf(&b, "\n### %s\n\n", c)
-		file, err := Fixture(filepath.Join("found", causeNames[c]+".txt"))
-		if err != nil {
+		if err := foundCause(&b, c, "Breaks no check: what is answered was true at the revision that was asked for, and "+
+			"etcd itself\nwould refuse."); err != nil {
 			return "", err
 		}
-		if _, err := os.Stat(file); err == nil {
-			k, err := readKept(file)
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(&b, "Breaks %s: [%s](%s)\n\n```\n%s```\n\n", k.Check, causeNames[c], filepath.Base(file), k.Plan)
-		} else {
-			b.WriteString("Breaks no check: what is answered was true at the revision that was asked for, and etcd itself\n" +
-				"would refuse.\n\n")
-		}
-		fmt.Fprintf(&b, "%s\n", c.Where())
 	}
 	b.WriteString(foundWatches)
 	for _, c := range model.WatchCauses() {
-		fmt.Fprintf(&b, "\n### %s\n\n", c)
-		file, err := Fixture(filepath.Join("found", causeNames[c]+".txt"))
-		if err != nil {
+		if err := foundCause(&b, c, "Breaks "+c.Breaks()+". No plan of it is kept."); err != nil {
 			return "", err
 		}
-		if _, err := os.Stat(file); err == nil {
-			k, err := readKept(file)
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(&b, "Breaks %s: [%s](%s)\n\n```\n%s```\n\n", k.Check, causeNames[c], filepath.Base(file), k.Plan)
-		} else {
-			fmt.Fprintf(&b, "Breaks %s. No plan of it is kept.\n\n", c.Breaks())
-		}
-		fmt.Fprintf(&b, "%s\n", c.Where())
 	}
 	b.WriteString("\n## Not a cause of its own\n\nAn answer that there is nothing is cached as any other: ")
 	fmt.Fprintf(&b, "[%[1]s](%[1]s.txt).\n", negative)
 	return b.String(), nil
+}
+
+// foundCause writes what is known of a cause: the plan that shows it, or otherwise, and its lines of source.
+func foundCause(b *strings.Builder, c model.Cause, otherwise string) error {
+	fmt.Fprintf(b, "\n### %s\n\n", c)
+	file, err := Fixture(filepath.Join("found", causeNames[c]+".txt"))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(file); err == nil {
+		k, err := readKept(file)
+		if err != nil {
+			return err
+		}
+		otherwise = fmt.Sprintf("Breaks %s: [%s](%s)\n\n```\n%s```", k.Check, causeNames[c], filepath.Base(file), k.Plan)
+	}
+	fmt.Fprintf(b, "%s\n\n%s\n", otherwise, c.Where())
+	return nil
 }

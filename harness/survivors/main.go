@@ -115,7 +115,7 @@ func (s *stand) until(what string, is func() (bool, error)) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w within %s: %s", errLate, patience, what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // between two looks: go-micro announces none of what is waited for
 	}
 }
 
