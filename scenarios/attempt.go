@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/pace"
 	"ghostroute/harness/trial"
 )
 
-// attempts is how often a trial is made whose premises time breaks; the last of them alone, with no other of this
-// matrix beside it: what made it late may be their number.
+// attempts is how often a trial is made whose premises time breaks; the last of them alone, with no other beside it:
+// what made it late may be their number.
 const attempts, together = 5, 2
 
 // few and many are how many trials do something at a time, on a machine that hardly keeps up, and on one that is idle;
@@ -27,13 +28,11 @@ const standstill = 400 * time.Millisecond
 func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result,
 	again []string, err error) {
 	for n := 1; n <= attempts; n++ {
-		beside := m.alone.RLocker()
+		turn := m.pace.Begin
 		if n > together {
-			beside = &m.alone
+			turn = m.pace.Alone
 		}
-		beside.Lock()
-		r, err = m.paced(ctx, s, f, reading)
-		beside.Unlock()
+		r, err = m.paced(ctx, turn, s, f, reading)
 		if err != nil {
 			return r, again, fmt.Errorf("%s against %s, read %s: %w", s.Name, f.Name, reading, err)
 		}
@@ -51,15 +50,15 @@ func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.K
 	return r, again, nil
 }
 
-// paced is a trial that begins when the machine keeps up with one more, and is void if it did not keep up with it.
-func (m *Matrix) paced(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
+// paced is a trial that begins when it is its turn, and is void if the machine did not keep up with it.
+func (m *Matrix) paced(ctx context.Context, turn pace.Turn, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
 	select {
 	case m.room <- struct{}{}:
 		defer func() { <-m.room }()
 	case <-ctx.Done():
 		return Result{}, context.Cause(ctx)
 	}
-	ctx, end, err := m.pace.Begin(ctx)
+	ctx, end, err := turn(ctx)
 	if err != nil {
 		return Result{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,11 +39,12 @@ func TestACacheClaimsWhatProxiesAnswer(t *testing.T) {
 	l, err := lab.New(fix.lab())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
+	ctx := begin(t)
 	for want, named := range map[check.Outcome]func(string) ([]check.Check, error){
 		check.Broken: hunt.Checks, check.Kept: fix.Checks} {
 		checks, err := named("linearizable,own-writes")
 		require.NoError(t, err)
-		out, err := l.Try(within(t, time.Minute), p, checks)
+		out, err := l.Try(ctx, p, checks)
 		require.NoError(t, err)
 		for _, r := range out.Results {
 			require.Equal(t, want, r.Outcome, "%s: %s", r.Promise, r.Why)
@@ -59,6 +59,7 @@ func TestAReadOfThePastIsNotOlderThanWhatWasTold(t *testing.T) {
 	p, err := plan.Parse(
 		"plan members=3 proxies=2 clients=2 | cut m2 | put g1 m1 k1 | read g1 p1 k1 | read g1 p2 k1 rev=now-1")
 	require.NoError(t, err)
+	ctx := begin(t)
 	for _, name := range []string{"revalidate", "consistent"} {
 		fix, err := FixNamed(name)
 		require.NoError(t, err)
@@ -66,7 +67,7 @@ func TestAReadOfThePastIsNotOlderThanWhatWasTold(t *testing.T) {
 		require.NoError(t, err)
 		checks, err := fix.Checks("monotonic")
 		require.NoError(t, err)
-		out, err := l.Try(within(t, time.Minute), p, checks)
+		out, err := l.Try(ctx, p, checks)
 		require.NoError(t, errors.Join(err, l.Close()))
 		for _, r := range out.Results {
 			require.Equal(t, check.Kept, r.Outcome, "%s: %s", name, r.Why)

@@ -1,13 +1,12 @@
 package scenarios
 
 import (
-	"fmt"
+	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"ghostroute/harness"
+	"ghostroute/harness/report"
 )
 
 // TestCosts measures one after another: three members each, asked as fast as they answer.
@@ -15,19 +14,13 @@ func TestCosts(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"none", "no-proxy", "cache-off", "coherent"} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := harness.Context(t)
-			defer cancel()
 			f, err := FixNamed(name)
 			require.NoError(t, err)
-			begin(t)
-			began := time.Now()
-			c, err := Costs(ctx, f)
-			for n := 1; n < attempts && machine.Stood(began) > standstill; n++ { // nothing recovers on it, nor is quick
-				fmt.Printf("the costs of %s are measured again: the machine stood still\n", name)
-				began = time.Now()
+			var c *report.Costs
+			steady(lasting(t), t, func(ctx context.Context) (err error) { // nothing recovers on a machine that stands still, nor is quick
 				c, err = Costs(ctx, f)
-			}
-			require.NoError(t, err)
+				return err
+			})
 			t.Logf("%+v", *c)
 			require.Positive(t, c.ReadP50)
 			require.Equal(t, name != "no-proxy", c.MembersHidden)

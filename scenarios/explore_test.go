@@ -11,20 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"ghostroute/harness"
 	"ghostroute/harness/explore/hunt"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/model"
 )
-
-// within is a test's context that ends after d.
-func within(t *testing.T, d time.Duration) context.Context {
-	all, cancel := harness.Context(t)
-	t.Cleanup(cancel)
-	ctx, end := context.WithTimeout(all, d)
-	t.Cleanup(end)
-	return ctx
-}
 
 // TestExploration is the explorer's part of every test run: a few fixed seeds and one from the clock, on real
 // benches, with the model held to each step; and from each the stock proxy's first counterexample to convergence in a
@@ -35,7 +25,7 @@ func TestExploration(t *testing.T) {
 	require.NoError(t, err)
 	for _, seed := range []uint64{1, 2, 3, uint64(time.Now().UnixNano())} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			ctx := within(t, time.Minute)
+			ctx := begin(t)
 			var found *hunt.Finding
 			var tally hunt.Tally
 			cfg := lab.Config{}
@@ -58,6 +48,7 @@ func TestFoundPlans(t *testing.T) {
 	files, err := filepath.Glob("../fixtures/found/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
+	turn := begin(t) // the labs': one plan at a time
 	labs := map[string]*lab.Lab{}
 	t.Cleanup(func() {
 		for _, l := range labs {
@@ -78,9 +69,13 @@ func TestFoundPlans(t *testing.T) {
 				labs[f.Name], err = lab.New(c)
 				require.NoError(t, err)
 			}
-			_, gone, err := k.run(within(t, time.Minute), labs[f.Name])
-			require.NoError(t, err)
-			require.Empty(t, gone, "%s", k.Plan)
+			steady(turn, t, func(ctx context.Context) error {
+				_, gone, err := k.run(ctx, labs[f.Name])
+				if gone != "" {
+					err = fmt.Errorf("%s\n%s", gone, k.Plan)
+				}
+				return err
+			})
 		})
 	}
 }
@@ -124,7 +119,7 @@ func TestAReplayFindsWhatAPlanBreaks(t *testing.T) {
 	checks, err := hunt.Checks("convergence,identity")
 	require.NoError(t, err)
 	var said strings.Builder
-	e, err := Replay(within(t, time.Minute), Output{Writer: &said, Dir: t.ArtifactDir()},
+	e, err := Replay(begin(t), Output{Writer: &said, Dir: t.ArtifactDir()},
 		Search{Fix: Fixes()[0], Checks: checks}, p)
 	require.NoError(t, err)
 	require.Len(t, e.Findings, 1)

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -17,10 +18,11 @@ import (
 
 func TestIncident(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
 	var told strings.Builder
-	require.NoError(t, Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}, runsOn(t)))
+	steady(lasting(t), t, func(ctx context.Context) error {
+		told.Reset()
+		return Incident(ctx, Output{Writer: io.MultiWriter(t.Output(), &told), Dir: t.ArtifactDir()}, runsOn(t))
+	})
 	requireInReadme(t, told.String())
 }
 
@@ -28,10 +30,10 @@ func TestIncident(t *testing.T) {
 // at first; then its TTL lapses, and it reads the ghost again. Only the TTL is shortened, from a minute.
 func TestIncidentNatural(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
-	require.NoError(t, tell(ctx, Output{Writer: t.Output(), Dir: t.ArtifactDir()},
-		runsOn(t).topology(harness.Topology{Reading: gateway.GoMicro, CacheTTL: 3 * time.Second}), natural))
+	steady(lasting(t), t, func(ctx context.Context) error {
+		return tell(ctx, Output{Writer: t.Output(), Dir: t.ArtifactDir()},
+			runsOn(t).topology(harness.Topology{Reading: gateway.GoMicro, CacheTTL: 3 * time.Second}), natural)
+	})
 }
 
 func natural(s *story) {
@@ -86,10 +88,8 @@ func natural(s *story) {
 // TestAStoryBreaksOff has the story end at the first assertion that does not hold, with the chapter it stands in.
 func TestAStoryBreaksOff(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
 	var said strings.Builder
-	err := tell(ctx, Output{Writer: &said}, harness.Topology{Members: 1}, func(s *story) {
+	err := tell(begin(t), Output{Writer: &said}, harness.Topology{Members: 1}, func(s *story) {
 		s.chapter("1 All is well", "", func() { s.readTruth(); s.look("g1").ghosts("p1", "v1-a") })
 		s.chapter("2 Never told", "", func() {})
 	})

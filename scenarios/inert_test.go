@@ -7,7 +7,6 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
-	"ghostroute/harness/stage"
 	"ghostroute/harness/verdict"
 )
 
@@ -15,42 +14,40 @@ import (
 // One that inflicts nothing names none, or only what the change itself leaves behind.
 func TestWithoutItsFaultAScenarioProvesNothing(t *testing.T) {
 	t.Parallel()
-	pool, err := stage.NewPool()
+	m, err := NewMatrix(nil, t.ArtifactDir())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	shared(t, m)
 	none, err := FixNamed("none")
 	require.NoError(t, err)
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			begin(t)
 			ctx, cancel := harness.Context(t)
 			defer cancel()
 			reading := gateway.EachRequest
 			if s.Only != "" {
 				reading = s.Only
 			}
-			top := Topology(s, none, reading)
-			c, err := pool.Take(ctx, top.Members)
+			var last *Trial
+			prepare := s.Prepare
+			s.Prepare = func(t *Trial) error {
+				if last, t.Inert = t, true; prepare == nil {
+					return nil
+				}
+				return prepare(t)
+			}
+			r, _, err := m.Trial(ctx, s, none, reading)
 			require.NoError(t, err)
-			b, err := harness.Open(ctx, top, harness.On(c))
-			require.NoError(t, err)
-			b.Inert = true
-			trial := newTrial(ctx, b, s, none)
-			failed := trial.Run()
-			v := trial.Judge()
-			spared := b.Spared
-			require.NoError(t, b.Close())
-			require.NoError(t, pool.Give(ctx, c))
-			if spared == 0 {
-				require.NoError(t, failed)
-				require.NotEqual(t, verdict.Unknown, v.Outcome, "%s", v)
+			require.NotNil(t, last, "%s", r.Verdict)
+			if last.Spared == 0 {
+				require.NotEqual(t, verdict.Unknown, r.Verdict.Outcome, "%s", r.Verdict)
 				return
 			}
 			require.NotNil(t, s.Proofs, "it inflicts something and names no evidence")
-			if failed == nil {
-				require.Equal(t, verdict.Unknown, v.Outcome, "%d faults were taken out, and it reads %s", spared, v)
-				require.Contains(t, v.Why, "the fault does not show")
+			require.Equal(t, verdict.Unknown, r.Verdict.Outcome, "%d faults were taken out, and it reads %s", last.Spared,
+				r.Verdict)
+			if r.Failed == "" {
+				require.Contains(t, r.Verdict.Why, "the fault does not show")
 			}
 		})
 	}

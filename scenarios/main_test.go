@@ -1,12 +1,15 @@
 package scenarios
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/pace"
 )
@@ -15,26 +18,61 @@ import (
 // gone.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(paced{m}, gateway.KnownLeaks()...) }
 
-// machine is what tests that are many share; the cells of a matrix are paced by the matrix.
+// machine is what all tests here that have benches share, the cells of the matrix too: what is more than it keeps up
+// with waits for its turn.
 var machine *pace.Pace
 
 type paced struct{ *testing.M }
 
 func (p paced) Run() int {
-	machine = pace.New(4, 24)
+	machine = pace.New(few, many)
 	defer machine.Close()
 	return p.M.Run()
 }
 
-// begin waits until the machine keeps up with one more test, which lasts until t ends.
-func begin(t *testing.T) {
-	_, end, err := machine.Begin(t.Context())
+// steady does something when it is its turn; and again, in the end with nothing else beside it, where the machine stood
+// still meanwhile: what should have come first may have come second, and so it says nothing, whatever it came to.
+func steady(all context.Context, t *testing.T, do func(context.Context) error) {
+	t.Helper()
+	var err error
+	for n := range attempts {
+		turn := machine.Begin
+		if n >= together {
+			turn = machine.Alone
+		}
+		ctx, end, late := turn(all)
+		require.NoError(t, late)
+		began := time.Now()
+		err = do(ctx)
+		end()
+		stood := machine.Stood(began)
+		if stood <= standstill {
+			break
+		}
+		fmt.Printf("%s was tried again: the machine stood still for %s\n", t.Name(), stood.Round(time.Millisecond))
+	}
 	require.NoError(t, err)
-	t.Cleanup(end)
 }
 
-// closeAfter closes a matrix when every cell has ended, and says what was tried again.
-func closeAfter(t *testing.T, m *Matrix) {
+// lasting is a test's context, for as long as t lasts.
+func lasting(t *testing.T) context.Context {
+	ctx, cancel := harness.Context(t)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// begin waits until it is t's turn, which lasts until t ends.
+func begin(t *testing.T) context.Context {
+	ctx, end, err := machine.Begin(lasting(t))
+	require.NoError(t, err)
+	t.Cleanup(end)
+	return ctx
+}
+
+// shared has a matrix take turns with all other tests. When every cell has ended it closes it, and says what was tried
+// again.
+func shared(t *testing.T, m *Matrix) {
+	m.PacedBy(machine)
 	t.Cleanup(func() {
 		require.NoError(t, m.Close())
 		for _, again := range m.Again() {

@@ -35,11 +35,11 @@ type Matrix struct {
 	Shard    Shard    // the part of the cells that Try tries; the zero Shard is all
 	Times    int      // how often each cell is tried; 0 means once
 
-	on    On
-	pool  *stage.Pool
-	pace  *pace.Pace
-	room  chan struct{} // a place for each bench that may stand at a time, those that only wait among them
-	alone sync.RWMutex  // trials share it; one that has been late twice has it for itself
+	on   On
+	pool *stage.Pool
+	pace *pace.Pace
+	ends func()        // the pace, where it is this matrix' own
+	room chan struct{} // a place for each bench that may stand at a time, those that only wait among them
 
 	mu    sync.Mutex
 	found Verdicts
@@ -56,8 +56,15 @@ func NewMatrix(expected Verdicts, dir string) (*Matrix, error) {
 		return nil, err
 	}
 	pool, err := stage.NewPool()
-	return &Matrix{Expected: expected, Dir: dir, pool: pool, pace: pace.New(few, many), room: make(chan struct{}, stand),
+	own := pace.New(few, many)
+	return &Matrix{Expected: expected, Dir: dir, pool: pool, pace: own, ends: own.Close, room: make(chan struct{}, stand),
 		found: Verdicts{}}, err
+}
+
+// PacedBy has trials take turns with whatever else p paces. It is called before any is made.
+func (m *Matrix) PacedBy(p *pace.Pace) {
+	m.ends()
+	m.pace, m.ends = p, func() {}
 }
 
 // RunOn has cells be tried on processes, or with the zero On in this one, as they are unless it is called. It is called
@@ -74,7 +81,7 @@ func (m *Matrix) On() On { return m.on }
 
 // Close ends the clusters.
 func (m *Matrix) Close() error {
-	m.pace.Close()
+	m.ends()
 	return m.pool.Close()
 }
 

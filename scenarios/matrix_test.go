@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"cmp"
+	"context"
 	"flag"
 	"slices"
 	"testing"
@@ -32,7 +33,7 @@ func TestMatrix(t *testing.T) {
 	m, err := NewMatrix(expected, harness.Evidence(t))
 	require.NoError(t, err)
 	m.RunOn(runsOn(t))
-	closeAfter(t, m)
+	shared(t, m)
 	seconds, err := readSeconds()
 	require.NoError(t, err)
 	all := All() // the longest first: what is begun last is done last
@@ -71,11 +72,13 @@ func TestATrialThatIsLateAgainIsMadeAlone(t *testing.T) {
 	late := Scenario{Name: "late", Title: "what the machine is too slow for, three times",
 		Needs: func(t *harness.Topology) { t.Proxies = 1 },
 		Act: func(*Trial) error {
-			beside := m.alone.TryRLock()
-			if beside {
-				m.alone.RUnlock()
+			gone, cancel := context.WithCancel(ctx)
+			cancel()
+			_, end, err := m.pace.Begin(gone)
+			if err == nil {
+				end()
 			}
-			if alone = append(alone, !beside); len(alone) <= together+1 {
+			if alone = append(alone, err != nil); len(alone) <= together+1 {
 				return &trial.Late{What: "a test"}
 			}
 			return nil

@@ -2,13 +2,14 @@ package scenarios
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/notebook"
 )
@@ -64,11 +65,10 @@ func eachChapter(
 	require.NoError(t, err)
 	m, err := NewMatrix(nil, t.ArtifactDir())
 	require.NoError(t, err)
-	closeAfter(t, m)
+	shared(t, m)
 	for _, c := range chapters {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			begin(t)
 			o := ForNotebooks(m)
 			o.Dir, o.Write = t.ArtifactDir(), *update
 			test(t, c, o)
@@ -78,13 +78,14 @@ func eachChapter(
 }
 
 func played(t *testing.T, o notebook.Options, paths []string) []notebook.Verdict {
-	ctx, cancel := harness.Context(t)
-	defer cancel()
-	verdicts, err := notebook.Play(ctx, o, paths...)
-	if err != nil {
-		t.Fatalf("%v\nIf the story should have changed: go test ./scenarios -run '%s' -update\n"+
-			"What happened, bench by bench: %s (kept with -artifacts)", err, t.Name(), o.Dir)
-	}
+	var verdicts []notebook.Verdict
+	steady(lasting(t), t, func(ctx context.Context) (err error) {
+		if verdicts, err = notebook.Play(ctx, o, paths...); err != nil {
+			err = fmt.Errorf("%w\nIf the story should have changed: go test ./scenarios -run '%s' -update\n"+
+				"What happened, bench by bench: %s (kept with -artifacts)", err, t.Name(), o.Dir)
+		}
+		return err
+	})
 	return verdicts
 }
 

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,7 +18,7 @@ func regress(t *testing.T, f Fix, checks string, plans int64) (Explored, string)
 	promises, err := hunt.Checks(checks)
 	require.NoError(t, err)
 	var said strings.Builder
-	e, err := Regress(within(t, time.Minute), Output{Writer: &said, Dir: t.ArtifactDir()},
+	e, err := Regress(begin(t), Output{Writer: &said, Dir: t.ArtifactDir()},
 		Search{Fix: f, Checks: promises, Seed: 1, Plans: plans})
 	require.NoError(t, err)
 	return e, said.String()
@@ -80,11 +79,12 @@ func TestASoakOfAFewPlans(t *testing.T) {
 	var said strings.Builder
 	out := Output{Writer: &said, Dir: t.ArtifactDir()}
 	s := Search{Fix: Fixes()[0], Checks: checks, Seed: 5, Plans: 4}
-	found, err := Soak(within(t, time.Minute), out, s)
+	ctx := begin(t)
+	found, err := Soak(ctx, out, s)
 	require.NoError(t, err, said.String())
 	require.Zero(t, found, said.String())
 	s.Seed = 0
-	_, err = Soak(within(t, time.Minute), out, s)
+	_, err = Soak(ctx, out, s)
 	require.NoError(t, err, said.String())
 	require.Contains(t, said.String(), "from seed 5, behind 0 plans\n")
 	require.Contains(t, said.String(), "from seed 9, behind 4 plans\n")

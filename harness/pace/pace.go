@@ -29,7 +29,9 @@ type Pace struct {
 	mu      sync.Mutex
 	limit   int
 	running int
-	waiting []chan struct{}
+	resting int
+	alone   bool // what is under way has it all for itself
+	waiting []turn
 	slept   []span // the last windows, oldest first
 
 	stop context.CancelFunc
@@ -40,6 +42,12 @@ type Pace struct {
 type span struct {
 	ended time.Time
 	late  time.Duration
+}
+
+// turn is what waits to begin.
+type turn struct {
+	come  chan struct{}
+	alone bool
 }
 
 // New lets between least and most be under way; at first it is least.
@@ -60,67 +68,95 @@ func (p *Pace) Close() {
 	<-p.done
 }
 
+// Turn waits until one more may be under way. It is Begin, or Alone.
+type Turn func(ctx context.Context) (begun context.Context, end func(), err error)
+
 // Begin waits until one more may be under way; end says that it no longer is. The error is why ctx ended. What is under
-// way has the context that is returned, by which Rest knows it.
+// way has the context that is returned, by which Rest knows it; what begins within it has its turn.
 func (p *Pace) Begin(ctx context.Context) (begun context.Context, end func(), err error) {
-	begun = context.WithValue(ctx, key{}, p)
-	p.mu.Lock()
-	if p.running < p.limit && len(p.waiting) == 0 {
-		p.running++
-		p.mu.Unlock()
-		return begun, p.end, nil
-	}
-	turn := make(chan struct{})
-	p.waiting = append(p.waiting, turn)
-	p.mu.Unlock()
-	select {
-	case <-turn:
-		return begun, p.end, nil
-	case <-ctx.Done():
+	return p.begin(ctx, false)
+}
+
+// Alone is Begin where nothing else may be under way, nor rest: it waits for what is, and nothing begins meanwhile. What
+// it is within gives its turn for it.
+func (p *Pace) Alone(ctx context.Context) (begun context.Context, end func(), err error) {
+	return p.begin(ctx, true)
+}
+
+func (p *Pace) begin(ctx context.Context, alone bool) (begun context.Context, end func(), err error) {
+	within, _ := ctx.Value(key{}).(has)
+	if within.pace == p && (within.alone || !alone) {
+		return ctx, func() {}, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := slices.Index(p.waiting, turn); n >= 0 {
-		p.waiting = slices.Delete(p.waiting, n, n+1)
-	} else { // its turn has come meanwhile
+	back := func() {}
+	if within.pace == p {
 		p.running--
-		p.admit()
+		back = func() { p.running++ } // one too many, where another had its turn
 	}
-	return nil, nil, context.Cause(ctx)
+	mine := turn{make(chan struct{}), alone}
+	p.waiting = append(p.waiting, mine)
+	p.admit()
+	p.mu.Unlock()
+	select {
+	case <-mine.come:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	if n := slices.Index(p.waiting, mine); n >= 0 { // ctx ended before its turn came
+		p.waiting = slices.Delete(p.waiting, n, n+1)
+		back()
+		p.admit()
+		return nil, nil, context.Cause(ctx)
+	}
+	return context.WithValue(ctx, key{}, has{p, alone}), func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.running--
+		p.alone = false // it was mine, or nobody's
+		back()
+		p.admit()
+	}, nil
 }
 
-// key is that of a context's Pace.
+// key is that of what a context has.
 type key struct{}
 
+// has is the pace of what is under way, and whether nothing else is.
+type has struct {
+	pace  *Pace
+	alone bool
+}
+
 // Rest waits, and has another begin meanwhile: what is under way and does nothing takes nobody's time. When the wait is
-// over it goes on at once. Where ctx is of nothing that has begun, it only waits.
+// over it goes on at once, though it may be one too many. Where ctx is of nothing that has begun, or of what is alone,
+// it only waits.
 func Rest(ctx context.Context, wait func()) {
-	if p, ok := ctx.Value(key{}).(*Pace); ok {
-		p.end()
-		defer p.again()
+	if has, ok := ctx.Value(key{}).(has); ok && !has.alone {
+		has.pace.rests(1)
+		defer has.pace.rests(-1)
 	}
 	wait()
 }
 
-// again has one more be under way, though it may be one too many.
-func (p *Pace) again() {
+// rests has so many more that were under way rest.
+func (p *Pace) rests(more int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running++
-}
-
-func (p *Pace) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.running--
+	p.resting, p.running = p.resting+more, p.running-more
 	p.admit()
 }
 
 // admit gives those their turn who waited longest. The lock is held.
 func (p *Pace) admit() {
-	for p.running < p.limit && len(p.waiting) > 0 {
+	for len(p.waiting) > 0 && !p.alone {
+		if next := p.waiting[0]; next.alone && p.running+p.resting > 0 || p.running >= p.limit {
+			return
+		}
 		p.running++
-		close(p.waiting[0])
+		p.alone = p.waiting[0].alone
+		close(p.waiting[0].come)
 		p.waiting = p.waiting[1:]
 	}
 }

@@ -82,6 +82,66 @@ func TestWhoGivesUpWaitingTakesNobodysTurn(t *testing.T) {
 	require.Zero(t, p.running)
 }
 
+// TestWhoIsAloneWaitsForAllAndHoldsAllBack: those under way and those that rest.
+func TestWhoIsAloneWaitsForAllAndHoldsAllBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(3, 3)
+		defer p.Close()
+		begin := func(begin Turn, ctx context.Context) chan func() {
+			begun := make(chan func(), 1)
+			go func() {
+				within, end, err := begin(ctx)
+				require.NoError(t, err)
+				if ctx != t.Context() {
+					Rest(within, func() {})
+				}
+				begun <- end
+			}()
+			synctest.Wait()
+			return begun
+		}
+		one, endOne, err := p.Begin(t.Context())
+		require.NoError(t, err)
+		two, endTwo, err := p.Begin(t.Context())
+		require.NoError(t, err)
+		rested := make(chan struct{})
+		go Rest(two, func() { <-rested })
+		alone := begin(p.Alone, one) // one gives its turn
+		after := begin(p.Begin, t.Context())
+		require.Empty(t, alone, "two rests")
+		require.Empty(t, after, "who came later waits longer")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _, err = p.Alone(gone)
+		require.ErrorIs(t, err, context.Canceled)
+		close(rested)
+		synctest.Wait()
+		require.Empty(t, alone, "two is under way again")
+		endTwo()
+		synctest.Wait()
+		require.Len(t, alone, 1)
+		require.Empty(t, after)
+		_, _, err = p.Begin(gone)
+		require.ErrorIs(t, err, context.Canceled)
+		(<-alone)()
+		synctest.Wait()
+		require.Len(t, after, 1, "one, and who came after it")
+		require.Equal(t, 2, p.running)
+		(<-after)()
+		endOne()
+
+		all, end, err := p.Alone(t.Context())
+		require.NoError(t, err)
+		(<-begin(p.Begin, all))() // within what is alone nobody waits
+		(<-begin(p.Alone, all))()
+		require.True(t, p.alone)
+		end()
+		require.Zero(t, p.running)
+		require.Zero(t, p.resting)
+		require.False(t, p.alone)
+	})
+}
+
 func TestWhoRestsHasAnotherBegin(t *testing.T) {
 	p := &Pace{least: 1, most: 1, limit: 1}
 	one, end, err := p.Begin(t.Context())
@@ -92,6 +152,11 @@ func TestWhoRestsHasAnotherBegin(t *testing.T) {
 		defer other()
 		require.Equal(t, 1, p.running)
 	})
+	require.Equal(t, 1, p.running)
+	within, over, err := p.Begin(one)
+	require.NoError(t, err)
+	Rest(within, func() { require.Zero(t, p.running, "it is in one's turn") })
+	over()
 	require.Equal(t, 1, p.running)
 	end()
 	require.Zero(t, p.running)

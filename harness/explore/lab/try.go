@@ -17,7 +17,7 @@ import (
 type Outcome struct {
 	Plan    plan.Plan
 	Steps   int  // that were taken, those behind the plan's own too
-	Again   bool // it was run once more: see Try
+	Again   bool // it was run more than once: see Try
 	Events  []history.Event
 	Record  check.Record
 	Results []check.Result
@@ -40,24 +40,24 @@ func (o Outcome) Broken() *check.Result {
 // the model is held to every step.
 //
 // A call that nothing can answer is given up after a moment, and on a busy machine that moment may be too short for one
-// that a member would have refused. So where model and machine disagree the plan is run once more, with moments ten
-// times as long, and Again says so. The caches are then looked into behind each step, for the read that is told
-// something else comes long after the step that made it so.
+// that a member would have refused. So where model and machine disagree the plan is run again, with moments ten times
+// as long, and once more with a hundred times, and Again says so. The caches are then looked into behind each step, for
+// the read that is told something else comes long after the step that made it so.
 //
-// The error is trouble, and a *explore.Disagreement where the model said something else than the machine both times:
+// The error is trouble, and a *explore.Disagreement where the model said something else than the machine each time:
 // then nothing counts. What happened until then is in the outcome.
 func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outcome, error) {
 	out, err := l.try(ctx, p, checks, false)
-	var d *explore.Disagreement
-	if !errors.As(err, &d) {
-		return out, err
-	}
 	defer func(was time.Duration) { l.moment = was }(l.moment)
-	l.moment = patiently
-	steps := out.Steps
-	out, err = l.try(ctx, p, checks, true)
-	out.Steps += steps
-	out.Again = true
+	for _, l.moment = range []time.Duration{patiently, 10 * patiently} {
+		if !errors.As(err, new(*explore.Disagreement)) {
+			break
+		}
+		steps := out.Steps
+		out, err = l.try(ctx, p, checks, true)
+		out.Steps += steps
+		out.Again = true
+	}
 	return out, err
 }
 
