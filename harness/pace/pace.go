@@ -19,7 +19,7 @@ const (
 	kept   = 4 * time.Minute        // how long it is known how late a window was; longer than anything that is asked about
 
 	// A mean lateness above slow has fewer begin, one below quick lets more.
-	slow, quick = 12 * time.Millisecond, 6 * time.Millisecond
+	slow, quick = 3 * time.Millisecond, 1500 * time.Microsecond
 )
 
 // Pace is what those who share a machine's time share. Close it.
