@@ -16,8 +16,8 @@ func TestCosts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, err := FixNamed(name)
 			require.NoError(t, err)
-			var c *report.Costs
-			steady(lasting(t), t, func(ctx context.Context) (err error) { // nothing recovers on a machine that stands still, nor is quick
+			var c *report.Costs // nothing recovers on a machine that stands still, nor is quick
+			steady(lasting(t), t, func(ctx context.Context) (err error) {
 				c, err = Costs(ctx, f)
 				return err
 			})

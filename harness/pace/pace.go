@@ -18,7 +18,8 @@ const (
 	window = 250 * time.Millisecond // how often the limit is thought about
 	kept   = 4 * time.Minute        // how long it is known how late a window was; longer than anything that is asked about
 
-	// A mean lateness above slow has fewer begin, one below quick lets more.
+	// A mean lateness above slow has fewer begin, one below quick lets more. Each of the hundred times that an RPC's
+	// goroutines wait for one another is as late.
 	slow, quick = 3 * time.Millisecond, 1500 * time.Microsecond
 )
 
@@ -77,8 +78,8 @@ func (p *Pace) Begin(ctx context.Context) (begun context.Context, end func(), er
 	return p.begin(ctx, false)
 }
 
-// Alone is Begin where nothing else may be under way, nor rest: it waits for what is, and nothing begins meanwhile. What
-// it is within gives its turn for it.
+// Alone is Begin where nothing else may be under way, nor rest: it waits for what is, and nothing begins meanwhile.
+// What it is within gives its turn for it.
 func (p *Pace) Alone(ctx context.Context) (begun context.Context, end func(), err error) {
 	return p.begin(ctx, true)
 }
