@@ -46,15 +46,19 @@ func (t *Trial) holdEvents(at history.Point) (release func()) {
 	for _, p := range t.Proxies() {
 		gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: at}))
 	}
-	return func() {
-		// The change is acknowledged, so its event comes, but for a watch that broke off and was begun anew from the present.
-		// If none came, the judge says that nothing was held.
+	// The change is acknowledged, so its event comes, but for a watch that broke off and was begun anew from the present.
+	// If none came, the judge says that nothing was held.
+	t.met = func() {
 		_ = t.within(func(ctx context.Context) error {
 			for _, g := range gates {
 				_ = g.Caught(ctx)
 			}
 			return nil
 		})
+	}
+	met := t.met
+	return func() {
+		met()
 		for _, g := range gates {
 			g.Release()
 		}

@@ -68,12 +68,16 @@ func always(p ...verdict.Proof) func(harness.Topology) []verdict.Proof {
 	return func(harness.Topology) []verdict.Proof { return p }
 }
 
-// StartedAfter is the scenario, with every gateway started anew once the change is acknowledged.
+// StartedAfter is the scenario, with every gateway started anew once the change is acknowledged. What it was told by
+// then is held where anything is: the watch of a gateway that ends first is told nothing, and so proves no hold.
 func (s Scenario) StartedAfter() Scenario {
 	act := s.Act
 	s.Act = func(t *Trial) error {
 		if err := act(t); err != nil {
 			return err
+		}
+		if t.met != nil {
+			t.met()
 		}
 		for _, g := range t.Gateways() {
 			if err := g.Restart(t.ctx); err != nil {

@@ -23,6 +23,7 @@ type Trial struct {
 
 	ctx    context.Context
 	filled time.Duration // when entries that age were filled last
+	met    func()        // waits until the events that are held last have come; nil where none are
 	late   error         // why what heals the proxies has not been everywhere, though it was free to
 }
 
