@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -16,6 +17,13 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) }
+
+// tell says what was tried again, whatever it came to.
+func tell(cell Cell) {
+	if len(cell.Again) > 0 {
+		fmt.Println(cell)
+	}
+}
 
 // TestOtherClients tries those that the matrix does not, behind each kind of proxies.
 func TestOtherClients(t *testing.T) {
@@ -33,6 +41,7 @@ func TestOtherClients(t *testing.T) {
 	defer cancel()
 	tried := 0
 	require.NoError(t, Try(ctx, t.ArtifactDir(), ss, others, Proxies(), 16, func(cell Cell) {
+		tell(cell)
 		assert.Equal(t, expected[cell.Key], cell.Label, "%s", cell)
 		tried++
 	}))
@@ -49,6 +58,7 @@ func TestUsersAreFreshInEveryRow(t *testing.T) {
 	tried := 0
 	behind := []string{"revalidate"}
 	require.NoError(t, Try(ctx, t.ArtifactDir(), scenarios.All(), []Client{mended}, behind, 16, func(cell Cell) {
+		tell(cell)
 		if cell.Label != "" {
 			assert.Equal(t, "fresh", cell.Label, "%s", cell)
 			tried++
