@@ -164,11 +164,13 @@ func TestSlowReadersHoldNobodyUp(t *testing.T) {
 
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			free, let := context.WithCancel(t.Context()) // when no read is under way: one that is let go on is answered
+			defer let()
 			stuck := make(chan struct{}, n)
 			var readers sync.WaitGroup
 			for range n {
 				slow := dial(t, addr, func(c net.Conn) net.Conn {
-					return &slowConn{Conn: c, left: 10_000, stuck: stuck, free: ctx}
+					return &slowConn{Conn: c, left: 10_000, stuck: stuck, free: free}
 				})
 				readers.Go(func() {
 					_, err := read(ctx, slow, "a")
@@ -190,6 +192,7 @@ func TestSlowReadersHoldNobodyUp(t *testing.T) {
 			held := heap() - before
 			cancel()
 			readers.Wait()
+			let()
 			m.eventually("nothing is held for them", func() bool { return heap()-before < spare })
 			t.Logf("%d bytes were held for %d slow readers of %d bytes", held, n, size)
 		})
