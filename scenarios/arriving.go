@@ -66,6 +66,9 @@ func arriving() []Scenario {
 						return err
 					}
 				}
+				if err := t.tell(); err != nil {
+					return err
+				}
 				i, err := t.Restart(t.ctx, "v1-a")
 				if err != nil {
 					return err

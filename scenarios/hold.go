@@ -46,23 +46,54 @@ func (t *Trial) holdEvents(at history.Point) (release func()) {
 	for _, p := range t.Proxies() {
 		gates = append(gates, p.Hold(proxy.Hold{RPC: "Watch", Key: t.ServicePrefix(), Point: at}))
 	}
-	// The change is acknowledged, so its event comes, but for a watch that broke off and was begun anew from the present.
-	// If none came, the judge says that nothing was held.
-	t.met = func() {
-		_ = t.within(func(ctx context.Context) error {
-			for _, g := range gates {
-				_ = g.Caught(ctx)
-			}
-			return nil
-		})
-	}
-	met := t.met
+	t.held = gates
 	return func() {
-		met()
+		t.met(gates)
 		for _, g := range gates {
 			g.Release()
 		}
 	}
+}
+
+// met waits until an event stands at each of these gates. The change is acknowledged, so its event comes, but for a
+// watch that broke off and was begun anew from the present. If none came, the judge says that nothing was held.
+func (t *Trial) met(gates []*proxy.Gate) {
+	_ = t.within(func(ctx context.Context) error {
+		for _, g := range gates {
+			_ = g.Caught(ctx)
+		}
+		return nil
+	})
+}
+
+// tell has gateways that live by their watch be told of what was done so far, and holds what comes after it: what they
+// are told between two events is then no matter of when they are looked at.
+func (t *Trial) tell() error {
+	if !t.holdsClients() {
+		return nil
+	}
+	t.met(t.held)
+	for _, g := range t.held {
+		g.Next()
+	}
+	truth, err := t.Truth(t.ctx)
+	if err != nil {
+		return err
+	}
+	err = t.within(func(ctx context.Context) error {
+		for _, g := range t.Gateways() {
+			if err := wait.Until(ctx, g.Name()+" was not told", func() bool {
+				return g.Resolve(ctx, t.Topology.Service).Agrees(truth)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return &trial.Late{What: err.Error()}
+	}
+	return nil
 }
 
 // worst makes the schedule the worst for what the topology does, whatever its fix is called: what would heal it by

@@ -76,9 +76,7 @@ func (s Scenario) StartedAfter() Scenario {
 		if err := act(t); err != nil {
 			return err
 		}
-		if t.met != nil {
-			t.met()
-		}
+		t.met(t.held)
 		for _, g := range t.Gateways() {
 			if err := g.Restart(t.ctx); err != nil {
 				return err

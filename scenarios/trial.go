@@ -11,6 +11,7 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/pace"
+	"ghostroute/harness/proxy"
 	"ghostroute/harness/trial"
 	"ghostroute/harness/verdict"
 )
@@ -23,7 +24,7 @@ type Trial struct {
 
 	ctx    context.Context
 	filled time.Duration // when entries that age were filled last
-	met    func()        // waits until the events that are held last have come; nil where none are
+	held   []*proxy.Gate // what holds events, where anything does
 	late   error         // why what heals the proxies has not been everywhere, though it was free to
 }
 

@@ -39,9 +39,9 @@ type Gate struct {
 	left   int
 	behind int64         // see Behind
 	caught chan struct{} // closed when the first RPC stands at the gate
-	open   chan struct{} // closed by Release and Lose
+	open   chan struct{} // closed by Next, Release and Lose
+	ended  bool          // by Release or Lose
 	lost   bool          // set by Lose before open is closed
-	once   sync.Once
 }
 
 // Hold sets a gate. Whether it fired is in the history: "arm", "fire" for each RPC it caught, "end".
@@ -105,15 +105,34 @@ func (g *Gate) Release() { g.end(false) }
 func (g *Gate) Lose() { g.end(true) }
 
 func (g *Gate) end(lost bool) {
-	if g == nil {
+	if g == nil || g.ends() {
 		return
 	}
-	g.once.Do(func() {
-		g.proxy.gates.remove(g)
-		g.tell(history.End)
-		g.lost = lost
-		close(g.open)
-	})
+	g.proxy.gates.remove(g)
+	g.tell(history.End)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lost = lost
+	close(g.open)
+}
+
+// ends says whether it had ended before, and has it be ended.
+func (g *Gate) ends() (before bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, g.ended = g.ended, true
+	return before
+}
+
+// Next has what stands at a watch's gate go on, and holds what comes after it.
+func (g *Gate) Next() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return
+	}
+	close(g.open)
+	g.open = make(chan struct{})
 }
 
 func (g *Gate) tell(op history.FaultOp) {
@@ -126,15 +145,15 @@ func (g *Gate) tell(op history.FaultOp) {
 		Met: met}})
 }
 
-// take says whether the gate holds this RPC, and if so counts it.
-func (g *Gate) take(at history.Point, rpc, key string) bool {
+// take counts an RPC that the gate holds, and gives what it waits for; nil where it does not hold it.
+func (g *Gate) take(at history.Point, rpc, key string) (open <-chan struct{}) {
 	if g.hold.RPC != rpc || g.hold.Point != at || !strings.HasPrefix(key, g.hold.Key) {
-		return false
+		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.left == 0 {
-		return false
+		return nil
 	}
 	if rpc != "Watch" {
 		g.left--
@@ -145,7 +164,7 @@ func (g *Gate) take(at history.Point, rpc, key string) bool {
 	default:
 		close(g.caught)
 	}
-	return true
+	return g.open
 }
 
 // gates are the gates set on one proxy.
@@ -210,25 +229,31 @@ func (s *gates) pass(ctx context.Context, at history.Point, rpc, key string) err
 	}
 	s.mu.Lock()
 	var caught *Gate
-	for _, g := range s.all {
-		if g.take(at, rpc, key) {
-			caught = g
+	var open <-chan struct{}
+	for _, caught = range s.all {
+		if open = caught.take(at, rpc, key); open != nil {
 			break
 		}
 	}
 	s.mu.Unlock()
-	if caught == nil {
+	if open == nil {
 		return nil
 	}
 	select {
-	case <-caught.open:
-		if caught.lost {
+	case <-open:
+		if caught.isLost() {
 			return status.Error(codes.Unavailable, "lost on its way")
 		}
 		return nil
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}
+}
+
+func (g *Gate) isLost() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lost
 }
 
 // tapStream is the upstream client's stream interceptor: the watch's events pass the gates.

@@ -253,9 +253,18 @@ func TestAClientsWatchIsHeld(t *testing.T) {
 			f.put(f.Cluster.Client(), "k", "v")
 			f.put(f.Cluster.Client(), "k", "v")
 			require.Eventually(t, func() bool { return gate.Behind() == want }, time.Minute, time.Millisecond)
-			gate.Release()
+			gate.Next()
 			require.Equal(t, rev, (<-events).Events[0].Kv.ModRevision)
-			_, err := f.History.Wait(f.Ctx, 0, func(e history.Event) bool {
+			fired := func(e history.Event) bool { return e.Fault != nil && e.Fault.Op == history.Fire }
+			first, err := f.History.Wait(f.Ctx, 0, fired)
+			require.NoError(t, err)
+			_, err = f.History.Wait(f.Ctx, first.Seq, fired)
+			require.NoError(t, err, "what came after it stands there now")
+			require.Empty(t, events)
+			gate.Release()
+			gate.Next() // of what is released nothing is held any more
+			require.Equal(t, rev+1, (<-events).Events[0].Kv.ModRevision)
+			_, err = f.History.Wait(f.Ctx, 0, func(e history.Event) bool {
 				return e.Fault != nil && e.Fault.Op == history.End && e.Fault.Met == want
 			})
 			require.NoError(t, err)
