@@ -287,10 +287,12 @@ func (h *hunter) broken(p plan.Plan, out lab.Outcome) (list []Finding) {
 	return list
 }
 
-// explains says whether the model can tell why a promise is broken.
+// explains says whether the model can tell why a promise is broken: one about watches it tells by what the proxies' own
+// are told, which is not seen of processes.
 func (h *hunter) explains(name string) bool {
 	return slices.ContainsFunc(model.Causes(), func(c model.Cause) bool { return c.Breaks() == name }) ||
-		slices.ContainsFunc(h.Checks, func(c check.Check) bool { return c.Name == name && c.Watches })
+		!h.Lab.Processes() &&
+			slices.ContainsFunc(h.Checks, func(c check.Check) bool { return c.Name == name && c.Watches })
 }
 
 // by says whether an outcome has a finding's cause, where it has one.

@@ -58,6 +58,9 @@ func New(cfg Config) (*Lab, error) {
 	return &Lab{cfg: cfg, pool: pool, moment: shortly}, nil
 }
 
+// Processes is Config's.
+func (l *Lab) Processes() bool { return l.cfg.Processes() }
+
 // Close ends the clusters.
 func (l *Lab) Close() error { return l.pool.Close() }
 
