@@ -14,6 +14,7 @@ import (
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/link"
 	"ghostroute/harness/proxy"
 	"ghostroute/harness/registry"
 	"ghostroute/harness/tap"
@@ -100,13 +101,14 @@ func (c *call) get() error {
 	ctx, cancel := c.patiently(patience)
 	defer cancel()
 	var md metadata.MD
+	n := c.b().History.Len()
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}
 	// Past the tap, for that of a registry's client would change the read to its own read mode.
 	resp, err := clientv3.RetryKVClient(client).Range(ctx, req, grpc.Header(&md))
 	switch {
 	case ctx.Err() != nil && c.ctx().Err() == nil:
 		c.say("%s has no answer: nobody gave one as long as it waited", who)
-		return nil
+		return c.letGo(who, req, n)
 	case err != nil:
 		return c.fails(err, "%s is told nothing", who)
 	}
@@ -136,6 +138,28 @@ func (c *call) get() error {
 	}
 	c.say("%s is told %s  %s", who, text.Count(len(resp.Kvs), "key"), c.nb.origin(r, 0))
 	return nil
+}
+
+// letGo waits until the proxy that somebody asked has let go of a read that nobody waits for any more: it hears of that
+// a moment later, and until then an answer would still be filed. The history had n events before the read.
+func (c *call) letGo(who string, req *pb.RangeRequest, n int) error {
+	at := who
+	if c.nb.kindOf(who) != "proxy" {
+		if at = c.b().PinnedTo(who); at == "" {
+			return nil // no proxy was asked
+		}
+		ways, err := c.b().Links(who)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(ways, func(l *link.Link) bool { _, hole, _ := l.Broken(); return hole }) {
+			return nil // nor did it hear of it
+		}
+	}
+	_, err := c.b().History.Wait(c.ctx(), n, func(e history.Event) bool {
+		return e.Who == at && e.Range != nil && e.Range.Key == string(req.Key)
+	})
+	return err
 }
 
 // read is the read that the arguments describe; GetService's if they describe none.
