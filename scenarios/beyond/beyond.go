@@ -247,12 +247,14 @@ func (b *Bench) asksFor(ctx context.Context, client, name, key string, idle bool
 	return nil
 }
 
-// put writes keys on a member, as an operator does.
+// put writes keys on a member, as an operator does, and waits until the history has them as committed: what is told of
+// them is held against that.
 func (b *Bench) put(keys ...string) (revision int64, err error) {
 	c, err := b.At(b.ctx, "m1")
 	if err != nil {
 		return 0, err
 	}
+	n := b.History.Len()
 	for _, k := range keys {
 		r, err := c.Put(b.ctx, k, "v")
 		if err != nil {
@@ -260,7 +262,10 @@ func (b *Bench) put(keys ...string) (revision int64, err error) {
 		}
 		revision = r.Header.Revision
 	}
-	return revision, nil
+	_, err = b.History.Wait(b.ctx, n, func(e history.Event) bool {
+		return e.Commit != nil && e.Commit.Revision == revision
+	})
+	return revision, err
 }
 
 // relays says whether there is a proxy that knows watches from bytes.

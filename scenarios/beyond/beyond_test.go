@@ -71,6 +71,31 @@ func TestWhatIsUnknownIsTriedAgain(t *testing.T) {
 	require.Contains(t, cell.News, "it is    unknown: the trial was not carried out: attempt 2 was late")
 }
 
+// TestWhatIsPutIsSeenAsCommitted: else a watch that stands by then would be ahead of all that etcd ever came to.
+func TestWhatIsPutIsSeenAsCommitted(t *testing.T) {
+	t.Parallel()
+	table, err := NewTable(Verdicts{{"puts", "none"}: "kept"}, t.ArtifactDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, table.Close()) }()
+	s := Scenario{Name: "puts", Clients: []string{"c1"}, Act: func(b *Bench) error {
+		for range 200 {
+			rev, err := b.put("k/1")
+			if err != nil {
+				return err
+			}
+			if top, _ := promise.Reached(b.History.Events()); top != rev {
+				return fmt.Errorf("revision %d is written, and %d is the last that the history has", rev, top)
+			}
+		}
+		_, err := b.list("c1", "k/")
+		return err
+	}}
+	cell, err := table.Cell(t.Context(), s, Fixes()[0])
+	require.NoError(t, err)
+	require.Empty(t, cell.Again)
+	require.Empty(t, cell.News)
+}
+
 // TestTheIncidentOfTheResolver runs every step of the story, each of which asserts what happened.
 func TestTheIncidentOfTheResolver(t *testing.T) {
 	t.Parallel()
