@@ -62,10 +62,15 @@ notebook-help: build ## every command of the notebooks
 notebooks: ## every chapter, as the tests run them
 	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
 
+# What tests tried again, and why: go test shows that of a package that fails only.
+AGAIN := artifacts/test/again.txt
+
 test: ## every test
+	@rm -f $(AGAIN)
 	$(GO) test -timeout 10m ./harness/...
 	$(GO) test -parallel $(PARALLEL) -timeout 10m ./scenarios
 	$(GO) test -timeout 10m ./scenarios/beyond ./scenarios/clients
+	@[ ! -e $(AGAIN) ] || { echo "made again, for a premise that was broken:"; cat $(AGAIN); }
 
 race: ## every test under the race detector
 	$(GO) test -race -timeout 20m ./harness/...

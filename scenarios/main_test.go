@@ -49,7 +49,8 @@ func steady(all context.Context, t *testing.T, do func(context.Context) error) {
 		if stood <= standstill {
 			break
 		}
-		fmt.Printf("%s was tried again: the machine stood still for %s\n", t.Name(), stood.Round(time.Millisecond))
+		harness.Again(t, fmt.Sprintf("%s was tried again: the machine stood still for %s", t.Name(),
+			stood.Round(time.Millisecond)))
 	}
 	require.NoError(t, err)
 }
@@ -76,7 +77,7 @@ func shared(t *testing.T, m *Matrix) {
 	t.Cleanup(func() {
 		require.NoError(t, m.Close())
 		for _, again := range m.Again() {
-			fmt.Println(again)
+			harness.Again(t, again)
 		}
 	})
 }

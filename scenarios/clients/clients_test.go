@@ -2,7 +2,6 @@ package clients
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -12,16 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"ghostroute/harness"
 	"ghostroute/harness/gateway"
 	"ghostroute/scenarios"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) }
 
-// tell says what was tried again, whatever it came to.
-func tell(cell Cell) {
+func tell(t *testing.T, cell Cell) {
 	if len(cell.Again) > 0 {
-		fmt.Println(cell)
+		harness.Again(t, cell)
 	}
 }
 
@@ -41,7 +40,7 @@ func TestOtherClients(t *testing.T) {
 	defer cancel()
 	tried := 0
 	require.NoError(t, Try(ctx, t.ArtifactDir(), ss, others, Proxies(), 16, func(cell Cell) {
-		tell(cell)
+		tell(t, cell)
 		assert.Equal(t, expected[cell.Key], cell.Label, "%s", cell)
 		tried++
 	}))
@@ -58,7 +57,7 @@ func TestUsersAreFreshInEveryRow(t *testing.T) {
 	tried := 0
 	behind := []string{"revalidate"}
 	require.NoError(t, Try(ctx, t.ArtifactDir(), scenarios.All(), []Client{mended}, behind, 16, func(cell Cell) {
-		tell(cell)
+		tell(t, cell)
 		if cell.Label != "" {
 			assert.Equal(t, "fresh", cell.Label, "%s", cell)
 			tried++
