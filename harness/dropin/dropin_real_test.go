@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -125,11 +124,11 @@ func TestAMemberThatStandsStill(t *testing.T) {
 		s.register(writer, "v1-a", "v1-b")
 		s.keeps(reader, b, "v1-a", "v1-b")
 		require.NoError(t, writer.Deregister(instance("v1-a")))
-		require.NoError(t, s.server.Signal(syscall.SIGSTOP))
+		require.NoError(t, s.server.Freeze(s.ctx))
 		ctx, cancel := context.WithTimeout(s.ctx, 2*time.Second)
 		got, err := reader.Client().Get(ctx, keys, clientv3.WithPrefix(), clientv3.WithSerializable())
 		cancel()
-		require.NoError(t, s.server.Signal(syscall.SIGCONT))
+		require.NoError(t, s.server.Thaw())
 		require.Error(t, err, "%s: who could have confirmed %v?", mode, got)
 		require.Equal(t, []string{"v1-b"}, s.told(reader), mode)
 		require.NoError(t, writer.Deregister(instance("v1-b")))

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,11 +33,7 @@ func TestWhoIsWhat(t *testing.T) {
 	foreign := other.proxy()
 	nowhere := freeAddr(t)
 	stopped, proxy := s.proxyOf(s.member)
-	s.NoError(proxy.Signal(syscall.SIGSTOP))
-	s.NoError(wait.Until(s.ctx, "the proxy goes on", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", proxy.Pid()))
-		return err == nil && strings.Contains(string(stat), ") T ")
-	}))
+	s.NoError(proxy.Freeze(s.ctx))
 
 	r := s.probe(probe.Config{Endpoints: []string{s.member, inner, outer, foreign, nowhere, stopped},
 		ResolverPrefix: "/proxies", DialTimeout: 5 * time.Second})

@@ -14,7 +14,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,8 +107,25 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Signal sends the process's group a signal that does not end it: SIGSTOP, SIGCONT.
-func (p *Process) Signal(s syscall.Signal) error {
+// Freeze has the process stand still, and returns when every thread of it does: until then it may still answer. Only
+// Linux tells.
+func (p *Process) Freeze(ctx context.Context) error {
+	if err := p.signal(syscall.SIGSTOP); err != nil || runtime.GOOS != "linux" {
+		return err
+	}
+	return wait.Until(ctx, p.cfg.Name+" goes on", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid()))
+		return len(threads) > 0 && !slices.ContainsFunc(threads, func(thread string) bool {
+			stat, err := os.ReadFile(thread)
+			return err == nil && !strings.Contains(string(stat), ") T ")
+		})
+	})
+}
+
+// Thaw has a process that stands still go on.
+func (p *Process) Thaw() error { return p.signal(syscall.SIGCONT) }
+
+func (p *Process) signal(s syscall.Signal) error {
 	if err := syscall.Kill(-p.Pid(), s); err != nil {
 		return fmt.Errorf("%s did not get the signal %s: %w", p.cfg.Name, s, err)
 	}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -98,7 +97,7 @@ func TestAProcessIsToldToEnd(t *testing.T) {
 		p := shell(t, "sleep 60 & echo $!; wait")
 		child, err := strconv.Atoi(said(t, p, 1))
 		require.NoError(t, err)
-		require.NoError(t, p.Signal(syscall.SIGSTOP))
+		require.NoError(t, p.Freeze(limited(t)))
 		end(p) // one that stands still too
 		require.NoError(t, p.Err(), what)
 		gone(t, child)
