@@ -213,8 +213,8 @@ func (c *call) probe(client *clientv3.Client) (member string, err error) {
 	defer cancel()
 	var md metadata.MD
 	req := &pb.RangeRequest{Key: fmt.Appendf(nil, "%s%d", probePrefix, c.nb.probes), Serializable: true}
-	_, err = clientv3.RetryKVClient(client).Range(ctx, req, grpc.Header(&md))
-	if m := md.Get(proxy.HeaderMember); len(m) > 0 {
+	_, err = clientv3.RetryKVClient(client).Range(ctx, req, grpc.Trailer(&md))
+	if m := md.Get(proxy.TrailerMember); len(m) > 0 {
 		member = m[0]
 	}
 	return member, err

@@ -104,7 +104,7 @@ func (c *call) get() error {
 	n := c.b().History.Len()
 	r := history.Resolve{Began: c.b().History.Now(), Service: c.service(), Endpoints: []history.Endpoint{}}
 	// Past the tap, for that of a registry's client would change the read to its own read mode.
-	resp, err := clientv3.RetryKVClient(client).Range(ctx, req, grpc.Header(&md))
+	resp, err := clientv3.RetryKVClient(client).Range(ctx, req, grpc.Trailer(&md))
 	switch {
 	case ctx.Err() != nil && c.ctx().Err() == nil:
 		c.say("%s has no answer: nobody gave one as long as it waited", who)

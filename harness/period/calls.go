@@ -80,7 +80,7 @@ func record[R any](ctx context.Context, c *calls, was call,
 	defer context.AfterFunc(t.ctx, cancel)()
 	was.Began = int64(time.Since(t.began))
 	var md metadata.MD
-	resp, err := send(ctx, grpc.Header(&md))
+	resp, err := send(ctx, grpc.Trailer(&md))
 	if err != nil {
 		was.Error = err.Error()
 	} else {

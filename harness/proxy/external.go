@@ -61,9 +61,19 @@ func (p *Proxy) behind(u Upstream) link.Target {
 	}
 }
 
-// streams are etcd's methods that have more than one request and one answer.
-var streams = relay.StreamsOf(pb.KV_ServiceDesc, pb.Watch_ServiceDesc, pb.Lease_ServiceDesc, pb.Cluster_ServiceDesc,
+// streams are etcd's methods that have more than one request and one answer: no gate but a watch's holds them.
+var streams = streamsOf(pb.KV_ServiceDesc, pb.Watch_ServiceDesc, pb.Lease_ServiceDesc, pb.Cluster_ServiceDesc,
 	pb.Maintenance_ServiceDesc, pb.Auth_ServiceDesc, v3electionpb.Election_ServiceDesc, v3lockpb.Lock_ServiceDesc)
+
+func streamsOf(services ...grpc.ServiceDesc) map[string]bool {
+	streams := map[string]bool{}
+	for _, s := range services {
+		for _, m := range s.Streams {
+			streams[fmt.Sprintf("/%s/%s", s.ServiceName, m.StreamName)] = true
+		}
+	}
+	return streams
+}
 
 // spawn starts the process, in the place of wire.
 func (p *Proxy) spawn(ctx context.Context, r *running) error {
@@ -114,8 +124,7 @@ func (p *Proxy) front(r *running, proc *process.Process) error {
 	if err != nil {
 		return errors.Join(err, ask.Close())
 	}
-	front := relay.Start(relay.Config{Listener: l, To: link.To("tcp", inner), Streams: streams,
-		Call: p.outside.enters, Stream: p.outside.delivers})
+	front := relay.Start(relay.Config{Listener: l, To: link.To("tcp", inner), Open: p.outside.enters})
 	r.stop = func() {
 		p.ended(proc)
 		front.Close()
@@ -125,9 +134,7 @@ func (p *Proxy) front(r *running, proc *process.Process) error {
 	r.peek = func(ctx context.Context, req *pb.RangeRequest) *pb.RangeResponse {
 		n := p.outside.begin(&call{peek: true})
 		defer p.outside.end(n)
-		md := metadata.MD{}
-		number(md, n)
-		resp, err := pb.NewKVClient(ask).Range(metadata.NewOutgoingContext(ctx, md), req)
+		resp, err := pb.NewKVClient(ask).Range(metadata.AppendToOutgoingContext(ctx, token, numbered("", n)), req)
 		if err != nil {
 			return nil
 		}

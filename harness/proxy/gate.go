@@ -14,10 +14,12 @@ import (
 	"google.golang.org/grpc/status"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy"
 
 	"ghostroute/harness/history"
 	"ghostroute/harness/keys"
+	"ghostroute/harness/relay"
 )
 
 // Hold says which RPCs a gate holds. RPC is required.
@@ -225,29 +227,33 @@ func (s *gates) watched(c *pb.WatchCreateRequest) (key string, held bool) {
 // pass waits at the first gate that takes the RPC until it is released or the call is given up.
 func (s *gates) pass(ctx context.Context, at history.Point, rpc, key string) error {
 	if ctx.Err() != nil {
-		return status.FromContextError(ctx.Err()).Err() // the caller has given the RPC up
+		return waits(ctx, nil)
 	}
+	return waits(ctx, s.stop(at, rpc, key))
+}
+
+// stop has the first gate that takes the RPC hold it, and returns what waits there; nil where none does.
+func (s *gates) stop(at history.Point, rpc, key string) relay.Wait {
 	s.mu.Lock()
-	var caught *Gate
-	var open <-chan struct{}
-	for _, caught = range s.all {
-		if open = caught.take(at, rpc, key); open != nil {
-			break
+	defer s.mu.Unlock()
+	for _, g := range s.all {
+		open := g.take(at, rpc, key)
+		if open == nil {
+			continue
+		}
+		return func(ctx context.Context) error {
+			select {
+			case <-open:
+				if g.isLost() {
+					return status.Error(codes.Unavailable, "lost on its way")
+				}
+				return nil
+			case <-ctx.Done():
+				return status.FromContextError(ctx.Err()).Err()
+			}
 		}
 	}
-	s.mu.Unlock()
-	if open == nil {
-		return nil
-	}
-	select {
-	case <-open:
-		if caught.isLost() {
-			return status.Error(codes.Unavailable, "lost on its way")
-		}
-		return nil
-	case <-ctx.Done():
-		return status.FromContextError(ctx.Err()).Err()
-	}
+	return nil
 }
 
 func (g *Gate) isLost() bool {
@@ -290,7 +296,7 @@ func (w *watchStream) RecvMsg(m any) error {
 	if !ok {
 		return errors.New("a watch stream delivered something that is no watch response")
 	}
-	return w.delivers(w.Context(), r)
+	return waits(w.Context(), w.delivers(r))
 }
 
 // watching is a stream of a proxy's watches at a member.
@@ -330,7 +336,7 @@ func overlap(c *pb.WatchCreateRequest, prefix string) bool {
 // that says that a watch for such events stands: a watch that broke off and is begun anew from the present has that for
 // all that it missed. The stream carries every watch of the proxy in order, so what comes behind it waits too, as it
 // would behind a slow link.
-func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
+func (w *watching) delivers(r *pb.WatchResponse) relay.Wait {
 	w.record.hears(r)
 	if len(r.Events) > 0 {
 		w.proxy.gates.comes()
@@ -341,10 +347,10 @@ func (w *watching) delivers(ctx context.Context, r *pb.WatchResponse) error {
 		w.asked = w.asked[1:]
 		w.mu.Unlock()
 		if key, held := w.proxy.gates.watched(c); held && w.proxy.Watches() {
-			return w.proxy.gates.pass(ctx, history.AfterMember, "Watch", key)
+			return w.proxy.gates.stop(history.AfterMember, "Watch", key)
 		}
 	}
-	return w.proxy.passEvents(ctx, history.AfterMember, r)
+	return w.proxy.stopEvents(history.AfterMember, r.Events)
 }
 
 // breaks holds that the stream broke off where a gate asks for events of one of the proxy's own watches.
@@ -360,14 +366,31 @@ func (w *watching) breaks(ctx context.Context) error {
 	return nil
 }
 
-// passEvents holds a watch's response at the gates that ask for one of its events.
-func (p *Proxy) passEvents(ctx context.Context, at history.Point, r *pb.WatchResponse) error {
-	for _, ev := range r.Events {
-		if err := p.gates.pass(ctx, at, "Watch", string(ev.Kv.Key)); err != nil {
-			return err
+// stopEvents holds a watch's response at the gates that ask for one of its events, one after another; nil where none
+// does.
+func (p *Proxy) stopEvents(at history.Point, events []*mvccpb.Event) relay.Wait {
+	for i, ev := range events {
+		if wait := p.gates.stop(at, "Watch", string(ev.Kv.Key)); wait != nil {
+			return func(ctx context.Context) error {
+				if err := wait(ctx); err != nil {
+					return err
+				}
+				return waits(ctx, p.stopEvents(at, events[i+1:]))
+			}
 		}
 	}
 	return nil
+}
+
+// waits waits where there is something to wait for, unless the call was given up.
+func waits(ctx context.Context, wait relay.Wait) error {
+	switch {
+	case ctx.Err() != nil:
+		return status.FromContextError(ctx.Err()).Err()
+	case wait == nil:
+		return nil
+	}
+	return wait(ctx)
 }
 
 // deliver is the server's stream interceptor: what a watch delivers to a client passes the gates once more.
@@ -391,7 +414,7 @@ type deliveryStream struct {
 // SendMsg holds a response on its way to a client, and what comes behind it on the same stream.
 func (d *deliveryStream) SendMsg(m any) error {
 	if r, ok := m.(*pb.WatchResponse); ok {
-		if err := d.proxy.passEvents(d.Context(), history.BeforeClient, r); err != nil {
+		if err := waits(d.Context(), d.proxy.stopEvents(history.BeforeClient, r.Events)); err != nil {
 			return err
 		}
 		d.proxy.upstream.passes(d.Context(), d.proxy, r)

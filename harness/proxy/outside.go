@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -55,6 +54,15 @@ func (o *outside) rear(member string) string {
 // is not to ask any more is drained, and takes nothing new. What is under way there goes on, as it does where etcd's
 // client is given other endpoints.
 func (o *outside) ask(members []string) error {
+	over, err := o.only(members)
+	for _, r := range over { // a call that begins asks for our lock
+		r.Drain()
+	}
+	return err
+}
+
+// only makes the relays before these members be those that there are, and returns the others.
+func (o *outside) only(members []string) (over []*relay.Relay, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, u := range o.proxy.cfg.Upstream {
@@ -62,18 +70,17 @@ func (o *outside) ask(members []string) error {
 		switch {
 		case r != nil && !may:
 			delete(o.rears, u.Name)
-			r.Drain()
+			over = append(over, r)
 		case r == nil && may:
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
-				return fmt.Errorf("no way from %s to %s: %w", o.proxy.cfg.Name, u.Name, err)
+				return over, fmt.Errorf("no way from %s to %s: %w", o.proxy.cfg.Name, u.Name, err)
 			}
-			r = relay.Start(relay.Config{Listener: l, To: link.To("tcp", u.Addr), Streams: streams,
-				Call: o.leavesFor(u.Name), Stream: o.watches})
+			r = relay.Start(relay.Config{Listener: l, To: link.To("tcp", u.Addr), Open: o.leavesFor(u.Name)})
 			o.rears[u.Name], o.all = r, append(o.all, r)
 		}
 	}
-	return nil
+	return over, nil
 }
 
 // begin gives a call its number.
@@ -96,20 +103,16 @@ var token = rpctypes.TokenFieldNameGRPC
 // mark stands between a token and a number; no token of etcd's has one.
 const mark = "~"
 
-// number writes a number behind the token that there may be.
-func number(md metadata.MD, n int) {
-	md.Set(token, strings.Join(md.Get(token), "")+mark+strconv.Itoa(n))
-}
+// numbered is a token, if there is one, with a number behind it.
+func numbered(token string, n int) string { return token + mark + strconv.Itoa(n) }
 
-// numbered is the call whose number is behind a token, which is then as it was; nil where there is none.
-func (o *outside) numbered(md metadata.MD) *call {
-	was, digits, found := strings.Cut(strings.Join(md.Get(token), ""), mark)
+// whose is the call whose number is behind a token, which is then as it was; nil where there is none.
+func (o *outside) whose(c *relay.Call) *call {
+	was, digits, found := strings.Cut(c.Get(token), mark)
 	if !found {
 		return nil
 	}
-	if delete(md, token); was != "" {
-		md.Set(token, was)
-	}
+	c.Set(token, was)
 	n, err := strconv.Atoi(digits)
 	if err != nil {
 		return nil
@@ -119,56 +122,91 @@ func (o *outside) numbered(md metadata.MD) *call {
 	return o.calls[n]
 }
 
-const kvService = "/etcdserverpb.KV/"
+const (
+	kvService    = "/etcdserverpb.KV/"
+	watchMethod  = "/etcdserverpb.Watch/Watch"
+	statusMethod = "/etcdserverpb.Maintenance/Status"
+)
 
-// enters is a call at the front: what provenance is inside a process.
-func (o *outside) enters(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
-	if !strings.HasPrefix(c.Method, kvService) {
-		return pass(ctx)
+// enters is a call at the front: what provenance and deliver are inside a process.
+func (o *outside) enters(c *relay.Call) {
+	switch {
+	case c.Method == watchMethod:
+		o.proxy.watchers.Add(1)
+		c.Ended = func(error) []string { o.proxy.watchers.Add(-1); return nil }
+		c.Down = words(func(r *pb.WatchResponse) relay.Wait {
+			return o.proxy.stopEvents(history.BeforeClient, r.Events)
+		})
+	case strings.HasPrefix(c.Method, kvService):
+		o.asked(c)
 	}
-	p, mine := o.proxy, new(call)
+}
+
+// asked is a call of the KV service at the front.
+func (o *outside) asked(c *relay.Call) {
+	p, mine, from := o.proxy, new(call), c.From
 	began, n := p.cfg.History.Now(), o.begin(mine)
-	defer o.end(n)
-	number(c.MD, n)
-	err := pass(ctx)
-	if c.Header == nil {
-		c.Header = metadata.MD{}
-	}
-	c.Header.Set(HeaderProxy, p.cfg.Name)
+	c.Set(token, numbered(c.Get(token), n))
+	md := metadata.MD{TrailerProxy: {p.cfg.Name}}
 	if c.Method != kvService+"Range" {
-		return err
+		c.Ended = func(error) []string { o.end(n); return pairs(md) }
+		return
 	}
 	request, answer := new(pb.RangeRequest), new(pb.RangeResponse)
-	if uerr := proto.Unmarshal(c.Request, request); uerr != nil {
-		return uerr
-	}
-	if err == nil {
-		if uerr := proto.Unmarshal(c.Answer, answer); uerr != nil {
-			return uerr
-		}
-	}
-	p.record(c.Header, began, c.From, mine, request, answer, err)
-	return err
-}
-
-const statusMethod = "/etcdserverpb.Maintenance/Status"
-
-// leavesFor is leaves at the rear relay of a member. Status is what reaches asks by: one that still comes to a member
-// that is not to be asked any more says so.
-func (o *outside) leavesFor(member string) func(context.Context, *relay.Call, func(context.Context) error) error {
-	return func(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
-		if c.Method == statusMethod && o.rear(member) == "" {
-			return status.Errorf(codes.Unavailable, "%s is not to be asked", member)
-		}
-		return o.leaves(ctx, c, pass)
+	c.Up, c.Down = into(request), into(answer)
+	c.Ended = func(err error) []string {
+		o.end(n)
+		p.record(md, began, from, mine, request, answer, err)
+		return pairs(md)
 	}
 }
 
-// leaves is a call at the rear: what tapUnary is inside a process.
-func (o *outside) leaves(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
-	if mine := o.numbered(c.MD); mine != nil {
+// pairs are metadata as names and values, in turn.
+func pairs(md metadata.MD) (all []string) {
+	for name, values := range md {
+		for _, v := range values {
+			all = append(all, name, v)
+		}
+	}
+	return all
+}
+
+// into decodes a message. One that cannot be is passed on as it is, and whoever it is for says so.
+func into(m proto.Message) func([]byte) relay.Wait {
+	return func(b []byte) relay.Wait { _ = proto.Unmarshal(b, m); return nil }
+}
+
+// words has something done with each word of a watch.
+func words(do func(*pb.WatchResponse) relay.Wait) func([]byte) relay.Wait {
+	return func(b []byte) relay.Wait {
+		r := new(pb.WatchResponse)
+		if proto.Unmarshal(b, r) != nil {
+			return nil
+		}
+		return do(r)
+	}
+}
+
+// leavesFor is a call at the rear relay of a member: what tapUnary and tapStream are inside a process. Status is what
+// reaches asks by: one that still comes to a member that is not to be asked any more says so.
+func (o *outside) leavesFor(member string) func(*relay.Call) {
+	return func(c *relay.Call) {
+		switch {
+		case c.Method == statusMethod && o.rear(member) == "":
+			c.Refuse = status.Errorf(codes.Unavailable, "%s is not to be asked", member)
+		case c.Method == watchMethod:
+			o.watches(c)
+		case !streams[c.Method]:
+			o.leaves(c)
+		}
+	}
+}
+
+func (o *outside) leaves(c *relay.Call) {
+	if mine := o.whose(c); mine != nil {
 		if mine.peek {
-			return errNotCached
+			c.Refuse = errNotCached
+			return
 		}
 		mine.upstream.Add(1)
 	}
@@ -176,20 +214,14 @@ func (o *outside) leaves(ctx context.Context, c *relay.Call, pass func(context.C
 	if rpc == "Range" {
 		o.proxy.ranges.Add(1)
 	}
-	if request := requestOf(c.Method); request != nil {
-		if err := proto.Unmarshal(c.Request, request); err != nil {
-			return err
+	request := requestOf(c.Method)
+	c.Up = func(b []byte) relay.Wait {
+		if request != nil && proto.Unmarshal(b, request) == nil {
+			key = keyOf(request)
 		}
-		key = keyOf(request)
+		return gates.stop(history.BeforeMember, rpc, key)
 	}
-	if err := gates.pass(ctx, history.BeforeMember, rpc, key); err != nil {
-		return err
-	}
-	err := pass(ctx)
-	if gerr := gates.pass(ctx, history.AfterMember, rpc, key); gerr != nil {
-		return gerr
-	}
-	return err
+	c.Answer = func() relay.Wait { return gates.stop(history.AfterMember, rpc, key) }
 }
 
 // requestOf is an empty request of a method whose requests are about keys, nil of another.
@@ -207,39 +239,14 @@ func requestOf(method string) proto.Message {
 	return nil
 }
 
-const watchMethod = "/etcdserverpb.Watch/Watch"
-
-// watches is a stream at the rear: what tapStream is inside a process.
-func (o *outside) watches(ctx context.Context, s *relay.Stream) {
-	if s.Method != watchMethod {
-		return
-	}
+// watches is a stream of watches at the rear.
+func (o *outside) watches(c *relay.Call) {
 	w := &watching{proxy: o.proxy}
-	s.Up = func(b []byte) {
+	c.Up = func(b []byte) relay.Wait {
 		if r := new(pb.WatchRequest); proto.Unmarshal(b, r) == nil {
 			w.asks(r)
 		}
+		return nil
 	}
-	s.Down = events(func(r *pb.WatchResponse) error { return w.delivers(ctx, r) })
-}
-
-// delivers is a stream at the front: what deliver is inside a process.
-func (o *outside) delivers(ctx context.Context, s *relay.Stream) {
-	if s.Method != watchMethod {
-		return
-	}
-	o.proxy.watchers.Add(1)
-	s.Ended = func() { o.proxy.watchers.Add(-1) }
-	s.Down = events(func(r *pb.WatchResponse) error { return o.proxy.passEvents(ctx, history.BeforeClient, r) })
-}
-
-// events has something done with what a watch delivers.
-func events(do func(*pb.WatchResponse) error) func([]byte) error {
-	return func(b []byte) error {
-		r := new(pb.WatchResponse)
-		if err := proto.Unmarshal(b, r); err != nil {
-			return err
-		}
-		return do(r)
-	}
+	c.Down = words(w.delivers)
 }

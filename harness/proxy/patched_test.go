@@ -75,23 +75,23 @@ func converse(ctx context.Context, r *rand.Rand, kv pb.KVClient) (said []string)
 		case kind < 10:
 			put := &pb.PutRequest{Key: someKey(r), Value: fmt.Append(nil, revision), PrevKv: r.IntN(2) == 0}
 			req = put
-			resp, err = kv.Put(ctx, put, grpc.Header(&md))
+			resp, err = kv.Put(ctx, put, grpc.Trailer(&md))
 		case kind < 20:
 			del := someDelete(r)
 			req = del
-			resp, err = kv.DeleteRange(ctx, del, grpc.Header(&md))
+			resp, err = kv.DeleteRange(ctx, del, grpc.Trailer(&md))
 		case kind < 30:
 			txn := someTxn(r, revision, 2)
 			req = txn
-			resp, err = kv.Txn(ctx, txn, grpc.Header(&md))
+			resp, err = kv.Txn(ctx, txn, grpc.Trailer(&md))
 		case kind < 40 && n > 850: // what is compacted through the proxy it caches no more
 			compact := &pb.CompactionRequest{Revision: max(revision-r.Int64N(20), 1), Physical: true}
 			req = compact
-			resp, err = kv.Compact(ctx, compact, grpc.Header(&md))
+			resp, err = kv.Compact(ctx, compact, grpc.Trailer(&md))
 		default:
 			read := someRange(r, revision)
 			req = read
-			resp, err = kv.Range(ctx, read, grpc.Header(&md))
+			resp, err = kv.Range(ctx, read, grpc.Trailer(&md))
 		}
 		if err != nil {
 			said = append(said, fmt.Sprint(req, " refused: ", status.Convert(err).Message()))
@@ -101,7 +101,7 @@ func converse(ctx context.Context, r *rand.Rand, kv pb.KVClient) (said []string)
 		revision = max(revision, h.GetRevision())
 		at := h.GetRevision()
 		h.Reset() // ids and terms are each cluster's own
-		said = append(said, fmt.Sprint(req, " ", md.Get(HeaderSource), " at ", at, ": ", resp))
+		said = append(said, fmt.Sprint(req, " ", md.Get(TrailerSource), " at ", at, ": ", resp))
 	}
 	return said
 }

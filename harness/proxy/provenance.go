@@ -23,13 +23,13 @@ import (
 	"ghostroute/harness/history"
 )
 
-// The response headers that tell a client where an answer of the KV service came from. An answer without them did not
-// pass a proxy.
+// What goes behind an answer of the KV service and tells a client where it came from: a trailer, for only then all of it
+// is known. An answer without it did not pass a proxy.
 const (
-	HeaderProxy  = "ghostroute-proxy"  // the proxy's name
-	HeaderSource = "ghostroute-source" // "hit" or "miss"; on a Range only
-	HeaderEvent  = "ghostroute-event"  // the Seq of the history.Range that is the proxy's record of it; on a Range only
-	HeaderMember = "ghostroute-member" // on a miss: the member that answered
+	TrailerProxy  = "ghostroute-proxy"  // the proxy's name
+	TrailerSource = "ghostroute-source" // "hit" or "miss"; on a Range only
+	TrailerEvent  = "ghostroute-event"  // the Seq of the history.Range that is the proxy's record of it; on a Range only
+	TrailerMember = "ghostroute-member" // on a miss: the member that answered
 )
 
 // call is what the server's interceptor and the client's share about one call, through its context: a Range that sent
@@ -44,8 +44,8 @@ type callKey struct{}
 
 var errNotCached = status.Error(codes.NotFound, "not cached")
 
-// provenance is the server's interceptor: it records where each answer came from, in the history and in the response's
-// headers. It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says
+// provenance is the server's interceptor: it records where each answer came from, in the history and behind the
+// answer. It must not change the answer: a cached response is one pointer shared by every reader (grpcproxy/kv.go says
 // "consider shadow copy").
 func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	handler grpc.UnaryHandler) (any, error) {
@@ -55,18 +55,18 @@ func (p *Proxy) provenance(ctx context.Context, req any, info *grpc.UnaryServerI
 	began, c := p.cfg.History.Now(), new(call)
 	resp, err := handler(context.WithValue(ctx, callKey{}, c), req)
 
-	md := metadata.MD{HeaderProxy: {p.cfg.Name}}
+	md := metadata.MD{TrailerProxy: {p.cfg.Name}}
 	if r, ok := req.(*pb.RangeRequest); ok {
 		rr, _ := resp.(*pb.RangeResponse)
 		p.record(md, began, callerOf(ctx), c, r, rr, err)
 	}
-	if herr := grpc.SetHeader(ctx, md); herr != nil {
+	if herr := grpc.SetTrailer(ctx, md); herr != nil {
 		return nil, fmt.Errorf("proxy %s could not say where its answer came from: %w", p.cfg.Name, herr)
 	}
 	return resp, err
 }
 
-// record puts a Range into the history, and where its answer came from into the headers.
+// record puts a Range into the history, and where its answer came from into md.
 func (p *Proxy) record(md metadata.MD, began time.Duration, from string, c *call, r *pb.RangeRequest,
 	resp *pb.RangeResponse, err error) {
 	e := &history.Range{Began: began, Client: p.clientOf(from), Source: history.Hit, Serializable: r.Serializable,
@@ -80,14 +80,14 @@ func (p *Proxy) record(md metadata.MD, began time.Duration, from string, c *call
 		e.Keys, e.Mods, e.Count = keysOf(resp), modsOf(resp), resp.Count
 		if e.Source == history.Miss {
 			e.Member = p.memberOf(resp.GetHeader().GetMemberId())
-			md.Set(HeaderMember, e.Member)
+			md.Set(TrailerMember, e.Member)
 		}
 	} else if err != nil {
 		e.Err = err.Error()
 	}
 	event := p.cfg.History.Add(history.Event{Who: p.cfg.Name, Range: e})
-	md.Set(HeaderSource, string(e.Source))
-	md.Set(HeaderEvent, strconv.Itoa(event.Seq))
+	md.Set(TrailerSource, string(e.Source))
+	md.Set(TrailerEvent, strconv.Itoa(event.Seq))
 }
 
 // tapUnary is the upstream client's interceptor: it counts the call, holds it where a gate says so, and hands it to the

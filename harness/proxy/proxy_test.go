@@ -56,13 +56,13 @@ func (f *fixture) get(c *clientv3.Client, key string) (string, int64, string) {
 	f.T.Helper()
 	var md metadata.MD
 	request := &pb.RangeRequest{Key: []byte(key), Serializable: true}
-	r, err := pb.NewKVClient(c.ActiveConnection()).Range(f.Ctx, request, grpc.Header(&md))
+	r, err := pb.NewKVClient(c.ActiveConnection()).Range(f.Ctx, request, grpc.Trailer(&md))
 	require.NoError(f.T, err)
 	value, source := "", ""
 	if len(r.Kvs) > 0 {
 		value = string(r.Kvs[0].Value)
 	}
-	if s := md.Get(proxy.HeaderSource); len(s) == 1 {
+	if s := md.Get(proxy.TrailerSource); len(s) == 1 {
 		source = s[0]
 	}
 	return value, r.Header.Revision, source

@@ -13,8 +13,6 @@ import (
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 
 	"ghostroute/harness/link"
@@ -55,21 +53,17 @@ func Listen(ctx context.Context, listen, to string, secure *tls.Config) (*Relay,
 	if err != nil {
 		return nil, err
 	}
-	options := []grpc.DialOption{grpc.WithAuthority(host)}
-	if secure != nil && scheme != "http" {
-		options = append(options, grpc.WithTransportCredentials(credentials.NewTLS(secure)))
+	if scheme == "http" {
+		secure = nil
 	}
 	r := &Relay{calls: map[string]int{}, reads: map[string]*Read{}}
-	r.Relay = relay.Start(relay.Config{Listener: l, To: target, Dial: options,
-		// what else there is may be any service's, and a stream passes a call on as well
-		Streams: func(method string) bool { return method != pb.KV_Range_FullMethodName },
-		Call: func(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
+	r.Relay = relay.Start(relay.Config{Listener: l, To: target, Secure: secure, Authority: host,
+		Open: func(c *relay.Call) {
 			r.called(c.Method)
-			r.note(c)
-			return pass(ctx)
-		},
-		Stream: func(_ context.Context, s *relay.Stream) { r.called(s.Method) },
-	})
+			if c.Method == pb.KV_Range_FullMethodName {
+				c.Up = func(request []byte) relay.Wait { r.note(c.From, request); return nil }
+			}
+		}})
 	return r, nil
 }
 
@@ -98,18 +92,18 @@ func (r *Relay) called(method string) {
 }
 
 // note keeps a read.
-func (r *Relay) note(c *relay.Call) {
+func (r *Relay) note(from string, request []byte) {
 	var req pb.RangeRequest
-	if proto.Unmarshal(c.Request, &req) != nil || len(req.Key) == 0 {
+	if proto.Unmarshal(request, &req) != nil || len(req.Key) == 0 {
 		return // the other end refuses it
 	}
-	client, _, _ := net.SplitHostPort(c.From)
+	client, _, _ := net.SplitHostPort(from)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	read := r.reads[string(c.Request)]
+	read := r.reads[string(request)]
 	if read == nil {
 		read = &Read{Request: &req}
-		r.reads[string(c.Request)] = read
+		r.reads[string(request)] = read
 		r.order = append(r.order, read)
 	}
 	read.Times++

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -32,14 +33,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, hangup.KnownLeaks()...) }
 
-var streams = relay.StreamsOf(pb.KV_ServiceDesc, pb.Watch_ServiceDesc, pb.Lease_ServiceDesc, pb.Maintenance_ServiceDesc)
-
 // before is a relay before the member, and a client of it.
 func before(t testing.TB, to link.Target, cfg relay.Config) (*relay.Relay, *clientv3.Client) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	cfg.Listener, cfg.To, cfg.Streams = l, to, streams
+	cfg.Listener, cfg.To = l, to
 	r := relay.Start(cfg)
 	t.Cleanup(r.Close)
 	return r, dial(t, r.Addr())
@@ -93,50 +92,47 @@ func TestItsOwnerSeesAndChangesWhatPasses(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
 	note := func(s string) { mu.Lock(); defer mu.Unlock(); seen = append(seen, s) }
-	behind, _ := before(t, link.To("tcp", f.Member()), relay.Config{
-		Call: func(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
-			note("behind " + c.Method + " " + strings.Join(c.MD.Get("token"), ","))
-			delete(c.MD, "token")
-			return pass(ctx)
-		},
-	})
-	_, c := before(t, link.To("tcp", behind.Addr()), relay.Config{
-		Call: func(ctx context.Context, c *relay.Call, pass func(context.Context) error) error {
-			if c.Method == "/etcdserverpb.KV/Put" {
-				return status.Error(codes.NotFound, "no puts")
-			}
-			c.MD.Set("token", "1")
-			err := pass(ctx)
+	behind, _ := before(t, link.To("tcp", f.Member()), relay.Config{Open: func(c *relay.Call) {
+		if c.Method == "/etcdserverpb.KV/Range" {
+			note("behind " + c.Method + " " + c.Get("token"))
+		}
+		c.Set("token", "")
+	}})
+	_, c := before(t, link.To("tcp", behind.Addr()), relay.Config{Open: func(c *relay.Call) {
+		switch c.Method {
+		case "/etcdserverpb.KV/Put":
+			c.Refuse = status.Error(codes.NotFound, "no puts: 100%")
+		case "/etcdserverpb.KV/Range":
+			c.Set("token", "1")
 			r := new(pb.RangeResponse)
-			require.NoError(t, proto.Unmarshal(c.Answer, r))
-			c.Header.Set("count", string(rune('0'+r.Count)))
-			return err
-		},
-		Stream: func(_ context.Context, s *relay.Stream) {
-			s.Up = func(b []byte) {
+			c.Down = func(b []byte) relay.Wait { require.NoError(t, proto.Unmarshal(b, r)); return nil }
+			c.Ended = func(err error) []string { return []string{"count", fmt.Sprint(r.Count, err)} }
+		case "/etcdserverpb.Watch/Watch":
+			c.Up = func(b []byte) relay.Wait {
 				r := new(pb.WatchRequest)
 				require.NoError(t, proto.Unmarshal(b, r))
 				note("watch " + string(r.GetCreateRequest().GetKey()))
-			}
-			s.Down = func(b []byte) error {
-				r := new(pb.WatchResponse)
-				require.NoError(t, proto.Unmarshal(b, r))
-				if len(r.Events) > 0 {
-					return status.Error(codes.Aborted, "no events")
-				}
 				return nil
 			}
-			s.Ended = func() { note("ended") }
-		},
-	})
+			c.Down = func(b []byte) relay.Wait {
+				r := new(pb.WatchResponse)
+				require.NoError(t, proto.Unmarshal(b, r))
+				if len(r.Events) == 0 {
+					return nil
+				}
+				return func(context.Context) error { return status.Error(codes.Aborted, "no events") }
+			}
+			c.Ended = func(err error) []string { note("ended " + status.Code(err).String()); return nil }
+		}
+	}})
 	_, err := c.Put(f.Ctx, "k", "v")
-	f.ErrorContains(err, "no puts")
+	f.ErrorContains(err, "no puts: 100%")
 	_, err = f.Cluster.Client().Put(f.Ctx, "k", "v")
 	f.NoError(err)
 	var md metadata.MD
-	_, err = clientv3.RetryKVClient(c).Range(f.Ctx, &pb.RangeRequest{Key: []byte("k")}, grpc.Header(&md))
+	_, err = clientv3.RetryKVClient(c).Range(f.Ctx, &pb.RangeRequest{Key: []byte("k")}, grpc.Trailer(&md))
 	f.NoError(err)
-	f.Equal([]string{"1"}, md.Get("count"))
+	f.Equal([]string{"1 <nil>"}, md.Get("count"))
 
 	w, err := pb.NewWatchClient(c.ActiveConnection()).Watch(f.Ctx)
 	f.NoError(err)
@@ -151,7 +147,7 @@ func TestItsOwnerSeesAndChangesWhatPasses(t *testing.T) {
 	f.Equal(codes.Aborted, status.Code(err))
 	mu.Lock()
 	defer mu.Unlock()
-	f.Equal([]string{"behind /etcdserverpb.KV/Range 1", "watch w", "ended"}, seen)
+	f.Equal([]string{"behind /etcdserverpb.KV/Range 1", "watch w", "ended Aborted"}, seen)
 }
 
 // Who is before a relay meets what it would meet without: a connection that breaks behind it breaks, and where nothing
@@ -208,4 +204,170 @@ func BenchmarkRelay(b *testing.B) {
 			b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-µs")
 		})
 	}
+}
+
+// holding holds what a method's calls are asked or answered while it is told to, and has the others pass.
+type holding struct {
+	method string
+	hold   chan error // what a call that is held waits for
+	caught chan string
+}
+
+func (h holding) wait(at string) relay.Wait {
+	return func(ctx context.Context) error {
+		h.caught <- at
+		select {
+		case err := <-h.hold:
+			return err
+		case <-ctx.Done():
+			h.caught <- "given up"
+			return ctx.Err()
+		}
+	}
+}
+
+func (h holding) open(c *relay.Call) {
+	if c.Method == h.method {
+		c.Up = func([]byte) relay.Wait { return h.wait("asked") }
+		c.Answer = func() relay.Wait { return h.wait("answered") }
+	}
+}
+
+// A call is held where its owner says so, and no other with it, however large; a caller that gives it up is heard.
+func TestACallIsHeldAlone(t *testing.T) {
+	f := onemember.Start(t)
+	h := holding{"/etcdserverpb.KV/Put", make(chan error), make(chan string, 10)}
+	_, c := before(t, link.To("tcp", f.Member()), relay.Config{Open: h.open})
+	put := func(ctx context.Context, key string) <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Put(ctx, key, strings.Repeat("x", 40_000))
+			done <- err
+		}()
+		return done
+	}
+	value := func() string {
+		r, err := c.Get(f.Ctx, "k")
+		f.NoError(err)
+		if len(r.Kvs) == 0 {
+			return ""
+		}
+		return string(r.Kvs[0].Value[:1])
+	}
+	done := put(f.Ctx, "k")
+	f.Equal("asked", <-h.caught)
+	f.Equal("", value(), "it has not come there")
+	h.hold <- nil
+	f.Equal("answered", <-h.caught)
+	f.Equal("x", value(), "its answer has not come back")
+	h.hold <- nil
+	f.NoError(<-done)
+
+	done = put(f.Ctx, "lost")
+	<-h.caught
+	h.hold <- status.Error(codes.DataLoss, "lost on its way")
+	f.ErrorContains(<-done, "lost on its way")
+	done = put(f.Ctx, "lost")
+	<-h.caught
+	h.hold <- nil
+	<-h.caught
+	h.hold <- status.Error(codes.DataLoss, "lost on its way back")
+	f.ErrorContains(<-done, "lost on its way back")
+
+	for range 10 { // what is lost takes nothing of the connection's window with it
+		ctx, cancel := context.WithCancel(f.Ctx)
+		done = put(ctx, "given-up")
+		f.Equal("asked", <-h.caught)
+		cancel()
+		f.Equal("given up", <-h.caught)
+		f.ErrorIs(<-done, context.Canceled)
+	}
+	f.Equal("x", value())
+	r, err := f.Cluster.Client().Get(f.Ctx, "given-up")
+	f.NoError(err)
+	f.Empty(r.Kvs)
+}
+
+// What is refused has its sender's window back: a connection has 64 KB of it for all of its calls.
+func TestWhatIsRefusedWasReceived(t *testing.T) {
+	f := onemember.Start(t)
+	_, c := before(t, link.To("tcp", f.Member()), relay.Config{Open: func(c *relay.Call) {
+		if c.Get("mine") != "" {
+			c.Refuse = status.Error(codes.NotFound, "refused")
+		}
+	}})
+	refused := metadata.AppendToOutgoingContext(f.Ctx, "mine", "yes")
+	for range 20 {
+		_, err := c.Put(refused, "k", strings.Repeat("x", 40_000))
+		f.ErrorContains(err, "refused")
+	}
+	_, err := c.Put(f.Ctx, "k", strings.Repeat("x", 40_000))
+	f.NoError(err)
+}
+
+// A stream's messages are held one by one, and in order: those before are not, though they came in the same frame.
+func TestWhatIsBehindIsHeldToo(t *testing.T) {
+	f := onemember.Start(t)
+	held := map[string]chan error{"k/2": make(chan error), "k/4": make(chan error)}
+	_, c := before(t, link.To("tcp", f.Member()), relay.Config{Open: func(c *relay.Call) {
+		if c.Method != "/etcdserverpb.Watch/Watch" {
+			return
+		}
+		c.Down = func(b []byte) relay.Wait {
+			r := new(pb.WatchResponse)
+			require.NoError(t, proto.Unmarshal(b, r))
+			if len(r.Events) == 0 || held[string(r.Events[0].Kv.Key)] == nil {
+				return nil
+			}
+			return func(ctx context.Context) error {
+				select {
+				case err := <-held[string(r.Events[0].Kv.Key)]:
+					return err
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		}
+	}})
+	told := c.Watch(f.Ctx, "k/", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	f.True((<-told).Created)
+	for n := 1; n <= 5; n++ {
+		_, err := f.Cluster.Client().Put(f.Ctx, fmt.Sprint("k/", n), "v")
+		f.NoError(err)
+	}
+	next := func() string { return string((<-told).Events[0].Kv.Key) }
+	nothing := func() {
+		_, err := c.Get(f.Ctx, "k") // the same connection's
+		f.NoError(err)
+		select {
+		case r := <-told:
+			f.Fail("it was held", "%v", r)
+		default:
+		}
+	}
+	f.Equal("k/1", next())
+	nothing()
+	held["k/2"] <- nil
+	f.Equal("k/2", next())
+	f.Equal("k/3", next())
+	nothing()
+	held["k/4"] <- nil
+	f.Equal("k/4", next())
+	f.Equal("k/5", next())
+}
+
+// A relay that is drained lets what is under way go on, and takes nothing new.
+func TestDrainedItTakesNothingNew(t *testing.T) {
+	f := onemember.Start(t)
+	r, c := before(t, link.To("tcp", f.Member()), relay.Config{})
+	told := c.Watch(f.Ctx, "k", clientv3.WithCreatedNotify())
+	f.True((<-told).Created)
+	r.Drain()
+	short, end := context.WithTimeout(f.Ctx, 200*time.Millisecond)
+	defer end()
+	_, err := c.Get(short, "k")
+	f.Error(err)
+	_, err = f.Cluster.Client().Put(f.Ctx, "k", "v")
+	f.NoError(err)
+	f.Equal("v", string((<-told).Events[0].Kv.Value))
 }

@@ -51,7 +51,7 @@ func (k *tapped) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.Ca
 	ctx, release := k.tap.bound(ctx)
 	defer release()
 	var md metadata.MD
-	resp, err := k.KVClient.Range(ctx, in, append(opts, grpc.Header(&md))...)
+	resp, err := k.KVClient.Range(ctx, in, append(opts, grpc.Trailer(&md))...)
 	err = cause(ctx, err)
 	if answered != nil {
 		answered(resp, md, err)
@@ -161,7 +161,7 @@ func written[R any](t *Tap, ctx context.Context, w history.Write,
 	ctx, release := t.bound(ctx)
 	defer release()
 	var md metadata.MD
-	resp, err := send(ctx, grpc.Header(&md))
+	resp, err := send(ctx, grpc.Trailer(&md))
 	if err = cause(ctx, err); err != nil {
 		w.Err = err.Error()
 	} else {
@@ -192,11 +192,11 @@ func cause(ctx context.Context, err error) error {
 // Origin is which proxy answered, out of what, and the Seq of its record of that, by an answer's metadata. Answers
 // about leases have none, since a proxy says where KV answers came from, and no others.
 func Origin(md metadata.MD) (via string, source history.Source, event int) {
-	via, source = first(md.Get(proxy.HeaderProxy)), history.Source(first(md.Get(proxy.HeaderSource)))
+	via, source = first(md.Get(proxy.TrailerProxy)), history.Source(first(md.Get(proxy.TrailerSource)))
 	if via == "" {
 		source = history.Member
 	}
-	event, _ = strconv.Atoi(first(md.Get(proxy.HeaderEvent))) // 0 where there is none
+	event, _ = strconv.Atoi(first(md.Get(proxy.TrailerEvent))) // 0 where there is none
 	return via, source, event
 }
 

@@ -16,7 +16,7 @@ func source(w way, md metadata.MD) history.Source {
 	if w.proxy == nil {
 		return history.Member
 	}
-	if s := md.Get(proxy.HeaderSource); len(s) > 0 {
+	if s := md.Get(proxy.TrailerSource); len(s) > 0 {
 		return history.Source(s[0])
 	}
 	return history.Miss // a transaction's: it is never answered from the cache

@@ -28,14 +28,14 @@ func (m *Machine) prepare(s plan.Step, w way) (request, error) {
 	}
 	note := m.recorder(user(s.Client), w.at)
 	var md metadata.MD
-	header := grpc.Header(&md)
+	trailer := grpc.Trailer(&md)
 	linear := m.lab.cfg.Topology.Mode == registry.Linearizable // the topology has every client ask so whatever it asks
 	switch s.Verb {
 	case plan.Read:
 		s.Linearizable = s.Linearizable || linear
 		r, err := m.wire.Range(plan.Op{Keys: s.Keys, Shape: s.Shape})
 		return request{ask: func(ctx context.Context) (plan.Observation, error) {
-			resp, err := c.kv.Range(ctx, r, header)
+			resp, err := c.kv.Range(ctx, r, trailer)
 			if w.proxy == nil {
 				note.read(r, resp, err)
 			}
