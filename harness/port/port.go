@@ -16,8 +16,11 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ghostroute/harness/wait"
 )
 
 // Port is a reserved TCP port on 127.0.0.1. Close gives it back.
@@ -66,6 +69,27 @@ func (p *Port) Listen() (net.Listener, error) {
 		return nil, fmt.Errorf("the reserved port %s could not be listened on: %w", p.addr, err)
 	}
 	return l, nil
+}
+
+// closing is how long a listener that was closed may still be there.
+const closing = time.Second
+
+// Refuses waits until nobody listens on the port. A process that is being started has all of ours, a listener that is
+// closed meanwhile too, until it is a program of its own (os/exec, between fork and exec).
+func (p *Port) Refuses() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	err := wait.Until(ctx, "somebody listens", func() bool {
+		c, err := net.DialTimeout("tcp", p.addr, closing)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	if err != nil {
+		return fmt.Errorf("another process still serves at %s", p.addr)
+	}
+	return nil
 }
 
 // Close gives the port back to the system. It does not close a listener that Listen returned.

@@ -3,6 +3,7 @@ package port_test
 import (
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,4 +64,22 @@ func TestAProcessListensOnAPortReservedForIt(t *testing.T) {
 		require.NoError(t, c.Close())
 		require.NoError(t, l.Close())
 	}
+}
+
+// A child that is not a program of its own yet has a listener that its parent has closed.
+func TestAPortRefusesWhenNobodyHasItsListener(t *testing.T) {
+	t.Parallel()
+	p, err := port.Reserve()
+	require.NoError(t, err)
+	defer p.Close()
+	l, err := p.Listen()
+	require.NoError(t, err)
+	childs, err := l.(*net.TCPListener).File()
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.EqualError(t, p.Refuses(), "another process still serves at "+p.Addr())
+	time.AfterFunc(20*time.Millisecond, func() { childs.Close() })
+	require.NoError(t, p.Refuses())
+	_, err = net.Dial("tcp", p.Addr())
+	require.ErrorContains(t, err, "connection refused")
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -89,6 +88,7 @@ type Instance struct {
 	reg     *registry.Registry
 	server  *http.Server
 	serving sync.WaitGroup
+	closed  sync.Once
 
 	ctx     context.Context // the process's life: ends in Stop, Crash and Close
 	kill    context.CancelFunc
@@ -128,9 +128,8 @@ func (i *Instance) serve(ctx context.Context) (err error) {
 			return err
 		}
 		i.ownPort = true
-	} else if c, err := net.DialTimeout("tcp", i.port.Addr(), time.Second); err == nil {
-		// A reserved port lets two listen at once and gives each connection to one of them.
-		return errors.Join(fmt.Errorf("another process still serves at %s", i.port.Addr()), c.Close())
+	} else if err := i.port.Refuses(); err != nil {
+		return err // a reserved port lets two listen at once and gives each connection to one of them
 	}
 	if i.reg, err = registry.New(ctx, i.cfg.Registry); err != nil {
 		return err
@@ -270,6 +269,7 @@ func (i *Instance) end() error {
 	var err error
 	if i.server != nil {
 		err = i.server.Close()
+		i.closed.Do(func() { err = errors.Join(err, i.port.Refuses()) })
 	}
 	i.serving.Wait()
 	i.looping.Wait()
