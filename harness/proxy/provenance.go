@@ -23,8 +23,8 @@ import (
 	"ghostroute/harness/history"
 )
 
-// What goes behind an answer of the KV service and tells a client where it came from: a trailer, for only then all of it
-// is known. An answer without it did not pass a proxy.
+// What goes behind an answer of the KV service and tells a client where it came from: trailers, for only then all of it
+// is known. An answer without them did not pass a proxy.
 const (
 	TrailerProxy  = "ghostroute-proxy"  // the proxy's name
 	TrailerSource = "ghostroute-source" // "hit" or "miss"; on a Range only

@@ -219,8 +219,8 @@ func told(fields []hpack.HeaderField) error {
 	return status.Error(code, message)
 }
 
-// forget ends what the relay knows of a call. What is held of it is lost, and gives its sender's window back. err is why
-// it is over, where its owner has not been told.
+// forget ends what the relay knows of a call. What is held of it is lost, and its sender has its window back. err is
+// why it is over, where its owner has not been told.
 func (c *Call) forget(err error) {
 	c.over = true
 	delete(c.pair.calls, c.number)
