@@ -203,6 +203,9 @@ func (p *pair) pass(from *end, h http2.FrameHeader, payload []byte, fields []hpa
 		return p.headers(from, c, h, fields)
 	case h.Type == http2.FrameSettings && !h.Flags.Has(http2.FlagSettingsAck):
 		return from.other.framer.WriteRawFrame(h.Type, h.Flags, 0, withoutTable(payload))
+	case h.Type == http2.FramePing && len(payload) == 8 && !h.Flags.Has(http2.FlagPingAck):
+		// A server of gRPC counts the pings that come while it sends nothing, and what it sent may be held here.
+		return from.framer.WritePing(true, [8]byte(payload))
 	case h.StreamID == 0:
 		return from.other.framer.WriteRawFrame(h.Type, h.Flags, 0, payload)
 	case c == nil && h.Type == http2.FrameData:

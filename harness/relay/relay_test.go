@@ -3,6 +3,7 @@ package relay_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -370,4 +371,62 @@ func TestDrainedItTakesNothingNew(t *testing.T) {
 	_, err = f.Cluster.Client().Put(f.Ctx, "k", "v")
 	f.NoError(err)
 	f.Equal("v", string((<-told).Events[0].Kv.Value))
+}
+
+// Whatever passes, and however it is held and given up, what comes out is what went in: writes of any size are read as
+// they were written, and watches are told of them in order.
+func TestWhatComesOutIsWhatWentIn(t *testing.T) {
+	f := onemember.Start(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var mu sync.Mutex
+	chance := rand.New(rand.NewPCG(seed, 0))
+	now := func() relay.Wait {
+		mu.Lock()
+		defer mu.Unlock()
+		if chance.IntN(3) > 0 {
+			return nil
+		}
+		after := time.Duration(chance.IntN(2000)) * time.Microsecond
+		return func(ctx context.Context) error {
+			select {
+			case <-time.After(after):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	r, c := before(t, link.To("tcp", f.Member()), relay.Config{Open: func(c *relay.Call) {
+		c.Up = func([]byte) relay.Wait { return now() }
+		c.Answer = now
+		c.Down = c.Up
+	}})
+	var work sync.WaitGroup
+	for i := range 6 {
+		work.Go(func() {
+			r := rand.New(rand.NewPCG(seed, uint64(i+1)))
+			key := fmt.Sprint("k", i)
+			watching, over := context.WithCancel(f.Ctx)
+			told := c.Watch(watching, key, clientv3.WithCreatedNotify())
+			f.True((<-told).Created)
+			for n := range 60 {
+				value := strings.Repeat(fmt.Sprint(n%10), r.IntN(1<<(3+r.IntN(15))))
+				short, cancel := context.WithTimeout(f.Ctx, time.Duration(r.IntN(1000))*time.Microsecond)
+				_, _ = c.Get(short, key) // given up, as a rule
+				cancel()
+				_, err := c.Put(f.Ctx, key, value)
+				f.NoError(err)
+				got, err := c.Get(f.Ctx, key, clientv3.WithSerializable())
+				f.NoError(err)
+				f.Equal(value, string(got.Kvs[0].Value))
+				f.Equal(value, string((<-told).Events[0].Kv.Value))
+			}
+			over()
+			for range told {
+			}
+		})
+	}
+	work.Wait()
+	r.Close()
 }
