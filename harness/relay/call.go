@@ -150,7 +150,7 @@ func (c *Call) passes(l *lane, b piece) error {
 	var err error
 	switch {
 	case b.fields == nil:
-		err = l.to.data(c.number, b.data, b.last)
+		err = l.to.framer.WriteData(c.number, b.last, b.data)
 	case l == &c.down && b.last:
 		err = l.to.head(c.number, append(b.fields, c.ends(told(b.fields))...), true)
 	default:
@@ -182,7 +182,7 @@ func (c *Call) ends(err error) (trailer []hpack.HeaderField) {
 func (c *Call) fail(failed error) error {
 	err := c.tell(failed)
 	if !c.up.ended || !c.down.ended {
-		err = errors.Join(err, c.up.to.reset(c.number, http2.ErrCodeCancel))
+		err = errors.Join(err, c.up.to.framer.WriteRSTStream(c.number, http2.ErrCodeCancel))
 	}
 	c.forget(failed)
 	return err
@@ -199,7 +199,7 @@ func (c *Call) tell(failed error) error {
 	}
 	err := c.down.to.head(c.number, append(fields, c.ends(failed)...), true)
 	if err == nil && !c.up.ended {
-		err = c.down.to.reset(c.number, http2.ErrCodeNo)
+		err = c.down.to.framer.WriteRSTStream(c.number, http2.ErrCodeNo)
 	}
 	return err
 }

@@ -236,7 +236,7 @@ func (p *pair) headers(from *end, c *Call, h http2.FrameHeader, fields []hpack.H
 	}
 	p.last = h.StreamID
 	if p.drained {
-		return p.down.reset(h.StreamID, http2.ErrCodeRefusedStream)
+		return p.down.framer.WriteRSTStream(h.StreamID, http2.ErrCodeRefusedStream)
 	}
 	c = &Call{From: p.down.RemoteAddr().String(), pair: p, number: h.StreamID, headers: fields,
 		up: lane{to: p.up}, down: lane{to: p.down}}
@@ -319,14 +319,6 @@ func (e *end) head(number uint32, fields []hpack.HeaderField, last bool) error {
 		err = e.framer.WriteContinuation(number, first == len(block), block[:first])
 	}
 	return err
-}
-
-func (e *end) data(number uint32, data []byte, last bool) error {
-	return e.framer.WriteData(number, last, data)
-}
-
-func (e *end) reset(number uint32, why http2.ErrCode) error {
-	return e.framer.WriteRSTStream(number, why)
 }
 
 // credit gives who sends to this end so much of the connection's window back, for what is passed on to nobody.

@@ -84,7 +84,11 @@ func (r *Relay) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			time.Sleep(retryAccept)
+			select {
+			case <-time.After(retryAccept):
+			case <-r.ctx.Done():
+				return
+			}
 		}
 	}
 }
