@@ -90,7 +90,7 @@ func TestACallIsHeldAlone(t *testing.T) {
 	h.hold <- status.Error(codes.DataLoss, "lost on its way back")
 	f.ErrorContains(<-done, "lost on its way back")
 
-	for range 10 { // what is lost takes nothing of the connection's window with it
+	for range 100 { // what is lost takes nothing of the connection's window with it
 		ctx, cancel := context.WithCancel(f.Ctx)
 		done = put(ctx, "given-up")
 		f.Equal("asked", <-h.caught)
