@@ -3,6 +3,7 @@ package scenarios
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"slices"
 	"testing"
@@ -89,6 +90,46 @@ func TestATrialThatIsLateAgainIsMadeAlone(t *testing.T) {
 	require.Len(t, again, 3)
 	require.False(t, r.Late)
 	require.Len(t, m.Again(), 3)
+}
+
+// TestATrialThatAnElectionEndedIsMadeAgain: a read that waits at a leader that is cut off hears, when that is mended,
+// that there is another.
+func TestATrialThatAnElectionEndedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := harness.Context(t)
+	defer cancel()
+	m, err := NewMatrix(nil, t.ArtifactDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	made := 0
+	elected := Scenario{Name: "elected", Title: "the members elect another leader while a proxy is scrubbed",
+		Needs: func(t *harness.Topology) { oneProxy(t); everyMember(t) },
+		Act: func(t *Trial) error {
+			if made++; made > 1 {
+				return t.Leave(t.ctx, "v1-a")
+			}
+			for { // the read may be later than the election
+				lead, err := t.Cluster.Leader(t.ctx)
+				if err != nil {
+					return err
+				}
+				if err := errors.Join(t.narrow(lead.Name), t.Inflict(lead.Cut)); err != nil {
+					return err
+				}
+				scrubbed := make(chan error, 1)
+				go func() { scrubbed <- t.ScrubOnce(t.ctx) }()
+				_, err = t.Cluster.Leader(t.ctx)
+				err = errors.Join(err, t.Rejoin(t.ctx, lead.Name))
+				if err = errors.Join(<-scrubbed, err); err != nil {
+					return err
+				}
+			}
+		}}
+	r, again, err := m.trial(ctx, elected, Fixes()[0], gateway.EachRequest)
+	require.NoError(t, err)
+	require.Len(t, again, 1)
+	require.Contains(t, again[0], "p1 was not scrubbed: etcdserver: leader changed")
+	require.False(t, r.Late)
 }
 
 // TestWhatMovesNowAndThenIsToldAndHowOften: a reading that is tried three times, and is another the second.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
@@ -80,10 +83,17 @@ func Try(ctx context.Context, cluster *etcd.Cluster, on On, s Scenario, f Fix, r
 // broke judges a trial of which a premise broke, or with nil none.
 func (r *Result) broke(failed error) {
 	if failed != nil {
-		r.Failed, r.Late = failed.Error(), errors.As(failed, new(*trial.Late))
+		r.Failed, r.Late = failed.Error(), errors.As(failed, new(*trial.Late)) || leaderless(failed)
 	}
 	r.Verdict = r.Judge()
 	r.Label = r.Verdict.Label()
+}
+
+// leaderless says whether what failed is an RPC that etcd gave up for want of a leader: on a busy machine a leader's
+// heartbeats come late, and members elect another. A scenario that has another elected tries again where it must.
+func leaderless(failed error) bool {
+	return slices.ContainsFunc([]error{rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader,
+		rpctypes.ErrTimeoutDueToLeaderFail}, func(why error) bool { return errors.Is(failed, why) })
 }
 
 func newTrial(ctx context.Context, b *harness.Bench, s Scenario, f Fix) *Trial {
