@@ -2,7 +2,9 @@ package relay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -36,12 +39,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, hangup.KnownLeaks()...) }
 // before is a relay before the member, and a client of it.
 func before(t testing.TB, to link.Target, cfg relay.Config) (*relay.Relay, *clientv3.Client) {
 	t.Helper()
+	r := start(t, to, cfg)
+	return r, dial(t, r.Addr())
+}
+
+func start(t testing.TB, to link.Target, cfg relay.Config) *relay.Relay {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	cfg.Listener, cfg.To = l, to
 	r := relay.Start(cfg)
 	t.Cleanup(r.Close)
-	return r, dial(t, r.Addr())
+	return r
 }
 
 func dial(t testing.TB, addr string) *clientv3.Client {
@@ -180,6 +189,45 @@ func TestConnectionsEndTogether(t *testing.T) {
 	f.Eventually(func() bool { return len(way.Conns()) == 1 }, 10*time.Second, time.Millisecond)
 	r.Close()
 	f.NoError(conn.Lost(f.Ctx, c.ActiveConnection()))
+}
+
+// What asks whether a relay's end is alive is answered there, and not passed on: a server of gRPC ends the connection of
+// a client that asks more often than it is answered, and a relay may hold what answers it.
+func TestPingsAreAnsweredHere(t *testing.T) {
+	t.Parallel()
+	f := require.New(t)
+	behind, err := net.Listen("tcp", "127.0.0.1:0")
+	f.NoError(err)
+	defer behind.Close()
+	r := start(t, link.To("tcp", behind.Addr().String()), relay.Config{})
+	asks, err := net.Dial("tcp", r.Addr())
+	f.NoError(err)
+	defer asks.Close()
+	is, err := behind.Accept()
+	f.NoError(err)
+	defer is.Close()
+	f.NoError(errors.Join(asks.SetDeadline(time.Now().Add(10*time.Second)), is.SetDeadline(time.Now().Add(10*time.Second))))
+
+	_, err = asks.Write([]byte(http2.ClientPreface))
+	f.NoError(err)
+	client, server := http2.NewFramer(asks, asks), http2.NewFramer(is, is)
+	f.NoError(client.WriteSettings())
+	f.NoError(client.WritePing(false, [8]byte{1}))
+	frame, err := client.ReadFrame()
+	f.NoError(err)
+	pong, ok := frame.(*http2.PingFrame)
+	f.True(ok && pong.IsAck(), frame)
+	f.Equal([8]byte{1}, pong.Data)
+
+	f.NoError(client.WriteSettingsAck()) // behind the ping
+	_, err = io.ReadFull(is, make([]byte, len(http2.ClientPreface)))
+	f.NoError(err)
+	for _, ack := range []bool{false, true} {
+		frame, err := server.ReadFrame()
+		f.NoError(err)
+		settings, ok := frame.(*http2.SettingsFrame)
+		f.True(ok && settings.IsAck() == ack, frame)
+	}
 }
 
 // BenchmarkRelay is what a relay adds to a serializable read of a member.
