@@ -17,7 +17,7 @@ func (t *trial) healer(wrong, right answer) string {
 	}
 	w, r := wrong.event.Resolve, right.event.Resolve
 	if w.Source == history.ClientCache && r.Source == history.ClientCache {
-		return "go-micro's watch"
+		return right.event.Who + "'s watch" // of go-micro, or of etcd's resolver
 	}
 	proxy := r.Via
 	if w.Source == history.Hit || w.Source == history.Miss {
@@ -65,7 +65,7 @@ func (t *trial) healer(wrong, right answer) string {
 	case w.Source == history.ClientCache:
 		return "go-micro's cache reading again when its TTL was over"
 	case r.Source == history.ClientCache:
-		return "go-micro's watch"
+		return right.event.Who + "'s watch" // of go-micro, or of etcd's resolver
 	case w.Source == history.Miss || w.Source == history.Member:
 		return "a member that had caught up"
 	case write != "":

@@ -146,10 +146,10 @@ var trials = []trial{
 	{"a gateway comes to another proxy",
 		deregistered().miss("g1", "p1", "v2-a").hit("g2", "p2", 1, "v1-a").hit("g2", "p1", 3, "v2-a"),
 		asked, "heals ghost", "", "g2 coming to p1 instead of p2"},
-	{"go-micro's watch",
+	{"a gateway's watch",
 		goMicro(incident().act().put("p1", "v2-a").del("p1", "v1-a").observe().client("g1", "v1-a").
 			client("g1", "v2-a").miss("g2", "p2", "v2-a")),
-		but(users), "heals ghost", "from its own cache", "go-micro's watch"},
+		but(users), "heals ghost", "from its own cache", "g1's watch"},
 	{"go-micro's cache reads again",
 		goMicro(incident().act().put("p1", "v2-a").del("p1", "v1-a").observe().client("g1", "v1-a").
 			miss("g1", "p1", "v2-a").miss("g2", "p2", "v2-a")),
