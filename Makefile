@@ -72,9 +72,9 @@ test: ## every test
 	$(GO) test -timeout 10m ./scenarios/beyond ./scenarios/clients
 	@[ ! -e $(AGAIN) ] || { echo "made again, for a premise that was broken:"; cat $(AGAIN); }
 
-race: ## every test under the race detector
+race: ## every test under the race detector; of the matrix one cell in twelve, with ARGS=-every all
 	$(GO) test -race -timeout 20m ./harness/...
-	$(GO) test -race -parallel 12 -timeout 40m ./scenarios
+	$(GO) test -race -parallel 12 -timeout 40m ./scenarios $(ARGS)
 	$(GO) test -race -timeout 20m ./scenarios/beyond ./scenarios/clients
 
 # What members and proxies are in "make real", and the cells of the matrix that it tries.

@@ -25,8 +25,18 @@ func runsOn(t *testing.T) On {
 	return On{Etcd: program.Alike(p), Proxy: p}
 }
 
+var every = flag.Bool("every", false, "try every cell of the matrix, under the race detector too")
+
+// sparse is how many cells there are to one that is tried under the race detector: what it looks for is in what a
+// scenario does and in what a fix does, and not in what comes of both.
+const sparse = 12
+
+// sparsely says whether the cell of a scenario and a fix, by their places, is one of those.
+func sparsely(scenario, fix int) bool { return (scenario+fix)%sparse == 0 }
+
 // TestMatrix tries every scenario against every fix, in both readings, and compares each verdict with the expected one.
-// go test ./scenarios -run 'TestMatrix/<scenario>/<fix>' -v runs one cell and prints its evidence.
+// go test ./scenarios -run 'TestMatrix/<scenario>/<fix>' -v runs one cell and prints its evidence; under the race
+// detector, with -every.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	expected, err := ReadExpected()
@@ -35,14 +45,13 @@ func TestMatrix(t *testing.T) {
 	require.NoError(t, err)
 	m.RunOn(runsOn(t))
 	shared(t, m)
-	seconds, err := readSeconds()
-	require.NoError(t, err)
-	all := All() // the longest first: what is begun last is done last
-	slices.SortStableFunc(all, func(a, b Scenario) int { return cmp.Compare(seconds[b.Name], seconds[a.Name]) })
-	for _, s := range all {
+	for i, s := range slowestFirst(t) { // what is begun last is done last
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			for _, f := range Fixes() {
+			for j, f := range Fixes() {
+				if raced && !*every && !sparsely(i, j) {
+					continue
+				}
 				t.Run(f.Name, func(t *testing.T) {
 					t.Parallel()
 					ctx, cancel := harness.Context(t)
@@ -58,6 +67,35 @@ func TestMatrix(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+func slowestFirst(t *testing.T) []Scenario {
+	seconds, err := readSeconds()
+	require.NoError(t, err)
+	all := All()
+	slices.SortStableFunc(all, func(a, b Scenario) int { return cmp.Compare(seconds[b.Name], seconds[a.Name]) })
+	return all
+}
+
+// TestTheRaceDetectorMeetsEveryScenarioAndFix: in both readings, where it has both.
+func TestTheRaceDetectorMeetsEveryScenarioAndFix(t *testing.T) {
+	has, meets := map[string]bool{}, map[string]bool{}
+	for i, s := range slowestFirst(t) {
+		for j, f := range Fixes() {
+			for _, r := range Readings {
+				if NotApplicable(s, f, r) != "" {
+					continue
+				}
+				for _, what := range []string{s.Name + " " + string(r), f.Name + " " + string(r)} {
+					has[what] = true
+					meets[what] = meets[what] || sparsely(i, j)
+				}
+			}
+		}
+	}
+	for what := range has {
+		require.True(t, meets[what], what)
 	}
 }
 
