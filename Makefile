@@ -67,9 +67,9 @@ AGAIN := artifacts/test/again.txt
 
 test: ## every test
 	@rm -f $(AGAIN)
-	$(GO) test -timeout 10m ./harness/...
-	$(GO) test -parallel $(PARALLEL) -timeout 10m ./scenarios
-	$(GO) test -timeout 10m ./scenarios/beyond ./scenarios/clients
+	$(GO) test -timeout 30m ./harness/...
+	$(GO) test -parallel $(PARALLEL) -timeout 30m ./scenarios
+	$(GO) test -timeout 30m ./scenarios/beyond ./scenarios/clients
 	@[ ! -e $(AGAIN) ] || { echo "made again, for a premise that was broken:"; cat $(AGAIN); }
 
 race: ## every test under the race detector; of the matrix one cell in twelve, with ARGS=-every all
