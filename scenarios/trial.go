@@ -62,7 +62,13 @@ func Topology(s Scenario, f Fix, reading gateway.Kind) harness.Topology {
 // not be carried out is an unknown verdict that says why; the error is for what should never happen.
 func Try(ctx context.Context, cluster *etcd.Cluster, on On, s Scenario, f Fix, reading gateway.Kind) (Result, error) {
 	b, err := harness.Open(ctx, on.topology(Topology(s, f, reading)), harness.On(cluster))
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || leaderless(err) || errors.Is(err, context.DeadlineExceeded): // go-micro's, say, of 5 s
+		r := Result{Saved: verdict.Saved{Question: new(verdict.Question)}} // about nothing that was done
+		r.broke(&trial.Late{What: "the trial did not begin: " + err.Error()})
+		return r, nil
+	default:
 		return Result{}, err
 	}
 	t := newTrial(ctx, b, s, f)
