@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ghostroute/harness"
+	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/onreal"
 	"ghostroute/harness/program"
@@ -177,7 +178,7 @@ func TestATrialThatAnElectionEndedIsLate(t *testing.T) {
 				go func() { scrubbed <- t.ScrubOnce(t.ctx) }()
 				_, err = t.Cluster.Leader(t.ctx)
 				err = errors.Join(err, t.Rejoin(t.ctx, lead.Name))
-				if err := errors.Join(<-scrubbed, err); leaderless(err) || t.ctx.Err() != nil {
+				if err := errors.Join(<-scrubbed, err); etcd.GaveUp(err) || t.ctx.Err() != nil {
 					return err
 				}
 			}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
-
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
@@ -64,7 +61,7 @@ func Try(ctx context.Context, cluster *etcd.Cluster, on On, s Scenario, f Fix, r
 	b, err := harness.Open(ctx, on.topology(Topology(s, f, reading)), harness.On(cluster))
 	switch {
 	case err == nil:
-	case ctx.Err() != nil || leaderless(err) || errors.Is(err, context.DeadlineExceeded): // go-micro's, say, of 5 s
+	case ctx.Err() != nil || etcd.GaveUp(err):
 		r := Result{Saved: verdict.Saved{Question: new(verdict.Question)}} // about nothing that was done
 		r.broke(&trial.Late{What: "the trial did not begin: " + err.Error()})
 		return r, nil
@@ -86,20 +83,14 @@ func Try(ctx context.Context, cluster *etcd.Cluster, on On, s Scenario, f Fix, r
 	return r, closed
 }
 
-// broke judges a trial of which a premise broke, or with nil none.
+// broke judges a trial of which a premise broke, or with nil none. A scenario that has another leader elected tries
+// again where it must: what is given up for one is given up for the machine.
 func (r *Result) broke(failed error) {
 	if failed != nil {
-		r.Failed, r.Late = failed.Error(), errors.As(failed, new(*trial.Late)) || leaderless(failed)
+		r.Failed, r.Late = failed.Error(), errors.As(failed, new(*trial.Late)) || etcd.GaveUp(failed)
 	}
 	r.Verdict = r.Judge()
 	r.Label = r.Verdict.Label()
-}
-
-// leaderless says whether what failed is an RPC that etcd gave up for want of a leader: on a busy machine a leader's
-// heartbeats come late, and members elect another. A scenario that has another elected tries again where it must.
-func leaderless(failed error) bool {
-	return slices.ContainsFunc([]error{rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader,
-		rpctypes.ErrTimeoutDueToLeaderFail}, func(why error) bool { return errors.Is(failed, why) })
 }
 
 func newTrial(ctx context.Context, b *harness.Bench, s Scenario, f Fix) *Trial {

@@ -35,7 +35,7 @@ func (c *command) stress() *cobra.Command {
 				{Name: "incident", Times: part.Share(int(incidents)), Under: true, AtATime: int(parallel),
 					Command: []string{program, "incident", "--out"}},
 				{Name: "suite", Times: part.Share(int(suites)), Command: test("-parallel", "96", "./scenarios/...")},
-				{Name: "race", Times: part.Share(int(races)), Command: test("-race", "-parallel", "12", "-p", "1",
+				{Name: "race", Times: part.Share(int(races)), Command: test("-race", "-parallel", "6", "-p", "1",
 					"./...")},
 			})
 			if err == nil && failed > 0 {

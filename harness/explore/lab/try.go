@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"ghostroute/harness/etcd"
 	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/check"
 	"ghostroute/harness/explore/model"
@@ -40,8 +41,9 @@ func (o Outcome) Broken() *check.Result {
 // the model is held to every step.
 //
 // A call that nothing can answer is given up after a moment, and on a busy machine that moment may be too short for one
-// that a member would have refused. So where model and machine disagree the plan is run again, with moments ten times
-// as long, and once more with a hundred times, and Again says so. The caches are then looked into behind each step, for
+// that a member would have refused; and members may elect a leader that no step asked for. So where model and machine
+// disagree, or etcd gave a step up, the plan is run again, with moments ten times as long, and once more with a hundred
+// times, and Again says so. The caches are then looked into behind each step, for
 // the read that is told something else comes long after the step that made it so.
 //
 // The error is trouble, and a *explore.Disagreement where the model said something else than the machine each time:
@@ -50,7 +52,7 @@ func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outco
 	out, err := l.try(ctx, p, checks, false)
 	defer func(was time.Duration) { l.moment = was }(l.moment)
 	for _, l.moment = range []time.Duration{patiently, 10 * patiently} {
-		if !errors.As(err, new(*explore.Disagreement)) {
+		if !errors.As(err, new(*explore.Disagreement)) && !etcd.GaveUp(err) || ctx.Err() != nil {
 			break
 		}
 		steps := out.Steps
