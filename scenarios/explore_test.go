@@ -48,29 +48,37 @@ func TestFoundPlans(t *testing.T) {
 	files, err := filepath.Glob("../fixtures/found/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
+	by := map[string][]string{} // the files, by fix
+	for _, file := range files {
+		k, err := readKept(file)
+		require.NoError(t, err)
+		_, err = FixNamed(k.Fix)
+		require.NoError(t, err, file)
+		by[k.Fix] = append(by[k.Fix], file)
+	}
 	turn := begin(t) // the labs': one plan at a time
-	labs := map[string]*lab.Lab{}
-	t.Cleanup(func() {
-		for _, l := range labs {
-			require.NoError(t, l.Close())
+	for _, f := range Fixes() {
+		if len(by[f.Name]) > 0 {
+			replay(turn, t, f, by[f.Name])
 		}
-	})
+	}
+}
+
+// replay replays the plans of a fix, on a lab of its own.
+func replay(turn context.Context, t *testing.T, f Fix, files []string) {
+	c := f.lab()
+	if why := runsOn(t).lacks(c.Topology); why == "" {
+		c.Topology = runsOn(t).topology(c.Topology)
+	} // else what no process can be is tried in this one
+	l, err := lab.New(c)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			k, err := readKept(file)
 			require.NoError(t, err)
-			f, err := FixNamed(k.Fix)
-			require.NoError(t, err)
-			if labs[f.Name] == nil {
-				c := f.lab()
-				if why := runsOn(t).lacks(c.Topology); why == "" {
-					c.Topology = runsOn(t).topology(c.Topology)
-				} // else what no process can be is tried in this one
-				labs[f.Name], err = lab.New(c)
-				require.NoError(t, err)
-			}
 			steady(turn, t, func(ctx context.Context) error {
-				_, gone, err := k.run(ctx, labs[f.Name])
+				_, gone, err := k.run(ctx, l)
 				if gone != "" {
 					err = fmt.Errorf("%s\n%s", gone, k.Plan)
 				}
