@@ -100,14 +100,20 @@ func TestTheRaceDetectorMeetsEveryScenarioAndFix(t *testing.T) {
 	}
 }
 
+// matrix is one of a test's own, that is to read so.
+func matrix(t *testing.T, expected Verdicts) (context.Context, *Matrix) {
+	ctx, cancel := harness.Context(t)
+	t.Cleanup(cancel)
+	m, err := NewMatrix(expected, t.ArtifactDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	return ctx, m
+}
+
 // TestATrialThatIsLateAgainIsMadeAlone: beside the others first, and then with none beside it.
 func TestATrialThatIsLateAgainIsMadeAlone(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
-	m, err := NewMatrix(nil, t.ArtifactDir())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, m.Close()) }()
+	ctx, m := matrix(t, nil)
 	var alone []bool
 	late := Scenario{Name: "late", Title: "what the machine is too slow for, three times",
 		Needs: func(t *harness.Topology) { t.Proxies = 1 },
@@ -137,11 +143,7 @@ func TestATrialThatIsLateAgainIsMadeAlone(t *testing.T) {
 // TestATrialThatDidNotBeginInTimeIsLate: it says so, and can be judged, drawn and written as any other.
 func TestATrialThatDidNotBeginInTimeIsLate(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
-	m, err := NewMatrix(nil, t.ArtifactDir())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, m.Close()) }()
+	ctx, m := matrix(t, nil)
 	c, err := m.pool.Take(ctx, 1)
 	require.NoError(t, err)
 	over, end := context.WithTimeout(ctx, 0)
@@ -158,11 +160,7 @@ func TestATrialThatDidNotBeginInTimeIsLate(t *testing.T) {
 // that there is another.
 func TestATrialThatAnElectionEndedIsLate(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
-	m, err := NewMatrix(nil, t.ArtifactDir())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, m.Close()) }()
+	ctx, m := matrix(t, nil)
 	elected := Scenario{Name: "elected", Title: "the members elect another leader while a proxy is scrubbed",
 		Needs: func(t *harness.Topology) { oneProxy(t); everyMember(t) },
 		Act: func(t *Trial) error {
@@ -192,12 +190,8 @@ func TestATrialThatAnElectionEndedIsLate(t *testing.T) {
 // TestWhatMovesNowAndThenIsToldAndHowOften: a reading that is tried three times, and is another the second.
 func TestWhatMovesNowAndThenIsToldAndHowOften(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := harness.Context(t)
-	defer cancel()
 	key := Key{"flaky", "none", gateway.EachRequest}
-	m, err := NewMatrix(Verdicts{key: "fresh"}, t.ArtifactDir())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, m.Close()) }()
+	ctx, m := matrix(t, Verdicts{key: "fresh"})
 	m.Times = 3
 	past := false
 	read, err := m.reading(ctx, Scenario{Name: "flaky", Title: "an instance leaves, the second time past its proxy",

@@ -10,8 +10,8 @@ import (
 	rpc "google.golang.org/grpc/status"
 )
 
-// GaveUp says whether an RPC failed for want of a leader, or of time: on a busy machine a leader's heartbeats come late,
-// the members elect another, and what waits meanwhile is given up. Who asked for neither learns nothing from it.
+// GaveUp says whether an RPC failed for want of a leader, or of time: on a busy machine a leader's heartbeats come
+// late, the members elect another, and what waits meanwhile is given up. Who asked for neither learns nothing from it.
 func GaveUp(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || rpc.Code(err) == codes.DeadlineExceeded ||
 		slices.ContainsFunc([]error{rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail,

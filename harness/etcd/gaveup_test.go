@@ -21,7 +21,9 @@ func TestWhatEtcdGaveUp(t *testing.T) {
 		require.True(t, GaveUp(err), err)
 		require.True(t, GaveUp(errors.Join(nil, fmt.Errorf("p1 was not scrubbed: %w", err))), err)
 	}
-	for _, err := range []error{nil, rpctypes.ErrCompacted, context.Canceled, errors.New("etcdserver: request timed out")} {
+	for _, err := range []error{
+		nil, rpctypes.ErrCompacted, context.Canceled, errors.New("etcdserver: request timed out"),
+	} {
 		require.False(t, GaveUp(err), err)
 	}
 }

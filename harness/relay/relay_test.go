@@ -191,8 +191,8 @@ func TestConnectionsEndTogether(t *testing.T) {
 	f.NoError(conn.Lost(f.Ctx, c.ActiveConnection()))
 }
 
-// What asks whether a relay's end is alive is answered there, and not passed on: a server of gRPC ends the connection of
-// a client that asks more often than it is answered, and a relay may hold what answers it.
+// What asks whether a relay's end is alive is answered there, and not passed on: a server of gRPC ends the connection
+// of a client that asks more often than it is answered, and a relay may hold what answers it.
 func TestPingsAreAnsweredHere(t *testing.T) {
 	t.Parallel()
 	f := require.New(t)
@@ -206,7 +206,8 @@ func TestPingsAreAnsweredHere(t *testing.T) {
 	is, err := behind.Accept()
 	f.NoError(err)
 	defer is.Close()
-	f.NoError(errors.Join(asks.SetDeadline(time.Now().Add(10*time.Second)), is.SetDeadline(time.Now().Add(10*time.Second))))
+	soon := time.Now().Add(10 * time.Second)
+	f.NoError(errors.Join(asks.SetDeadline(soon), is.SetDeadline(soon)))
 
 	_, err = asks.Write([]byte(http2.ClientPreface))
 	f.NoError(err)
