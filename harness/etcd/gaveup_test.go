@@ -16,13 +16,14 @@ func TestWhatEtcdGaveUp(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
 		rpctypes.ErrTimeout, rpctypes.ErrLeaderChanged, rpctypes.Error(rpctypes.ErrGRPCNoLeader),
+		rpctypes.ErrGRPCLeaderChanged,
 		context.DeadlineExceeded, rpc.Error(codes.DeadlineExceeded, "a client's own"),
 	} {
 		require.True(t, GaveUp(err), err)
 		require.True(t, GaveUp(errors.Join(nil, fmt.Errorf("p1 was not scrubbed: %w", err))), err)
 	}
 	for _, err := range []error{
-		nil, rpctypes.ErrCompacted, context.Canceled, errors.New("etcdserver: request timed out"),
+		nil, rpctypes.ErrCompacted, rpctypes.ErrGRPCCompacted, context.Canceled, errors.New("etcdserver: request timed out"),
 	} {
 		require.False(t, GaveUp(err), err)
 	}

@@ -43,8 +43,8 @@ func (o Outcome) Broken() *check.Result {
 // A call that nothing can answer is given up after a moment, and on a busy machine that moment may be too short for one
 // that a member would have refused; and members may elect a leader that no step asked for. So where model and machine
 // disagree, or etcd gave a step up, the plan is run again, with moments ten times as long, and once more with a hundred
-// times, and Again says so. The caches are then looked into behind each step, for
-// the read that is told something else comes long after the step that made it so.
+// times, and Again says so. The caches are then looked into behind each step, for the read that is told something else
+// comes long after the step that made it so.
 //
 // The error is trouble, and a *explore.Disagreement where the model said something else than the machine each time:
 // then nothing counts. What happened until then is in the outcome.
