@@ -60,7 +60,7 @@ notebook-help: build ## every command of the notebooks
 	@exec $(GHOSTROUTE) notebook --commands
 
 notebooks: ## every chapter, as the tests run them
-	$(GO) test ./scenarios -run '^TestNotebook' -count=1 -parallel $(PARALLEL)
+	$(GO) test ./scenarios -run '^TestNotebook' -count=1
 
 # What tests tried again, and why: go test shows that of a package that fails only.
 AGAIN := artifacts/test/again.txt
@@ -68,7 +68,7 @@ AGAIN := artifacts/test/again.txt
 test: ## every test
 	@rm -f $(AGAIN)
 	$(GO) test -timeout 30m ./harness/...
-	$(GO) test -parallel $(PARALLEL) -timeout 30m ./scenarios
+	$(GO) test -timeout 30m ./scenarios
 	$(GO) test -timeout 30m ./scenarios/beyond ./scenarios/clients
 	@[ ! -e $(AGAIN) ] || { echo "made again, for a premise that was broken:"; cat $(AGAIN); }
 

@@ -28,7 +28,7 @@ const standstill = 400 * time.Millisecond
 func (m *Matrix) trial(ctx context.Context, s Scenario, f Fix, reading gateway.Kind) (r Result,
 	again []string, err error) {
 	for n := 1; n <= attempts; n++ {
-		turn := m.pace.Begin
+		turn := m.pace.Later
 		if n > together {
 			turn = m.pace.Alone
 		}

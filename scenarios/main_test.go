@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"time"
 
@@ -24,7 +25,16 @@ var machine *pace.Pace
 
 type paced struct{ *testing.M }
 
+// Run has as many tests wait for their turn as there are, unless it is told how many: machine says how many have it.
 func (p paced) Run() int {
+	flag.Parse()
+	told := false
+	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
+	if !told {
+		if err := flag.Set("test.parallel", "10000"); err != nil {
+			panic(err)
+		}
+	}
 	machine = pace.New(few, many)
 	defer machine.Close()
 	return p.M.Run()

@@ -7,6 +7,7 @@
 package pace
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -31,8 +32,8 @@ type Pace struct {
 	limit   int
 	running int
 	resting int
-	alone   bool // what is under way has it all for itself
-	waiting []turn
+	alone   bool   // what is under way has it all for itself
+	waiting []turn // in the order that they came
 	slept   []span // the last windows, oldest first
 
 	stop context.CancelFunc
@@ -47,9 +48,19 @@ type span struct {
 
 // turn is what waits to begin.
 type turn struct {
-	come  chan struct{}
-	alone bool
+	come chan struct{}
+	rank rank
 }
+
+// rank says who goes first: what may be long, so that it is not what the end waits for; then what there is much of; then
+// what is to be alone, for which all others end once and not each time.
+type rank int
+
+const (
+	first rank = iota
+	later
+	alone
+)
 
 // New lets between least and most be under way; at first it is least.
 func New(least, most int) *Pace {
@@ -69,24 +80,29 @@ func (p *Pace) Close() {
 	<-p.done
 }
 
-// Turn waits until one more may be under way. It is Begin, or Alone.
+// Turn waits until one more may be under way. It is Begin, Later, or Alone.
 type Turn func(ctx context.Context) (begun context.Context, end func(), err error)
 
 // Begin waits until one more may be under way; end says that it no longer is. The error is why ctx ended. What is under
 // way has the context that is returned, by which Rest knows it; what begins within it has its turn.
 func (p *Pace) Begin(ctx context.Context) (begun context.Context, end func(), err error) {
-	return p.begin(ctx, false)
+	return p.begin(ctx, first)
 }
 
-// Alone is Begin where nothing else may be under way, nor rest: it waits for what is, and nothing begins meanwhile.
+// Later is Begin for what there is much of, and each is short: who waits to Begin goes first.
+func (p *Pace) Later(ctx context.Context) (begun context.Context, end func(), err error) {
+	return p.begin(ctx, later)
+}
+
+// Alone is Begin where nothing else may be under way, nor rest: it waits for what is, and for what waits to begin.
 // What it is within gives its turn for it.
 func (p *Pace) Alone(ctx context.Context) (begun context.Context, end func(), err error) {
-	return p.begin(ctx, true)
+	return p.begin(ctx, alone)
 }
 
-func (p *Pace) begin(ctx context.Context, alone bool) (begun context.Context, end func(), err error) {
+func (p *Pace) begin(ctx context.Context, rank rank) (begun context.Context, end func(), err error) {
 	within, _ := ctx.Value(key{}).(has)
-	if within.pace == p && (within.alone || !alone) {
+	if within.pace == p && (within.alone || rank != alone) {
 		return ctx, func() {}, nil
 	}
 	p.mu.Lock()
@@ -96,7 +112,7 @@ func (p *Pace) begin(ctx context.Context, alone bool) (begun context.Context, en
 		p.running--
 		back = func() { p.running++ } // one too many, where another had its turn
 	}
-	mine := turn{make(chan struct{}), alone}
+	mine := turn{make(chan struct{}), rank}
 	p.waiting = append(p.waiting, mine)
 	p.admit()
 	p.mu.Unlock()
@@ -111,7 +127,7 @@ func (p *Pace) begin(ctx context.Context, alone bool) (begun context.Context, en
 		p.admit()
 		return nil, nil, context.Cause(ctx)
 	}
-	return context.WithValue(ctx, key{}, has{p, alone}), func() {
+	return context.WithValue(ctx, key{}, has{p, rank == alone}), func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.running--
@@ -149,16 +165,18 @@ func (p *Pace) rests(more int) {
 	p.admit()
 }
 
-// admit gives those their turn who waited longest. The lock is held.
+// admit gives those their turn who go first, and of those them who waited longest. The lock is held.
 func (p *Pace) admit() {
-	for len(p.waiting) > 0 && !p.alone {
-		if next := p.waiting[0]; next.alone && p.running+p.resting > 0 || p.running >= p.limit {
+	for len(p.waiting) > 0 && !p.alone && p.running < p.limit {
+		next := slices.MinFunc(p.waiting, func(a, b turn) int { return cmp.Compare(a.rank, b.rank) })
+		if next.rank == alone && p.running+p.resting > 0 {
 			return
 		}
 		p.running++
-		p.alone = p.waiting[0].alone
-		close(p.waiting[0].come)
-		p.waiting = p.waiting[1:]
+		p.alone = next.rank == alone
+		close(next.come)
+		n := slices.Index(p.waiting, next)
+		p.waiting = slices.Delete(p.waiting, n, n+1)
 	}
 }
 

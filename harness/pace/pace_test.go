@@ -82,7 +82,7 @@ func TestWhoGivesUpWaitingTakesNobodysTurn(t *testing.T) {
 	require.Zero(t, p.running)
 }
 
-// TestWhoIsAloneWaitsForAllAndHoldsAllBack: those under way and those that rest.
+// TestWhoIsAloneWaitsForAllAndHoldsAllBack: for those under way and those that rest; and those that come meanwhile.
 func TestWhoIsAloneWaitsForAllAndHoldsAllBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(3, 3)
@@ -107,9 +107,7 @@ func TestWhoIsAloneWaitsForAllAndHoldsAllBack(t *testing.T) {
 		rested := make(chan struct{})
 		go Rest(two, func() { <-rested })
 		alone := begin(p.Alone, one) // one gives its turn
-		after := begin(p.Begin, t.Context())
 		require.Empty(t, alone, "two rests")
-		require.Empty(t, after, "who came later waits longer")
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, _, err = p.Alone(gone)
@@ -120,6 +118,7 @@ func TestWhoIsAloneWaitsForAllAndHoldsAllBack(t *testing.T) {
 		endTwo()
 		synctest.Wait()
 		require.Len(t, alone, 1)
+		after := begin(p.Begin, t.Context())
 		require.Empty(t, after)
 		_, _, err = p.Begin(gone)
 		require.ErrorIs(t, err, context.Canceled)
@@ -139,6 +138,36 @@ func TestWhoIsAloneWaitsForAllAndHoldsAllBack(t *testing.T) {
 		require.Zero(t, p.running)
 		require.Zero(t, p.resting)
 		require.False(t, p.alone)
+	})
+}
+
+// TestWhoGoesFirst: all others end once, and not for each that is to be alone; and what there is
+// much of goes behind what may be long.
+func TestWhoGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(1, 1)
+		defer p.Close()
+		_, end, err := p.Begin(t.Context())
+		require.NoError(t, err)
+		order := make(chan string, 9)
+		for _, w := range []struct {
+			name string
+			turn Turn
+		}{{"alone 1", p.Alone}, {"later 1", p.Later}, {"first 1", p.Begin}, {"alone 2", p.Alone}, {"later 2", p.Later},
+			{"first 2", p.Begin}} {
+			go func() {
+				_, end, err := w.turn(t.Context())
+				require.NoError(t, err)
+				order <- w.name
+				end()
+			}()
+			synctest.Wait()
+		}
+		end()
+		synctest.Wait()
+		for _, name := range []string{"first 1", "first 2", "later 1", "later 2", "alone 1", "alone 2"} {
+			require.Equal(t, name, <-order)
+		}
 	})
 }
 

@@ -34,7 +34,7 @@ func (c *command) stress() *cobra.Command {
 			failed, err := scenarios.Stress(cmd.Context(), out, []scenarios.Bout{
 				{Name: "incident", Times: part.Share(int(incidents)), Under: true, AtATime: int(parallel),
 					Command: []string{program, "incident", "--out"}},
-				{Name: "suite", Times: part.Share(int(suites)), Command: test("-parallel", "96", "./scenarios/...")},
+				{Name: "suite", Times: part.Share(int(suites)), Command: test("./scenarios/...")},
 				{Name: "race", Times: part.Share(int(races)), Command: test("-race", "-parallel", "6", "-p", "1",
 					"./...")},
 			})
