@@ -65,11 +65,13 @@ notebooks: ## every chapter, as the tests run them
 # What tests tried again, and why: go test shows that of a package that fails only.
 AGAIN := artifacts/test/again.txt
 
+# The parts' tests mostly wait: one package more at a time than there are cores, and more than a test each.
+WAITING := -parallel 8 -p $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 test: ## every test
 	@rm -f $(AGAIN)
-	$(GO) test -timeout 30m ./harness/...
+	$(GO) test $(WAITING) -timeout 30m ./harness/... ./scenarios/beyond ./scenarios/clients
 	$(GO) test -timeout 30m ./scenarios
-	$(GO) test -timeout 30m ./scenarios/beyond ./scenarios/clients
 	@[ ! -e $(AGAIN) ] || { echo "made again, for a premise that was broken:"; cat $(AGAIN); }
 
 race: ## every test under the race detector; of the matrix one cell in twelve, with ARGS=-every all
