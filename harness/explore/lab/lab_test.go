@@ -2,14 +2,18 @@ package lab_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.uber.org/goleak"
 
 	"ghostroute/harness"
+	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/lab"
 	"ghostroute/harness/explore/plan"
 	"ghostroute/harness/gateway"
@@ -62,6 +66,48 @@ func TestAPlanIsRunOnceMoreWhereTheMachineWasTooBusy(t *testing.T) {
 	defer cancel()
 	lab.Hurry(l)
 	out, err := l.Try(ctx, p, nil)
+	require.NoError(t, err)
+	require.True(t, out.Again)
+}
+
+// TestAPlanIsRunOnceMoreForWhatTimeBroke: a disagreement, and what etcd gave up; with longer moments each time, and
+// three times in all. Other trouble is trouble at once.
+func TestAPlanIsRunOnceMoreForWhatTimeBroke(t *testing.T) {
+	l := newLab(t, lab.Config{})
+	over, end := context.WithCancel(t.Context())
+	end()
+	for _, c := range []struct {
+		name  string
+		ctx   context.Context
+		err   error
+		times int
+	}{
+		{"nothing", t.Context(), nil, 1},
+		{"other trouble", t.Context(), rpctypes.ErrPermissionDenied, 1},
+		{"no leader", t.Context(), fmt.Errorf("step 3: %w", rpctypes.ErrNoLeader), 3},
+		{"disagreement", t.Context(), &explore.Disagreement{}, 3},
+		{"its own end", over, rpctypes.ErrTimeout, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var moments []time.Duration
+			out, err := lab.Again(c.ctx, l, func(moment time.Duration) error {
+				moments = append(moments, moment)
+				return c.err
+			})
+			require.Equal(t, c.err, err)
+			require.Len(t, moments, c.times)
+			require.True(t, slices.IsSorted(moments), moments)
+			require.Len(t, slices.Compact(moments), c.times)
+			require.Equal(t, c.times, out.Steps, "those of each run count")
+			require.Equal(t, c.times > 1, out.Again)
+		})
+	}
+	out, err := lab.Again(t.Context(), l, func(moment time.Duration) error {
+		if moment < time.Second {
+			return rpctypes.ErrLeaderChanged
+		}
+		return nil
+	})
 	require.NoError(t, err)
 	require.True(t, out.Again)
 }

@@ -49,14 +49,18 @@ func (o Outcome) Broken() *check.Result {
 // The error is trouble, and a *explore.Disagreement where the model said something else than the machine each time:
 // then nothing counts. What happened until then is in the outcome.
 func (l *Lab) Try(ctx context.Context, p plan.Plan, checks []check.Check) (Outcome, error) {
-	out, err := l.try(ctx, p, checks, false)
+	return l.again(ctx, func(look bool) (Outcome, error) { return l.try(ctx, p, checks, look) })
+}
+
+func (l *Lab) again(ctx context.Context, try func(look bool) (Outcome, error)) (Outcome, error) {
+	out, err := try(false)
 	defer func(was time.Duration) { l.moment = was }(l.moment)
 	for _, l.moment = range []time.Duration{patiently, 10 * patiently} {
 		if !errors.As(err, new(*explore.Disagreement)) && !etcd.GaveUp(err) || ctx.Err() != nil {
 			break
 		}
 		steps := out.Steps
-		out, err = l.try(ctx, p, checks, true)
+		out, err = try(true)
 		out.Steps += steps
 		out.Again = true
 	}
