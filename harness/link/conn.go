@@ -77,7 +77,7 @@ func (p *pair) relay(upstream net.Conn) {
 // swallow is a connection's whole life in a black hole: its bytes are read and dropped, until it ends or is reset.
 func (p *pair) swallow() {
 	var err error
-	for buf, k := make([]byte, chunkSize), 0; err == nil; k, err = p.client.Read(buf) {
+	for buf, k := make([]byte, smallest), 0; err == nil; k, err = p.client.Read(buf) {
 		p.eaten(k)
 	}
 	p.link.forget(p)

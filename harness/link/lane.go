@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// chunkSize is how much a lane reads at once: HTTP/2's default frame. Two of these are a connection's whole memory.
-const chunkSize = 16 << 10
+// chunkSize is how much a lane reads at once: HTTP/2's default frame. Two of these are a connection's whole memory; of
+// most, whose calls are small, smallest.
+const smallest, chunkSize = 2 << 10, 16 << 10
 
 // lane is one direction of a pair.
 type lane struct {
@@ -33,11 +34,14 @@ type chunk struct {
 func (n *lane) run(src, dst net.Conn) {
 	n.src, n.dst = src, dst
 	defer n.late.wait()
-	buf := make([]byte, chunkSize)
+	buf := make([]byte, smallest)
 	for {
 		k, err := src.Read(buf)
 		if k > 0 {
 			n.carry(chunk{data: buf[:k]})
+		}
+		if k == len(buf) && k < chunkSize {
+			buf = make([]byte, chunkSize)
 		}
 		if err != nil {
 			n.carry(chunk{err: err})
