@@ -76,7 +76,7 @@ test: ## every test
 
 race: ## every test under the race detector; of the matrix one cell in twelve, with ARGS=-every all
 	$(GO) test -race -timeout 20m ./harness/...
-	$(GO) test -race -parallel 6 -timeout 40m ./scenarios $(ARGS)
+	$(GO) test -race -timeout 40m ./scenarios $(ARGS)
 	$(GO) test -race -timeout 20m ./scenarios/beyond ./scenarios/clients
 
 # What members and proxies are in "make real", and the cells of the matrix that it tries.
