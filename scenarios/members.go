@@ -3,11 +3,13 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"ghostroute/harness"
 	"ghostroute/harness/etcd"
+	"ghostroute/harness/gateway"
 	"ghostroute/harness/history"
 	"ghostroute/harness/verdict"
 	"ghostroute/harness/wait"
@@ -50,7 +52,11 @@ func members() []Scenario {
 				}
 				// A linearizable read cannot be answered by a member that is cut off; it is given up. go-micro's gateways
 				// read when their copies lapse: at 3 of those lives, on a busy machine, none had.
-				ctx, cancel := context.WithTimeout(t.ctx, 10*cacheTTL)
+				lives := time.Duration(5)
+				if t.Topology.Reading == gateway.GoMicro {
+					lives = 10
+				}
+				ctx, cancel := context.WithTimeout(t.ctx, lives*cacheTTL)
 				defer cancel()
 				for _, g := range t.Gateways() {
 					_ = t.Read(ctx, g)
