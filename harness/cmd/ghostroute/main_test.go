@@ -257,8 +257,9 @@ func TestTheIncidentIsTold(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, "history.jsonl"))
 }
 
-// soon is how long a program that was told to end may take.
-const soon = 2 * time.Second
+// soon is by when a program that was told to end has ended, on a machine with four times as much to do as it has cores
+// too: there it was 2.1 s, otherwise it is a fraction of one.
+const soon = 10 * time.Second
 
 // authPlan is a plan with authentication on, under which etcd's leasing client waits for ever.
 const authPlan = "plan members=3 proxies=2 clients=2 auth | read g1 p1 k1"
