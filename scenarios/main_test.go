@@ -13,6 +13,7 @@ import (
 	"ghostroute/harness/etcd"
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/pace"
+	"ghostroute/harness/race"
 )
 
 // What go-micro starts and nobody can end is named, with its reason, in gateway.KnownLeaks; everything else must be
@@ -31,7 +32,7 @@ func (p paced) Run() int {
 	flag.Parse()
 	told, parallel := false, "10000"
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
-	if raced {
+	if race.Enabled {
 		parallel = "6"
 	}
 	if !told {

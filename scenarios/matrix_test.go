@@ -15,6 +15,7 @@ import (
 	"ghostroute/harness/gateway"
 	"ghostroute/harness/onreal"
 	"ghostroute/harness/program"
+	"ghostroute/harness/race"
 	"ghostroute/harness/trial"
 )
 
@@ -50,7 +51,7 @@ func TestMatrix(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			for j, f := range Fixes() {
-				if raced && !*every && !sparsely(i, j) {
+				if race.Enabled && !*every && !sparsely(i, j) {
 					continue
 				}
 				t.Run(f.Name, func(t *testing.T) {

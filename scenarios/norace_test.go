@@ -1,6 +1,0 @@
-//go:build !race
-
-package scenarios
-
-// raced says whether this runs under the race detector.
-const raced = false
