@@ -52,8 +52,8 @@ type turn struct {
 	rank rank
 }
 
-// rank says who goes first: what may be long, so that it is not what the end waits for; then what there is much of; then
-// what is to be alone, for which all others end once and not each time.
+// rank says who goes first: what may be long, so that it is not what the end waits for; then what there is much of;
+// then what is to be alone, for which all others end once and not each time.
 type rank int
 
 const (
