@@ -29,16 +29,12 @@ type paced struct{ *testing.M }
 // Run has as many tests wait for their turn as there are, unless it is told how many: machine says how many have it.
 // Under the race detector it is six that begin at all, for each takes ten times the memory there.
 func (p paced) Run() int {
-	flag.Parse()
-	told, parallel := false, "10000"
-	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
+	parallel := "10000"
 	if race.Enabled {
 		parallel = "6"
 	}
-	if !told {
-		if err := flag.Set("test.parallel", parallel); err != nil {
-			panic(err)
-		}
+	if err := flag.Set("test.parallel", parallel); err != nil { // what is told is read after it, by p.M.Run
+		panic(err)
 	}
 	machine = pace.New(few, many)
 	defer machine.Close()
