@@ -299,7 +299,7 @@ func TestACleanUpThatFailsIsTold(t *testing.T) {
 	_, err = a.Register(s.ctx, "v1-a", "p1")
 	s.NoError(err)
 	s.proxies[2].Stop()
-	ctx, cancel := context.WithTimeout(s.ctx, 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(s.ctx, 3*time.Second)
 	defer cancel()
 	s.ErrorContains(a.Close(ctx), "p3 was not made to forget "+keys.Registry+a.Run+": ")
 }

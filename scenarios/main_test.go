@@ -27,11 +27,11 @@ var machine *pace.Pace
 type paced struct{ *testing.M }
 
 // Run has as many tests wait for their turn as there are, unless it is told how many: machine says how many have it.
-// Under the race detector it is six that begin at all, for each takes ten times the memory there.
+// Under the race detector it is five that begin at all, for each takes ten times the memory there.
 func (p paced) Run() int {
 	parallel := "10000"
 	if race.Enabled {
-		parallel = "6"
+		parallel = "5"
 	}
 	if err := flag.Set("test.parallel", parallel); err != nil { // what is told is read after it, by p.M.Run
 		panic(err)

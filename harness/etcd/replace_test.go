@@ -13,7 +13,7 @@ import (
 
 func TestEveryMemberCanBeReplacedInTurn(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := etcd.Start(ctx, etcd.Config{Members: 3, Dir: t.TempDir(), History: history.New()})
 	require.NoError(t, err)

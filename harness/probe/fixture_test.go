@@ -254,9 +254,7 @@ func (s *site) authenticate(reader string) {
 // probe runs a probe that must not fail.
 func (s *site) probe(c probe.Config) *probe.Report {
 	s.t.Helper()
-	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
-	}
+	c.Timeout, c.DialTimeout = cmp.Or(c.Timeout, 10*time.Second), cmp.Or(c.DialTimeout, 10*time.Second)
 	r, err := probe.Run(s.ctx, c)
 	s.NoError(err)
 	return r

@@ -177,7 +177,7 @@ func TestTLSOnOneSide(t *testing.T) {
 	s.Equal([]string{"ghost /micro/registry/greeter/ ghost " + node("greeter", "a")}, lies(r, "https://"+p))
 	s.Equal(int64(1), *row(r, "https://"+p).Before, "its metrics were read")
 	r, err = probe.Run(s.ctx, probe.Config{Members: []string{"http://" + s.member}, Proxies: []string{"https://" + p},
-		TLS: &tls.Config{MinVersion: tls.VersionTLS12}})
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12}, DialTimeout: 10 * time.Second})
 	s.ErrorIs(err, probe.ErrNoProxy)
 	s.Contains(row(r, "https://"+p).Error, "x509")
 }

@@ -13,10 +13,20 @@ import (
 
 	"ghostroute/harness"
 	"ghostroute/harness/gateway"
+	"ghostroute/harness/race"
 	"ghostroute/scenarios"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, gateway.KnownLeaks()...) }
+
+// together is how many trials are made at a time, which mostly wait; each takes ten times the memory under the race
+// detector.
+func together() int {
+	if race.Enabled {
+		return 6
+	}
+	return 16
+}
 
 func tell(t *testing.T, cell Cell) {
 	if len(cell.Again) > 0 {
@@ -39,7 +49,7 @@ func TestOtherClients(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	tried := 0
-	require.NoError(t, Try(ctx, t.ArtifactDir(), ss, others, Proxies(), 16, func(cell Cell) {
+	require.NoError(t, Try(ctx, t.ArtifactDir(), ss, others, Proxies(), together(), func(cell Cell) {
 		tell(t, cell)
 		assert.Equal(t, expected[cell.Key], cell.Label, "%s", cell)
 		tried++
@@ -56,7 +66,7 @@ func TestUsersAreFreshInEveryRow(t *testing.T) {
 	defer cancel()
 	tried := 0
 	behind := []string{"revalidate"}
-	require.NoError(t, Try(ctx, t.ArtifactDir(), scenarios.All(), []Client{mended}, behind, 16, func(cell Cell) {
+	require.NoError(t, Try(ctx, t.ArtifactDir(), scenarios.All(), []Client{mended}, behind, together(), func(cell Cell) {
 		tell(t, cell)
 		if cell.Label != "" {
 			assert.Equal(t, "fresh", cell.Label, "%s", cell)
