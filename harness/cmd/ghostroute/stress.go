@@ -35,8 +35,7 @@ func (c *command) stress() *cobra.Command {
 				{Name: "incident", Times: part.Share(int(incidents)), Under: true, AtATime: int(parallel),
 					Command: []string{program, "incident", "--out"}},
 				{Name: "suite", Times: part.Share(int(suites)), Command: test("./scenarios/...")},
-				{Name: "race", Times: part.Share(int(races)), Command: test("-race", "-exec", "env GOGC=25",
-					"-parallel", "6", "-p", "1", "./...")},
+				{Name: "race", Times: part.Share(int(races)), Command: test("-race", "-exec", "env GOGC=25", "./...")},
 			})
 			if err == nil && failed > 0 {
 				err = foundf("%s failed", text.Count(failed, "run"))
