@@ -75,17 +75,25 @@ func start(t *testing.T, flags ...string) *site {
 		"--listen-client-urls", "http://ADDR", "--advertise-client-urls", "http://ADDR"}, flags...)
 	s.member, s.process = s.start(append(s.flags, "--data-dir", filepath.Join(t.TempDir(), "m"))...)
 	s.admin = s.client(s.member)
-	_, err := s.admin.Get(ctx, "a")
-	s.NoError(err)
+	s.answers()
 	return s
 }
 
-// anew has the member be another one: of the same cluster by its ID, with nothing in it, at the same address.
+// anew has the member be another one: of the same cluster by its ID, with nothing in it, at the same address. It
+// returns when the admin has read from it: a read is tried again where a connection has ended, a write is not.
 func (s *site) anew() {
 	s.t.Helper()
 	s.process.Kill()
 	flags := strings.Split(strings.ReplaceAll(strings.Join(s.flags, " "), "ADDR", s.member), " ")
 	_, s.process = s.start(append(flags, "--data-dir", filepath.Join(s.t.TempDir(), "anew"))...)
+	s.answers()
+}
+
+// answers waits until the member answers the admin.
+func (s *site) answers() {
+	s.t.Helper()
+	_, err := s.admin.Get(s.ctx, "a")
+	s.NoError(err)
 }
 
 // start starts a process that listens on ADDR, and ends with the test.
