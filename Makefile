@@ -7,10 +7,6 @@ export GOFLAGS
 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Trials mostly wait: for leases, for a cache to lapse. This is the most at a time, those that only wait among them; fewer
-# begin where the machine does not keep up (harness/pace).
-PARALLEL ?= 96
-
 # A variable on the command line that does nothing is a typo.
 VARIABLES := ARGS N PACE IN PARALLEL ETCD CELLS GO GOFLAGS STATICCHECK
 UNKNOWN   := $(filter-out $(VARIABLES),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
@@ -43,7 +39,8 @@ mutants:  ## change etcd's proxy, and our own code, a line at a time: each must 
 etcd:     ## an etcd whose grpc-proxy can have a cache that does not lie, in artifacts/bin; ARGS="--out FOLDER"
 patches:  ## apply our patches for etcd one by one, test each, and see which cells move; ARGS=--write keeps the table
 
-matrix verdicts: override ARGS += --parallel $(PARALLEL)
+# PARALLEL=N is the most trials at a time.
+matrix verdicts: override ARGS += $(if $(PARALLEL),--parallel $(PARALLEL))
 incident matrix merge verdicts explore soak stress agree claims causes versions mutants etcd patches bench-cache: build
 	@exec $(GHOSTROUTE) $@ $(ARGS)
 
@@ -90,7 +87,7 @@ real: build ## the parts, the incident, ten scenarios, every cause and the drop-
 		./harness/cmd/ghostroute ./harness/dropin ./harness/probe
 	$(GO) test -tags real -parallel 2 -timeout 15m ./harness -run '^(TestAttached|TestWhatIs|TestEndpoints|TestACleanUp)'
 	$(GO) test -tags real -parallel 2 -timeout 15m ./scenarios -run '^(TestIncident|TestBehindHAProxy|TestAPlanBehindHAProxy|TestAPlanOnProcessesEnds|TestFoundPlans|TestTheOneLinerHeals)$$'
-	$(GO) test -tags real -parallel 2 -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
+	$(GO) test -tags real -timeout 60m ./scenarios -run '^TestMatrix$$/^$(CELLS)$$'
 	$(GHOSTROUTE) etcd
 	$(GHOSTROUTE) matrix --on real --etcd $(ETCD) --proxy artifacts/bin/etcd --fix revalidate --out artifacts/drop-in
 

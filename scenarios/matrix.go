@@ -71,10 +71,20 @@ func (m *Matrix) PacedBy(p *pace.Pace) {
 // before any is.
 func (m *Matrix) RunOn(on On) {
 	m.on, m.pool.Programs = on, on.Etcd
-	if on.Real() || on.Period() { // six processes each do not only wait
-		m.room = make(chan struct{}, runtime.NumCPU())
+	switch {
+	case on.Period(): // seven processes more, that do not only wait
+		m.room = make(chan struct{}, min(cap(m.room), runtime.NumCPU()))
+	case on.Real():
+		m.room = make(chan struct{}, min(cap(m.room), ofProcesses*runtime.NumCPU()))
 	}
 }
+
+// ofProcesses is how many benches of processes there are for each core: most of what they cost is to start three
+// proxies, and then they wait as others do. With two or three a core is idle for a third of the time.
+const ofProcesses = 4
+
+// Room is how many benches may stand at a time.
+func (m *Matrix) Room() int { return cap(m.room) }
 
 // On is what cells are tried on.
 func (m *Matrix) On() On { return m.on }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -70,8 +69,8 @@ func (c *command) matrix() *cobra.Command {
 				return errors.Join(err, m.Close())
 			}
 			m.RunOn(runs)
-			if (runs.Real() || runs.Period()) && !cmd.Flags().Changed("parallel") {
-				c.parallel = uint(runtime.NumCPU()) // six processes each do not only wait
+			if !cmd.Flags().Changed("parallel") {
+				c.parallel = uint(m.Room())
 			}
 			return c.tryAll(cmd.Context(), out, m, ss, fs)
 		},
@@ -91,7 +90,7 @@ func (c *command) matrix() *cobra.Command {
 // parallelFlag is the flag --parallel, of what mostly waits: for leases, for a cache to lapse.
 func (c *command) parallelFlag(cmd *cobra.Command, most uint) {
 	cmd.Flags().UintVar(&c.parallel, "parallel", most,
-		"the most trials at a time; fewer where the machine does not keep up, and of processes one for each core")
+		"the most trials at a time; fewer where the machine does not keep up, and of processes four for each core")
 }
 
 func (c *command) junitFlag(cmd *cobra.Command) {
