@@ -79,8 +79,8 @@ func (m *Matrix) RunOn(on On) {
 	}
 }
 
-// ofProcesses is how many benches of processes there are for each core: most of what they cost is to start three
-// proxies, and then they wait as others do. With two or three a core is idle for a third of the time.
+// ofProcesses is how many benches of processes there are for each core: they are busy while their processes start, and
+// then wait as others do. With two or three for each, the cores are idle for a third of the time.
 const ofProcesses = 4
 
 // Room is how many benches may stand at a time.
