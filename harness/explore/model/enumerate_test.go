@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -134,6 +135,34 @@ func TestEveryCauseIsFoundFromASeedNobodyPicked(t *testing.T) {
 				require.LessOrEqual(t, len(small.Steps), n+2, small)
 			}
 		}
+	}
+}
+
+// TestShrinkingGetsPast are plans from which no step can be taken alone, and what is left of each: a lease that does
+// the work of a write, a read that is held for no reason but a write before it, a proxy that is asked only to write.
+func TestShrinkingGetsPast(t *testing.T) {
+	t.Parallel()
+	const head = "plan members=3 proxies=2 clients=2 | "
+	for _, c := range []struct {
+		cause       model.Cause
+		stuck, want string
+	}{
+		{model.Frozen, "grant p1 l1 | put g1 m1 k1 lease=l1 | read g1 p2 k1 | compact p2 rev=now | revoke p1 l1",
+			"read g1 p1 k1 | compact p1 rev=now | put g1 m1 k1"},
+		{model.Frozen, "read g1 p1 k3 hold=request:h1 | put g1 p1 k3 | release h1 | delete g1 m1 k* | compact p1 rev=now",
+			"read g1 p1 k1 | put g1 m1 k1 | compact p1 rev=now"},
+		{model.NestedTxn, "read g1 p2 k1 hold=request:h2 | put g1 p1 k1 | release h2 | txn g1 p2 then ( then delete k1 )",
+			"put g1 p1 k1 | read g1 p1 k1 | txn g1 p1 then ( then delete k1 )"},
+		{model.PastCompaction, "narrow p1 m2 | cut m2 | narrow p2 m1 | put g1 p2 k1 | compact p2 rev=now | " +
+			"read g1 p1 k1 rev=now-1",
+			"narrow p1 m2 | cut m2 | put g1 m1 k1 | compact m1 rev=now | read g1 p1 k1 rev=now-1"},
+	} {
+		p, err := plan.Parse(head + c.stuck)
+		require.NoError(t, err)
+		has := func(q plan.Plan) bool { return model.Has(q, c.cause) }
+		require.True(t, has(p), c.stuck)
+		_, want, _ := strings.Cut(plan.Shrink(p, 0, has).Line(), " | ")
+		require.Equal(t, c.want, want)
 	}
 }
 
