@@ -52,25 +52,30 @@ func (o *outside) rear(member string) string {
 
 // ask has the process ask these members only. A process cannot be told that it has others: the relay before one that it
 // is not to ask any more is drained, and takes nothing new. What is under way there goes on, as it does where etcd's
-// client is given other endpoints.
+// client is given other endpoints; but for what a black hole has: the process does not hear through it that the relay is
+// drained, and would ask on.
 func (o *outside) ask(members []string) error {
 	over, err := o.only(members)
-	for _, r := range over { // a call that begins asks for our lock
+	for member, r := range over { // a call that begins asks for our lock
 		r.Drain()
+		if _, hole, _ := o.proxy.links[member].Broken(); hole {
+			o.proxy.links[member].Drop()
+		}
 	}
 	return err
 }
 
-// only makes the relays before these members be those that there are, and returns the others.
-func (o *outside) only(members []string) (over []*relay.Relay, err error) {
+// only makes the relays before these members be those that there are, and returns the others, by member.
+func (o *outside) only(members []string) (over map[string]*relay.Relay, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	over = map[string]*relay.Relay{}
 	for _, u := range o.proxy.cfg.Upstream {
 		r, may := o.rears[u.Name], slices.Contains(members, u.Name)
 		switch {
 		case r != nil && !may:
 			delete(o.rears, u.Name)
-			over = append(over, r)
+			over[u.Name] = r
 		case r == nil && may:
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
