@@ -52,8 +52,8 @@ func (o *outside) rear(member string) string {
 
 // ask has the process ask these members only. A process cannot be told that it has others: the relay before one that it
 // is not to ask any more is drained, and takes nothing new. What is under way there goes on, as it does where etcd's
-// client is given other endpoints; but for what a black hole has: the process does not hear through it that the relay is
-// drained, and would ask on.
+// client is given other endpoints; but for what a black hole has: the process does not hear through it that the relay
+// is drained, and would ask on.
 func (o *outside) ask(members []string) error {
 	over, err := o.only(members)
 	for member, r := range over { // a call that begins asks for our lock
