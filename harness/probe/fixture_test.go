@@ -66,7 +66,7 @@ type site struct {
 // start starts a member, with these flags beside the usual.
 func start(t *testing.T, flags ...string) *site {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s := &site{Assertions: require.New(t), t: t, ctx: ctx}
 	s.flags = append([]string{"--name", "m",
